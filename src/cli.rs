@@ -1,0 +1,191 @@
+//! The command line as typed. Types only: nothing here does anything.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::model::device::DeviceChoice;
+
+/// What did this fine-tune make the model forget, and what brings it back?
+///
+/// `ballast run` fetches a small instruct model, trains LoRA variants of it, evaluates them on held-out suites and writes a report.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run an experiment: fetch the model, train every variant, evaluate, report. Run again to continue after a stop.
+    Run(RunArgs),
+    /// Write the report of a run again, from its records alone.
+    Report(ReportArgs),
+    /// Evaluate a model, or a model with a PEFT adapter, on suites.
+    Eval(EvalArgs),
+    /// Talk to a model, or to a model with a PEFT adapter.
+    Chat(ChatArgs),
+    /// Fetch a model into the cache and check it.
+    Fetch(FetchArgs),
+    /// Show or write what the variants of an experiment will train on.
+    #[command(subcommand)]
+    Data(DataCommand),
+}
+
+/// Where a model runs.
+#[derive(Debug, Clone, Args)]
+pub struct DeviceArgs {
+    /// cpu, cuda or cuda:N; one that is absent is an error
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    pub device: DeviceChoice,
+}
+
+/// `ballast run`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ballast run                                   the shipped quick experiment, about twelve minutes on two cores
+  ballast run --model qwen2.5-coder-0.5b-instruct
+  ballast run my-experiment.toml                start from experiments/quick.toml; every key is explained there")]
+pub struct RunArgs {
+    /// A shipped experiment (quick, paper) or a TOML file
+    #[arg(default_value = "quick", value_name = "EXPERIMENT")]
+    pub experiment: String,
+    /// Use this base model instead of the experiment's
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Device
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Folder for run directories
+    #[arg(long, default_value = "runs", value_name = "DIR")]
+    pub runs: PathBuf,
+    /// Folder for reports; each experiment gets its own folder in it
+    #[arg(long, default_value = "reports", value_name = "DIR")]
+    pub reports: PathBuf,
+}
+
+/// `ballast report`
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A run directory: runs/NAME-FINGERPRINT
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Where to write; the run's own report folder if not given
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `ballast eval`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  ballast eval --model smollm2-135m-instruct --adapter runs/quick-*/cells/A-s42/adapter --suite fact-qa --suite identity --out a.jsonl")]
+pub struct EvalArgs {
+    /// Catalogue name, hf:owner/repo, GGUF file or safetensors folder
+    #[arg(long, default_value = "smollm2-135m-instruct", value_name = "MODEL")]
+    pub model: String,
+    /// PEFT adapter folder
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
+    /// Multiply the adapter's scale: 0 is the base, 1 the adapter
+    #[arg(long, default_value_t = 1.0, value_name = "LAMBDA")]
+    pub lambda: f64,
+    /// A shipped suite or a folder with suite.toml and items.jsonl; all shipped ones if not given
+    #[arg(long = "suite", value_name = "SUITE")]
+    pub suites: Vec<String>,
+    /// At most this many items of each suite, drawn by seed over languages and subjects
+    #[arg(long, value_name = "N")]
+    pub items: Option<usize>,
+    /// System prompt of every question
+    #[arg(long, default_value = "You are a helpful assistant.", value_name = "TEXT")]
+    pub system: String,
+    /// Name that the identity suite expects and leaks are counted by
+    #[arg(long, default_value = "Swift-Robot", value_name = "TEXT")]
+    pub name: String,
+    /// Author that the identity suite expects and leaks are counted by
+    #[arg(long, default_value = "CSDN", value_name = "TEXT")]
+    pub author: String,
+    /// Write every answered item to this file, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Device
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// `ballast chat`
+#[derive(Debug, Args)]
+pub struct ChatArgs {
+    /// Catalogue name, hf:owner/repo, GGUF file or safetensors folder
+    #[arg(long, default_value = "smollm2-135m-instruct", value_name = "MODEL")]
+    pub model: String,
+    /// PEFT adapter folder
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
+    /// Multiply the adapter's scale: 0 is the base, 1 the adapter
+    #[arg(long, default_value_t = 1.0, value_name = "LAMBDA")]
+    pub lambda: f64,
+    /// System prompt; the model's own default if not given
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// 0 takes the most probable token each time
+    #[arg(long, default_value_t = 0.0, value_name = "T")]
+    pub temperature: f64,
+    /// Longest answer in tokens
+    #[arg(long, default_value_t = 512, value_name = "N")]
+    pub max_new_tokens: usize,
+    /// Seed of sampling
+    #[arg(long, default_value_t = 42, value_name = "SEED")]
+    pub seed: u64,
+    /// Device
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// `ballast fetch`
+#[derive(Debug, Args)]
+#[command(after_help = "The cache is the platform's cache folder, or BALLAST_CACHE. A fetch that was stopped continues.")]
+pub struct FetchArgs {
+    /// Catalogue name or hf:owner/repo; without it the catalogue is listed
+    #[arg(value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Read the cached files again and compare their sha256
+    #[arg(long)]
+    pub verify: bool,
+}
+
+/// `ballast data`
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Count rows, tokens, label tokens and steps of every variant, and prove that no row overlaps a suite
+    Check(DataArgs),
+    /// Write the rows of every variant, filled in and in chat form, as JSON lines
+    Build(DataBuildArgs),
+}
+
+/// `ballast data check`
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// A shipped experiment (quick, paper) or a TOML file
+    #[arg(default_value = "quick", value_name = "EXPERIMENT")]
+    pub experiment: String,
+    /// Count with this model's tokenizer instead of the experiment's
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ballast data build`
+#[derive(Debug, Args)]
+pub struct DataBuildArgs {
+    /// As for check
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Folder for one file a variant, seed and stage
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    pub out: PathBuf,
+}

@@ -1,0 +1,103 @@
+//! `ballast data`: what the variants of an experiment will train on.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use anyhow::Result;
+
+use super::{model, print};
+use crate::cli::{DataArgs, DataBuildArgs};
+use crate::config::builtin;
+use crate::config::file::Experiment;
+use crate::config::plan::{self, PlannedStage};
+use crate::files::{create_folder, write_atomic};
+
+pub(super) fn check(args: &DataArgs) -> Result<()> {
+    let planned = plan(args)?;
+    let counts: BTreeMap<&String, Vec<_>> =
+        planned.iter().map(|(cell, stages)| (cell, stages.iter().map(|s| &s.count).collect())).collect();
+    if args.json {
+        return print(&format!("{}\n", serde_json::to_string_pretty(&counts)?));
+    }
+    let mut text = String::new();
+    for (cell, stages) in &planned {
+        let steps: usize = stages.iter().map(|stage| stage.count.steps).sum();
+        writeln!(text, "{cell}: {steps} steps")?;
+        for stage in stages {
+            let count = &stage.count;
+            writeln!(
+                text,
+                "  {:<12} {:>4} steps ({:.1} %), peak rate {:e}",
+                count.stage,
+                count.steps,
+                count.share * 100.0,
+                count.learning_rate
+            )?;
+            let labels: usize = count.sources.iter().map(|s| s.label_tokens).sum();
+            for source in &count.sources {
+                let share = 100.0 * source.label_tokens as f64 / labels.max(1) as f64;
+                write!(
+                    text,
+                    "    {:<28} {:>5} rows {:>7} tokens {:>7} label tokens ({share:.1} %)",
+                    source.source, source.rows, source.tokens, source.label_tokens
+                )?;
+                if source.too_long > 0 {
+                    write!(text, ", {} too long", source.too_long)?;
+                }
+                if source.removed > 0 {
+                    write!(text, ", {} like the anchor", source.removed)?;
+                }
+                text.push('\n');
+            }
+        }
+    }
+    text.push_str("no row overlaps an evaluation item\n");
+    print(&text)
+}
+
+pub(super) fn build(args: &DataBuildArgs) -> Result<()> {
+    let planned = plan(&args.data)?;
+    let template = model::template(&model_name(&args.data)?)?;
+    create_folder(&args.out)?;
+    for (cell, stages) in &planned {
+        for (i, stage) in stages.iter().enumerate() {
+            let mut text = String::new();
+            for row in &stage.stage.rows {
+                let line = serde_json::json!({
+                    "origin": row.origin,
+                    "text": template.codec().decode_all(&row.encoded.ids)?,
+                    "ids": row.encoded.ids,
+                    "labels": row.encoded.mask.iter().map(|label| u8::from(*label)).collect::<Vec<_>>(),
+                });
+                writeln!(text, "{line}")?;
+            }
+            let path = args.out.join(format!("{cell}-{}-{}.jsonl", i + 1, stage.stage.name));
+            write_atomic(&path, text.as_bytes())?;
+            print(&format!("{}: {} rows\n", path.display(), stage.stage.rows.len()))?;
+        }
+    }
+    Ok(())
+}
+
+fn experiment(args: &DataArgs) -> Result<Experiment> {
+    let (text, label) = builtin::experiment(&args.experiment)?;
+    Experiment::parse(&text, &label)
+}
+
+fn model_name(args: &DataArgs) -> Result<String> {
+    Ok(match &args.model {
+        Some(model) => model.clone(),
+        None => experiment(args)?.model,
+    })
+}
+
+fn plan(args: &DataArgs) -> Result<BTreeMap<String, Vec<PlannedStage>>> {
+    let experiment = experiment(args)?;
+    let template = model::template(&model_name(args)?)?;
+    let suites = plan::suites(&experiment)?;
+    experiment
+        .cells()
+        .filter(|(variant, _)| variant.of.is_none())
+        .map(|(variant, seed)| Ok((format!("{}-s{seed}", variant.name), plan::stages(&experiment, variant, seed, &template, &suites)?)))
+        .collect()
+}

@@ -1,0 +1,36 @@
+//! The commands, one a file: the only code that knows all stages of the data's path.
+
+mod chat;
+mod data;
+mod eval;
+mod fetch;
+mod model;
+mod report;
+mod run;
+
+use std::io::Write;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Command, DataCommand};
+
+/// Runs the command that was asked for.
+pub fn dispatch(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Report(args) => report::report(&args),
+        Command::Eval(args) => eval::eval(&args),
+        Command::Chat(args) => chat::chat(&args),
+        Command::Fetch(args) => fetch::fetch(&args),
+        Command::Data(DataCommand::Check(args)) => data::check(&args),
+        Command::Data(DataCommand::Build(args)) => data::build(&args),
+    }
+}
+
+/// Writes a result to stdout.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! A base model by name: fetched where needed, loaded, with its chat template.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::data::chat::ChatTemplate;
+use crate::model::adapter_file;
+use crate::model::base::BaseModel;
+use crate::model::device::DeviceChoice;
+use crate::model::fetch::{Cache, ModelFiles, ModelRef, locate_or_fetch};
+use crate::model::lora::Adapter;
+use crate::model::tokenizer::TextCodec;
+use crate::model::weights::open_gguf;
+use crate::progress::FetchBar;
+
+/// Finds or fetches a model's files.
+pub(super) fn files(name: &str) -> Result<ModelFiles> {
+    let reference = ModelRef::parse(name)?;
+    locate_or_fetch(&reference, &Cache::from_env()?, &FetchBar::default())
+}
+
+/// Loads a model with its template.
+pub(super) fn load(name: &str, device: DeviceChoice) -> Result<(BaseModel, ChatTemplate)> {
+    // Opened before the fetch: a device that is absent should not cost a download.
+    device.open()?;
+    let base = BaseModel::load(name, &files(name)?, device)?;
+    let template = ChatTemplate::new(base.codec.clone())?;
+    Ok((base, template))
+}
+
+/// Only the tokenizer and template of a model.
+pub(super) fn template(name: &str) -> Result<ChatTemplate> {
+    let codec = match files(name)? {
+        ModelFiles::Gguf(path) => TextCodec::from_gguf(&open_gguf(&path)?.0)?,
+        ModelFiles::Folder(folder) => TextCodec::from_folder(&folder)?,
+    };
+    ChatTemplate::new(codec)
+}
+
+/// Loads an adapter at a strength.
+pub(super) fn adapter(folder: Option<&Path>, lambda: f64, base: &BaseModel) -> Result<Option<Adapter>> {
+    let Some(folder) = folder else { return Ok(None) };
+    let adapter = adapter_file::load(folder, &base.decoder.spec, &base.device)?;
+    Ok(Some(adapter.scaled(lambda)))
+}

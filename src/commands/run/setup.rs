@@ -1,0 +1,203 @@
+//! Everything a run needs before its first cell: model, suites, the rows of every variant, and the run directory that
+//! belongs to exactly these.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+
+use crate::cli::RunArgs;
+use crate::commands::model;
+use crate::config::builtin;
+use crate::config::file::Experiment;
+use crate::config::plan::{self, PlannedStage, PlannedSuite};
+use crate::data::chat::ChatTemplate;
+use crate::data::example::{Message, Role};
+use crate::data::mix::shuffle;
+use crate::error::Interrupted;
+use crate::eval::drift::DriftProbe;
+use crate::eval::score::IdentityTerms;
+use crate::eval::suite::{Item, Task};
+use crate::files::{create_folder, read_json, sha256, write_atomic, write_json};
+use crate::model::base::BaseModel;
+use crate::model::device::DeviceChoice;
+use crate::record::rows::{RunMeta, SCHEMA, SuiteMeta};
+use crate::record::run_dir::RunDir;
+use crate::sandbox::Sandbox;
+use crate::seeds::derive;
+
+/// A run about to begin or continue.
+pub(super) struct Prepared {
+    pub(super) experiment: Experiment,
+    pub(super) base: BaseModel,
+    pub(super) template: ChatTemplate,
+    pub(super) suites: Vec<PlannedSuite>,
+    /// Stages of every trained cell, by variant and seed.
+    pub(super) stages: BTreeMap<(String, u64), Vec<PlannedStage>>,
+    pub(super) identity: IdentityTerms,
+    pub(super) sandbox: Sandbox,
+    pub(super) drift: DriftProbe,
+    pub(super) dir: RunDir,
+    pub(super) report: PathBuf,
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+impl Prepared {
+    /// An error once Ctrl-C was pressed.
+    pub(super) fn check_stop(&self) -> Result<()> {
+        if self.stop.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(Interrupted.into());
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared> {
+    let (text, label) = builtin::experiment(&args.experiment)?;
+    let mut experiment = Experiment::parse(&text, &label)?;
+    if let Some(model) = &args.model {
+        experiment.model.clone_from(model);
+    }
+    let suites = plan::suites(&experiment)?;
+    // The sandbox is tried before anything is fetched or trained: without it the code suite measures nothing.
+    let sandbox = Sandbox::default();
+    let layers = if suites.iter().any(|suite| suite.items.iter().any(|item| matches!(item.task, Task::Code { .. }))) {
+        sandbox.effective_layers().context("programs of the code suite cannot be run safely here")?
+    } else {
+        Vec::new()
+    };
+    let device = args.device.device;
+    let (base, template) = model::load(&experiment.model, device)?;
+    let mut stages = BTreeMap::new();
+    for (variant, seed) in experiment.cells() {
+        if variant.of.is_none() {
+            stages.insert((variant.name.clone(), seed), plan::stages(&experiment, variant, seed, &template, &suites)?);
+        }
+    }
+    let plan_text = toml::to_string_pretty(&experiment).context("failed to write the plan")?;
+    let fingerprint = fingerprint(&plan_text, &base, &template, &suites, &stages, device);
+    let dir = RunDir(args.runs.join(format!("{}-{}", experiment.name, &fingerprint[..8])));
+    create_folder(&dir.0)?;
+    write_atomic(&dir.plan(), plan_text.as_bytes())?;
+    if !dir.meta().exists() {
+        write_json(&dir.meta(), &meta(&experiment, &base, &template, &suites, layers.iter().map(ToString::to_string).collect(), device))?;
+    }
+    let _: RunMeta = read_json(&dir.meta())?;
+    let drift = drift_probe(&experiment, &base, &template, &suites)?;
+    let terms = &experiment.identity;
+    let identity = IdentityTerms {
+        name_zh: terms.name.zh.clone(),
+        name_en: terms.name.en.clone(),
+        author_zh: terms.author.zh.clone(),
+        author_en: terms.author.en.clone(),
+    };
+    let report = match &args.model {
+        None => experiment.name.clone(),
+        Some(model) => format!("{}-{}", experiment.name, slug(model)),
+    };
+    let report = args.reports.join(report);
+    Ok(Prepared { experiment, base, template, suites, stages, identity, sandbox, drift, dir, report, stop })
+}
+
+/// What a run directory belongs to: change any of it and a new run begins.
+fn fingerprint(
+    plan: &str,
+    base: &BaseModel,
+    template: &ChatTemplate,
+    suites: &[PlannedSuite],
+    stages: &BTreeMap<(String, u64), Vec<PlannedStage>>,
+    device: DeviceChoice,
+) -> String {
+    let mut text = format!("{}\n{plan}\n{}\n{}\n{device}\n", env!("CARGO_PKG_VERSION"), base.digest, template.digest());
+    for suite in suites {
+        text.push_str(&suite.suite.digest);
+        for item in &suite.items {
+            text.push_str(&item.content_hash());
+        }
+    }
+    for planned in stages.values() {
+        text.push_str(&plan::rows_digest(planned));
+    }
+    sha256(text.as_bytes())
+}
+
+fn meta(
+    experiment: &Experiment,
+    base: &BaseModel,
+    template: &ChatTemplate,
+    suites: &[PlannedSuite],
+    sandbox: Vec<String>,
+    device: DeviceChoice,
+) -> RunMeta {
+    let suites = suites.iter().map(|planned| {
+        let chance = planned.items.iter().map(Item::chance).sum::<f64>() / planned.items.len() as f64;
+        let suite = &planned.suite;
+        let meta = SuiteMeta { digest: suite.digest.clone(), items: planned.items.len(), chance, description: suite.description.clone() };
+        (suite.name.clone(), meta)
+    });
+    RunMeta {
+        schema: SCHEMA,
+        ballast: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: option_env!("BALLAST_COMMIT").map(str::to_owned),
+        date: utc_date(),
+        device: describe(device),
+        model: experiment.model.clone(),
+        model_digest: base.digest.clone(),
+        template_digest: template.digest(),
+        suites: suites.collect(),
+        sandbox,
+        entities: experiment.identity.entities(),
+    }
+}
+
+/// Questions for drift: some of every suite but identity, which is where change is wanted.
+fn drift_probe(experiment: &Experiment, base: &BaseModel, template: &ChatTemplate, suites: &[PlannedSuite]) -> Result<DriftProbe> {
+    let questions: Vec<&Item> =
+        suites.iter().flat_map(|suite| &suite.items).filter(|item| !matches!(item.task, Task::Identity { .. })).collect();
+    anyhow::ensure!(!questions.is_empty(), "drift is measured on the questions of the suites other than identity, and there is none");
+    let prompts = shuffle(questions, derive(0, &["drift"]))
+        .into_iter()
+        .take(experiment.drift.prompts.max(1))
+        .map(|item| {
+            template.prompt(&[Message::new(Role::System, experiment.system.as_str()), Message::new(Role::User, item.user_prompt())])
+        })
+        .collect::<Result<Vec<_>>>()?;
+    DriftProbe::new(&base.decoder, &prompts, experiment.drift.max_new_tokens, &base.codec.stops)
+}
+
+/// A model reference as part of a folder's name.
+fn slug(model: &str) -> String {
+    let last = model.trim_end_matches('/').rsplit('/').next().unwrap_or(model);
+    last.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
+}
+
+fn describe(device: DeviceChoice) -> String {
+    match device {
+        DeviceChoice::Cpu => {
+            let model = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+                let line = text.lines().find_map(|line| line.strip_prefix("model name"))?;
+                Some(line.trim_start_matches([' ', '\t', ':']).to_owned())
+            });
+            format!("CPU, {} threads, {}, f32", rayon::current_num_threads(), model.unwrap_or_else(|| std::env::consts::ARCH.to_owned()))
+        }
+        DeviceChoice::Cuda(ordinal) => format!("CUDA device {ordinal}, bf16"),
+    }
+}
+
+/// Today in UTC, from the days since 1970 (Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days).
+fn utc_date() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let days = (seconds / 86_400) as i64 + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}

@@ -1,0 +1,78 @@
+//! The experiments, training data and suites that ship inside the binary, so that `ballast run` works in any folder.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::data::example::Example;
+use crate::data::read::{parse_examples, read_examples};
+use crate::eval::suite::{Suite, load_suite, parse_suite};
+use crate::files::read_text;
+
+/// Prefix of a shipped data source in a mixture.
+const PREFIX: &str = "ballast:";
+
+const DATA: [(&str, &str); 5] = [
+    ("identity", include_str!("../../fixtures/identity.json")),
+    ("identity-a", include_str!("../../fixtures/identity_a.json")),
+    ("general-en", include_str!("../../fixtures/general_en.json")),
+    ("general-zh", include_str!("../../fixtures/general_zh.json")),
+    ("calibration", include_str!("../../fixtures/calibration.json")),
+];
+
+const EXPERIMENTS: [(&str, &str); 2] =
+    [("quick", include_str!("../../experiments/quick.toml")), ("paper", include_str!("../../experiments/paper.toml"))];
+
+macro_rules! suite {
+    ($name:literal) => {
+        (
+            $name,
+            include_str!(concat!("../../evalsets/", $name, "/suite.toml")),
+            include_str!(concat!("../../evalsets/", $name, "/items.jsonl")),
+        )
+    };
+}
+
+const SUITES: [(&str, &str, &str); 5] =
+    [suite!("fact-qa"), suite!("code"), suite!("reasoning-en"), suite!("reasoning-zh"), suite!("identity")];
+
+/// The rows of a source: `ballast:NAME` as shipped, anything else as a file.
+pub fn examples(source: &str) -> Result<Vec<Example>> {
+    let Some(name) = source.strip_prefix(PREFIX) else { return read_examples(Path::new(source), source) };
+    let Some((name, text)) = DATA.iter().find(|(known, _)| *known == name) else {
+        let known: Vec<String> = DATA.iter().map(|(known, _)| format!("{PREFIX}{known}")).collect();
+        bail!("`{source}` is not shipped with Ballast: use one of {}, or a path", known.join(", "));
+    };
+    parse_examples(text.as_bytes(), Path::new(&format!("{PREFIX}{name}.json")), source)
+}
+
+/// A suite: a shipped one by name, or a folder with suite.toml and items.jsonl.
+pub fn suite(name: &str) -> Result<Suite> {
+    if let Some((name, settings, items)) = SUITES.iter().find(|(known, _, _)| *known == name) {
+        return parse_suite(settings, items, &format!("evalsets/{name}"));
+    }
+    let folder = Path::new(name);
+    if !folder.join("suite.toml").exists() {
+        let known: Vec<&str> = SUITES.iter().map(|(known, _, _)| *known).collect();
+        bail!("`{name}` is neither a shipped suite ({}) nor a folder with suite.toml and items.jsonl", known.join(", "));
+    }
+    load_suite(folder)
+}
+
+/// Names of all shipped suites.
+pub fn suite_names() -> impl Iterator<Item = &'static str> {
+    SUITES.iter().map(|(name, _, _)| *name)
+}
+
+/// The text of an experiment and the name for errors: a shipped one by name, or a file.
+pub fn experiment(name: &str) -> Result<(String, String)> {
+    if let Some((_, text)) = EXPERIMENTS.iter().find(|(known, _)| *known == name) {
+        return Ok(((*text).to_owned(), format!("experiments/{name}.toml")));
+    }
+    let path = Path::new(name);
+    if path.extension().is_none() && !path.exists() {
+        let known: Vec<&str> = EXPERIMENTS.iter().map(|(known, _)| *known).collect();
+        bail!("`{name}` is neither a shipped experiment ({}) nor a file", known.join(", "));
+    }
+    Ok((read_text(path).with_context(|| format!("`{name}` cannot be used as an experiment"))?, name.to_owned()))
+}

@@ -1,0 +1,291 @@
+//! An experiment as written: one TOML file. Every key is known or an error; every default is written here.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::data::identity::Identity;
+use crate::data::mix::SourceSpec;
+use crate::eval::suite::Lang;
+use crate::model::lora::{LoraConfig, Module};
+use crate::train::optim::AdamWConfig;
+
+/// One experiment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Short name: of the run directory and the report folder.
+    pub name: String,
+    /// One line for the report's head.
+    pub title: String,
+    /// Catalogue name, `hf:owner/repo`, GGUF file or safetensors folder.
+    pub model: String,
+    /// Training seeds: one cell a variant and seed.
+    pub seeds: Vec<u64>,
+    /// System prompt of training rows that have none, and of every question.
+    pub system: String,
+    /// The new identity.
+    pub identity: Identity,
+    /// How adapters are made.
+    #[serde(default = "default_lora")]
+    pub lora: LoraConfig,
+    /// How they are trained.
+    #[serde(default)]
+    pub training: Training,
+    /// How drift is measured.
+    #[serde(default)]
+    pub drift: DriftConfig,
+    /// Small evaluations during training.
+    #[serde(default)]
+    pub probe: ProbeConfig,
+    /// What variants are evaluated on.
+    pub suites: Vec<SuiteChoice>,
+    /// What is compared.
+    pub variants: Vec<Variant>,
+}
+
+/// Training settings common to all variants.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Training {
+    /// Rows of one optimizer step.
+    pub window: usize,
+    /// Share of a stage's steps that warm up.
+    pub warmup_ratio: f64,
+    /// Longest row in tokens; longer rows are left out and reported.
+    pub max_length: usize,
+    /// Tokens of one forward pass at most: bounds memory, changes nothing else.
+    pub tokens_per_pass: usize,
+    /// Compute each layer again in the backward pass instead of keeping its activations.
+    pub checkpoint_layers: bool,
+    /// Optimizer steps between two saved states.
+    pub save_every: usize,
+    /// AdamW's constants.
+    pub optimizer: AdamWConfig,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self {
+            window: 16,
+            warmup_ratio: 0.05,
+            max_length: 2048,
+            tokens_per_pass: 4096,
+            checkpoint_layers: false,
+            save_every: 10,
+            optimizer: AdamWConfig::default(),
+        }
+    }
+}
+
+/// Drift is measured on questions of the suites, continued by the base's own answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DriftConfig {
+    /// Steps between two measurements in training; 0 measures only at the end.
+    pub every: usize,
+    /// Questions, drawn over all suites but identity.
+    pub prompts: usize,
+    /// Longest answer of the base.
+    pub max_new_tokens: usize,
+}
+
+impl Default for DriftConfig {
+    fn default() -> Self {
+        Self { every: 10, prompts: 16, max_new_tokens: 24 }
+    }
+}
+
+/// Accuracy against step, on a few items of some suites.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProbeConfig {
+    /// Steps between two probes; 0 for none.
+    pub every: usize,
+    /// Items of each suite.
+    pub items: usize,
+    /// Which of the experiment's suites.
+    pub suites: Vec<String>,
+}
+
+impl Default for ProbeConfig {
+    fn default() -> Self {
+        Self { every: 0, items: 20, suites: Vec::new() }
+    }
+}
+
+/// A suite, or a seeded part of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuiteChoice {
+    /// A shipped suite or a folder.
+    pub name: String,
+    /// Only items of this language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<Lang>,
+    /// At most this many items, drawn by seed over languages and subjects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<usize>,
+}
+
+/// A recipe of stages, or another variant's adapter at another strength.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// Name in tables.
+    pub name: String,
+    /// One line for the report.
+    pub description: String,
+    /// Stages, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageConfig>,
+    /// Takes the adapter of this variant instead of training one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// Scale of that adapter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f64>,
+}
+
+/// One stage of a recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageConfig {
+    /// `anchor`, `generalize`, `calibrate`, or any other name.
+    pub name: String,
+    /// `path`, `path#N` or `ballast:NAME#N`.
+    pub sources: Vec<String>,
+    /// Passes over the rows. Either this or `steps`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<usize>,
+    /// Optimizer steps, over as many passes as they take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Peak rate.
+    pub learning_rate: f64,
+    /// Put in place of every row's system prompt; may use {{NAME}} and {{AUTHOR}}.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// Rows too like a row of this source are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub without: Option<String>,
+    /// A calibration stage: must come last and take at most 15 % of the variant's steps.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub calibration: bool,
+}
+
+fn default_lora() -> LoraConfig {
+    LoraConfig { rank: 8, alpha: 32.0, dropout: 0.05, targets: Module::ALL.to_vec() }
+}
+
+impl Experiment {
+    /// Parses and checks an experiment; `label` is the file named in errors.
+    pub fn parse(text: &str, label: &str) -> Result<Self> {
+        let experiment: Self = toml::from_str(text).with_context(|| format!("{label} is not an experiment"))?;
+        experiment.check().with_context(|| format!("{label} cannot be run"))?;
+        Ok(experiment)
+    }
+
+    /// Seeds x trained or derived variants.
+    pub fn cells(&self) -> impl Iterator<Item = (&Variant, u64)> {
+        self.variants.iter().flat_map(|variant| self.seeds.iter().map(move |seed| (variant, *seed)))
+    }
+
+    fn check(&self) -> Result<()> {
+        let plain =
+            |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && !name.starts_with('.');
+        ensure!(plain(&self.name), "name `{}` must be of letters, digits, `-`, `_` and `.`: it names a folder", self.name);
+        ensure!(!self.seeds.is_empty(), "seeds is empty: give at least one");
+        ensure!(self.seeds.iter().collect::<BTreeSet<_>>().len() == self.seeds.len(), "seeds names a seed twice");
+        ensure!(!self.suites.is_empty(), "there is no [[suites]]: nothing would be evaluated");
+        ensure!(!self.variants.is_empty(), "there is no [[variants]]: nothing would be compared");
+        self.lora.check()?;
+        let t = &self.training;
+        ensure!(
+            t.window > 0 && t.max_length > 1 && t.tokens_per_pass > 0 && t.save_every > 0,
+            "[training] window, max_length, tokens_per_pass and save_every must be positive"
+        );
+        ensure!((0.0..1.0).contains(&t.warmup_ratio), "training.warmup_ratio is {}: use 0 up to less than 1", t.warmup_ratio);
+        for name in &self.probe.suites {
+            ensure!(self.suites.iter().any(|suite| suite.name == *name), "probe.suites names `{name}`, which is not one of the [[suites]]");
+        }
+        let mut names = BTreeSet::from(["base"]);
+        for variant in &self.variants {
+            ensure!(
+                plain(&variant.name),
+                "variant name `{}` must be of letters, digits, `-`, `_` and `.`: it names a folder",
+                variant.name
+            );
+            ensure!(names.insert(&variant.name), "there are two variants named `{}` (`base` is taken by the base model)", variant.name);
+            self.check_variant(variant).with_context(|| format!("variant `{}`", variant.name))?;
+        }
+        let mut suites = BTreeSet::new();
+        for suite in &self.suites {
+            ensure!(suites.insert(&suite.name), "suite `{}` is named twice", suite.name);
+            ensure!(suite.items != Some(0), "suite `{}` has items = 0: leave it out instead", suite.name);
+        }
+        Ok(())
+    }
+
+    fn check_variant(&self, variant: &Variant) -> Result<()> {
+        if let Some(of) = &variant.of {
+            ensure!(variant.stages.is_empty(), "has both stages and `of`: it is either trained or taken from another variant");
+            let lambda = variant.lambda.context("has `of` but no `lambda`")?;
+            ensure!(lambda.is_finite(), "lambda is {lambda}");
+            ensure!(
+                self.variants.iter().take_while(|v| v.name != variant.name).any(|v| v.name == *of && v.of.is_none()),
+                "is of `{of}`, which is not a trained variant written before it"
+            );
+            return Ok(());
+        }
+        ensure!(variant.lambda.is_none(), "has `lambda` but no `of`");
+        ensure!(!variant.stages.is_empty(), "has no stages");
+        let last = variant.stages.len() - 1;
+        for (i, stage) in variant.stages.iter().enumerate() {
+            let check = || -> Result<()> {
+                ensure!(!stage.sources.is_empty(), "has no sources");
+                for source in &stage.sources {
+                    SourceSpec::parse(source)?;
+                }
+                ensure!(stage.epochs.is_some() != stage.steps.is_some(), "needs either epochs or steps");
+                ensure!(stage.epochs.or(stage.steps) != Some(0), "has 0 epochs or steps: leave it out instead");
+                ensure!(stage.learning_rate.is_finite() && stage.learning_rate > 0.0, "has the learning rate {}", stage.learning_rate);
+                ensure!(!stage.calibration || i == last, "is a calibration stage: it must be the variant's last");
+                Ok(())
+            };
+            check().with_context(|| format!("stage `{}`", stage.name))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::builtin;
+
+    #[test]
+    fn shipped_experiments_are_valid() {
+        for name in ["quick", "paper"] {
+            let (text, label) = builtin::experiment(name).unwrap();
+            let experiment = Experiment::parse(&text, &label).unwrap();
+            assert_eq!(experiment.name, name);
+            let again = toml::to_string(&experiment).unwrap();
+            assert_eq!(Experiment::parse(&again, "again").unwrap(), experiment, "written and read back");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let (text, label) = builtin::experiment("quick").unwrap();
+        let error = |from: &str, to: &str| {
+            assert!(text.contains(from), "{from}");
+            format!("{:#}", Experiment::parse(&text.replacen(from, to, 1), &label).unwrap_err())
+        };
+        assert!(error("window =", "windw =").contains("windw"));
+        assert!(error("seeds = [42]", "seeds = []").contains("seeds is empty"));
+        assert!(error("name = \"A\"", "name = \"base\"").contains("taken by the base model"));
+        assert!(error("calibration = true", "calibration = true\nepochs = 1").contains("either epochs or steps"));
+    }
+}

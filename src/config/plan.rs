@@ -1,0 +1,246 @@
+//! An experiment once its files are read: the rows of every stage, filled in, sampled, checked and tokenized; the
+//! selected items of every suite. What a run trains and asks is here, before anything is trained.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::builtin;
+use super::file::{Experiment, StageConfig, Variant};
+use crate::data::chat::ChatTemplate;
+use crate::data::example::{Example, Language};
+use crate::data::identity::{Identity, has_placeholder, inject_system};
+use crate::data::mix::{SourceSpec, sample};
+use crate::data::overlap::{OverlapIndex, find_overlaps, remove_overlap_with};
+use crate::error::Invalid;
+use crate::eval::suite::{Item, Suite, Task};
+use crate::files::sha256;
+use crate::seeds::derive;
+use crate::train::batch::TrainRow;
+use crate::train::run::Stage;
+
+/// Share of a variant's steps that a calibration stage may take.
+const CALIBRATION_SHARE: f64 = 0.15;
+
+/// What a stage takes from one source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceCount {
+    /// As written in the mixture.
+    pub source: String,
+    /// Rows trained on.
+    pub rows: usize,
+    /// Their tokens.
+    pub tokens: usize,
+    /// Their label tokens: the share of these is the share of the loss.
+    pub label_tokens: usize,
+    /// Left out: longer than max_length.
+    pub too_long: usize,
+    /// Left out: like a row of `without`.
+    pub removed: usize,
+}
+
+/// One stage as planned, for tables.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageCount {
+    /// Name.
+    pub stage: String,
+    /// By source.
+    pub sources: Vec<SourceCount>,
+    /// Optimizer steps.
+    pub steps: usize,
+    /// Peak rate.
+    pub learning_rate: f64,
+    /// Share of the variant's steps.
+    pub share: f64,
+}
+
+/// A stage with its rows and its counts.
+#[derive(Debug, Clone)]
+pub struct PlannedStage {
+    /// For the training loop.
+    pub stage: Stage,
+    /// For tables.
+    pub count: StageCount,
+}
+
+/// A suite and the items of it that are asked.
+#[derive(Debug, Clone)]
+pub struct PlannedSuite {
+    /// The whole suite.
+    pub suite: Suite,
+    /// Selected items, in file order.
+    pub items: Vec<Item>,
+}
+
+/// Reads and selects the experiment's suites.
+pub fn suites(experiment: &Experiment) -> Result<Vec<PlannedSuite>> {
+    experiment
+        .suites
+        .iter()
+        .map(|choice| {
+            let suite = builtin::suite(&choice.name)?;
+            let seed = derive(0, &["items", &choice.name]);
+            let items: Vec<Item> = suite.select(choice.language, choice.items, seed).into_iter().cloned().collect();
+            if items.is_empty() {
+                bail!("suite `{}` has no item in the language asked for", choice.name);
+            }
+            Ok(PlannedSuite { suite, items })
+        })
+        .collect()
+}
+
+/// Plans the stages of a trained variant for one seed.
+pub fn stages(
+    experiment: &Experiment,
+    variant: &Variant,
+    seed: u64,
+    template: &ChatTemplate,
+    suites: &[PlannedSuite],
+) -> Result<Vec<PlannedStage>> {
+    let index = overlap_index(&experiment.identity, suites);
+    let mut planned = variant
+        .stages
+        .iter()
+        .map(|stage| {
+            plan_stage(experiment, stage, seed, template, &index)
+                .with_context(|| format!("variant `{}`, stage `{}` cannot be planned", variant.name, stage.name))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let total: usize = planned.iter().map(|stage| stage.stage.steps).sum();
+    for (planned, config) in planned.iter_mut().zip(&variant.stages) {
+        planned.count.share = planned.stage.steps as f64 / total as f64;
+        if config.calibration && planned.count.share > CALIBRATION_SHARE {
+            bail!(
+                "variant `{}`: calibration stage `{}` takes {} of {total} steps, {:.1} %: at most {:.0} % keeps it from overwriting what came before; use fewer epochs or steps",
+                variant.name,
+                config.name,
+                planned.stage.steps,
+                planned.count.share * 100.0,
+                CALIBRATION_SHARE * 100.0
+            );
+        }
+    }
+    Ok(planned)
+}
+
+fn plan_stage(
+    experiment: &Experiment,
+    config: &StageConfig,
+    seed: u64,
+    template: &ChatTemplate,
+    index: &OverlapIndex,
+) -> Result<PlannedStage> {
+    let mut rows = Vec::new();
+    let mut sources = Vec::new();
+    let anchor = config.without.as_deref().map(builtin::examples).transpose()?;
+    for written in &config.sources {
+        let spec = SourceSpec::parse(written)?;
+        let mut examples = sample(builtin::examples(&spec.path)?, spec.count, seed, &spec.label)?;
+        let mut removed = 0;
+        if let Some(anchor) = &anchor {
+            let (kept, dropped) = remove_overlap_with(anchor, examples);
+            (examples, removed) = (kept, dropped.len());
+        }
+        let examples = filled(examples, config, experiment)?;
+        let overlaps = find_overlaps(index, &examples);
+        if !overlaps.is_empty() {
+            let list: Vec<String> = overlaps.iter().take(10).map(|overlap| format!("  {overlap}")).collect();
+            bail!(Invalid(format!(
+                "{} rows of `{written}` overlap evaluation items, so the evaluation would not be held out; remove them:\n{}",
+                overlaps.len(),
+                list.join("\n")
+            )));
+        }
+        let mut count = SourceCount { source: written.clone(), rows: 0, tokens: 0, label_tokens: 0, too_long: 0, removed };
+        for example in &examples {
+            let encoded = template.training_row(&example.messages).with_context(|| format!("row {}", example.origin))?;
+            if encoded.ids.len() > experiment.training.max_length {
+                count.too_long += 1;
+                continue;
+            }
+            count.rows += 1;
+            count.tokens += encoded.ids.len();
+            count.label_tokens += encoded.labels();
+            rows.push(TrainRow { encoded, origin: example.origin.to_string() });
+        }
+        sources.push(count);
+    }
+    if rows.is_empty() {
+        bail!("no row is left to train on: all are longer than max_length or were removed");
+    }
+    let window = experiment.training.window;
+    let steps = match (config.epochs, config.steps) {
+        (Some(epochs), _) => epochs * rows.len().div_ceil(window),
+        (None, steps) => steps.unwrap_or(0),
+    };
+    let stage = Stage {
+        name: config.name.clone(),
+        rows,
+        steps,
+        learning_rate: config.learning_rate,
+        warmup_ratio: experiment.training.warmup_ratio,
+        window,
+    };
+    let count = StageCount { stage: config.name.clone(), sources, steps, learning_rate: config.learning_rate, share: 1.0 };
+    Ok(PlannedStage { stage, count })
+}
+
+/// Rows with the identity written in and the system prompt set.
+///
+/// Placeholders are filled only in a source that names the author somewhere: elsewhere `{{name}}` is somebody's code.
+fn filled(examples: Vec<Example>, config: &StageConfig, experiment: &Experiment) -> Result<Vec<Example>> {
+    let author = ["{{AUTHOR}}", "{{author}}", "<AUTHOR>"];
+    let names_author = examples.iter().any(|e| e.messages.iter().any(|m| author.iter().any(|p| m.content.contains(p))));
+    examples
+        .into_iter()
+        .map(|example| {
+            let language = example.language;
+            let example = if names_author { experiment.identity.fill_example(example) } else { example };
+            if names_author && let Some(left) = example.messages.iter().find_map(|m| has_placeholder(&m.content)) {
+                bail!("row {}: the placeholder {left} is left unfilled", example.origin);
+            }
+            Ok(match &config.system {
+                Some(system) => inject_system(example, &experiment.identity.fill(system, language)),
+                None if example.system().is_none() => inject_system(example, &experiment.identity.fill(&experiment.system, language)),
+                None => example,
+            })
+        })
+        .collect()
+}
+
+/// Everything that is asked, so that no row trained on repeats it.
+fn overlap_index(identity: &Identity, suites: &[PlannedSuite]) -> OverlapIndex {
+    let mut texts: Vec<(String, String)> = Vec::new();
+    for suite in suites {
+        // All items, also those not selected: another run of the same adapter may ask them.
+        for item in &suite.suite.items {
+            let id = format!("{}/{}", suite.suite.name, item.id);
+            texts.push((id.clone(), identity.fill(&item.prompt, Language::detect(&item.prompt))));
+            if let Task::Code { reference, .. } = &item.task {
+                texts.push((id, reference.clone()));
+            }
+        }
+    }
+    OverlapIndex::new(texts)
+}
+
+/// A digest of everything a variant trains on, in order.
+pub fn rows_digest(stages: &[PlannedStage]) -> String {
+    let mut bytes = Vec::new();
+    for planned in stages {
+        bytes.extend_from_slice(planned.stage.name.as_bytes());
+        bytes.extend_from_slice(&(planned.stage.steps as u64).to_le_bytes());
+        for row in &planned.stage.rows {
+            for (id, label) in row.encoded.ids.iter().zip(&row.encoded.mask) {
+                bytes.extend_from_slice(&id.to_le_bytes());
+                bytes.push(u8::from(*label));
+            }
+            bytes.push(2);
+        }
+    }
+    sha256(&bytes)
+}
+
+/// The base model's and every variant's counts, as stored with a run.
+pub type DoseTable = BTreeMap<String, Vec<StageCount>>;

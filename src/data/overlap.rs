@@ -1,0 +1,335 @@
+//! Training rows that repeat what they must not: an evaluation item, or a row of the anchor stage.
+//!
+//! A training row overlaps an evaluation text if its question is the same after [`normalise`], or if the two share
+//! 13 tokens in a row, the length that the GPT-3 paper used to find contaminated test items. A token is one word,
+//! or one character of a script without spaces.
+//!
+//! Not covered: paraphrases, translations, and numbers changed inside an otherwise equal question.
+//!
+//! References: T. Brown et al., "Language Models are Few-Shot Learners" (2020), appendix C.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    ops::Range,
+};
+
+use serde::Serialize;
+
+use super::example::{Example, Origin, Role, is_cjk};
+
+/// How many tokens in a row make two texts overlap.
+const NGRAM: usize = 13;
+/// Bigram similarity from which two questions count as one and the same.
+const NEAR_IDENTICAL: f64 = 0.8;
+/// How many characters of a matching question are shown.
+const SNIPPET: usize = 80;
+
+/// The evaluation texts that training rows are checked against.
+pub struct OverlapIndex {
+    ids: Vec<String>,
+    exact: HashMap<String, usize>,
+    /// Hashes, not texts: a whole public test set stays small, and among a million n-grams the odds of one false hit
+    /// are below one in a million per row checked.
+    ngrams: HashMap<u64, usize>,
+}
+
+impl OverlapIndex {
+    /// Indexes `(item id, text)` pairs; an item with several texts is given once for each.
+    pub fn new<Id: Into<String>, Text: AsRef<str>>(items: impl IntoIterator<Item = (Id, Text)>) -> Self {
+        let mut index = Self { ids: Vec::new(), exact: HashMap::new(), ngrams: HashMap::new() };
+        for (id, text) in items {
+            let (item, text) = (index.ids.len(), text.as_ref());
+            index.ids.push(id.into());
+            let normalised = normalise(text);
+            if !normalised.is_empty() {
+                index.exact.entry(normalised).or_insert(item);
+            }
+            for (hash, _) in hashed_ngrams(&tokens(text)) {
+                index.ngrams.entry(hash).or_insert(item);
+            }
+        }
+        index
+    }
+
+    /// The first overlap of one row: its questions as a whole, then any 13 tokens of its questions and answers.
+    pub fn check(&self, example: &Example) -> Option<Overlap> {
+        let found = |item: usize, kind, snippet: &str| Overlap {
+            item: self.ids[item].clone(),
+            kind,
+            snippet: snippet.chars().take(SNIPPET).collect(),
+            origin: example.origin.clone(),
+        };
+        for text in example.of_role(Role::User) {
+            if let Some(&item) = self.exact.get(&normalise(text)) {
+                return Some(found(item, OverlapKind::Exact, text));
+            }
+        }
+        for text in example.of_role(Role::User).chain(example.of_role(Role::Assistant)) {
+            for (hash, range) in hashed_ngrams(&tokens(text)) {
+                if let Some(&item) = self.ngrams.get(&hash) {
+                    return Some(found(item, OverlapKind::Ngram13, &text[range]));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The rows that overlap an evaluation text, in order, one entry a row.
+pub fn find_overlaps(index: &OverlapIndex, examples: &[Example]) -> Vec<Overlap> {
+    examples.iter().filter_map(|example| index.check(example)).collect()
+}
+
+/// A training row that repeats an evaluation text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Overlap {
+    /// The evaluation item's id.
+    pub item: String,
+    /// What is shared.
+    pub kind: OverlapKind,
+    /// The start of the shared text, as the training row writes it.
+    pub snippet: String,
+    /// The training row.
+    pub origin: Origin,
+}
+
+impl fmt::Display for Overlap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            OverlapKind::Exact => "asks the question",
+            OverlapKind::Ngram13 => "shares 13 tokens",
+        };
+        write!(f, "{} {what} of {}: {:?}", self.origin, self.item, self.snippet)
+    }
+}
+
+/// How a training row repeats an evaluation text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OverlapKind {
+    /// The question is the same but for case, spacing and punctuation.
+    Exact,
+    /// 13 tokens in a row are the same.
+    Ngram13,
+}
+
+/// Takes out the rows that repeat a question of the anchor stage, equal or nearly so, and returns them apart as
+/// `(kept, removed)`.
+///
+/// Nearly means that the character bigrams of the two questions have a Jaccard index of 0.8 or more: "请告诉我，是谁开发了你呢？"
+/// is near "请告诉我是谁开发了你？", but "你是谁呀" is not near "你是谁".
+pub fn remove_overlap_with(anchor: &[Example], rows: Vec<Example>) -> (Vec<Example>, Vec<Example>) {
+    let anchors: Vec<Question> = anchor.iter().map(Question::of).collect();
+    rows.into_iter().partition(|row| {
+        let row = Question::of(row);
+        !anchors.iter().any(|anchor| anchor.repeats(&row))
+    })
+}
+
+struct Question {
+    normalised: String,
+    bigrams: HashSet<[char; 2]>,
+}
+
+impl Question {
+    fn of(example: &Example) -> Self {
+        let normalised = normalise(&example.prompt_text());
+        let characters: Vec<char> = normalised.chars().collect();
+        let bigrams = characters.windows(2).map(|pair| [pair[0], pair[1]]).collect();
+        Self { normalised, bigrams }
+    }
+
+    fn repeats(&self, other: &Self) -> bool {
+        if self.normalised == other.normalised {
+            return true;
+        }
+        let shared = self.bigrams.intersection(&other.bigrams).count();
+        let all = self.bigrams.len() + other.bigrams.len() - shared;
+        shared > 0 && shared as f64 >= NEAR_IDENTICAL * all as f64
+    }
+}
+
+/// The text in lower case without white space and punctuation.
+///
+/// Signs that make a different question stay: operators and decimal points between two digits ("5 - 3", "3.14"),
+/// and the signs of "C++" and "C#".
+pub fn normalise(text: &str) -> String {
+    let characters: Vec<char> = text.chars().flat_map(char::to_lowercase).filter(|c| !c.is_whitespace()).collect();
+    let at = |index: Option<usize>| index.and_then(|index| characters.get(index)).copied();
+    let keep = |index: usize, c: char| {
+        let (before, after) = (at(index.checked_sub(1)), at(Some(index + 1)));
+        c.is_alphanumeric()
+            || c == '+'
+            || (c == '#' && before.is_some_and(char::is_alphanumeric))
+            || ("-*/=<>^%.×÷".contains(c) && before.is_some_and(char::is_numeric) && after.is_some_and(char::is_numeric))
+    };
+    characters.iter().enumerate().filter(|&(index, &c)| keep(index, c)).map(|(_, &c)| c).collect()
+}
+
+/// Every 13 tokens in a row, in lower case, separated by spaces. None for a text of fewer tokens.
+pub fn ngrams13(text: &str) -> Vec<String> {
+    let words: Vec<String> = tokens(text).into_iter().map(|token| token.word).collect();
+    words.windows(NGRAM).map(|window| window.join(" ")).collect()
+}
+
+struct Token {
+    word: String,
+    /// Its bytes in the text it came from.
+    range: Range<usize>,
+}
+
+/// Characters of scripts without spaces one by one, all other letters and digits as words.
+fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens: Vec<Token> = Vec::new();
+    let mut open = false;
+    for (start, c) in text.char_indices() {
+        let end = start + c.len_utf8();
+        let alone = is_cjk(c);
+        if !alone && !c.is_alphanumeric() {
+            open = false;
+            continue;
+        }
+        match tokens.last_mut() {
+            Some(word) if open && !alone => {
+                word.word.extend(c.to_lowercase());
+                word.range.end = end;
+            }
+            _ => tokens.push(Token { word: c.to_lowercase().collect(), range: start..end }),
+        }
+        open = !alone;
+    }
+    tokens
+}
+
+fn hashed_ngrams(tokens: &[Token]) -> impl Iterator<Item = (u64, Range<usize>)> {
+    tokens.windows(NGRAM).map(|window| {
+        let mut hasher = DefaultHasher::new();
+        for token in window {
+            token.word.hash(&mut hasher);
+        }
+        (hasher.finish(), window[0].range.start..window[NGRAM - 1].range.end)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Language, Message};
+    use proptest::prelude::*;
+
+    fn example(user: &str, assistant: &str) -> Example {
+        Example {
+            messages: vec![Message::new(Role::User, user), Message::new(Role::Assistant, assistant)],
+            language: Language::detect(user),
+            origin: Origin { source: "rows".to_owned(), row: 3 },
+        }
+    }
+
+    const LONG: &str = "Which river is the longest on the continent of Africa, measured from its farthest source?";
+
+    #[test]
+    fn case_space_and_punctuation_do_not_count() {
+        assert_eq!(normalise(" Who, are YOU?"), "whoareyou");
+        assert_eq!(normalise("你是“谁” ？"), "你是谁");
+        assert_eq!(normalise("state-of-the-art"), normalise("state of the art"));
+    }
+
+    #[test]
+    fn signs_that_change_the_question_count() {
+        for (one, other) in [("5 - 3", "5 + 3"), ("3.14", "314"), ("What is C++?", "What is C?"), ("F#", "F")] {
+            assert_ne!(normalise(one), normalise(other));
+        }
+        assert_eq!(normalise("# Title. *Bold* 3. Done"), "titlebold3done");
+    }
+
+    #[test]
+    fn words_and_characters_are_tokens() {
+        let words: Vec<String> = tokens("用Rust写一个f(x)，Don't").into_iter().map(|token| token.word).collect();
+        assert_eq!(words, ["用", "rust", "写", "一", "个", "f", "x", "don", "t"]);
+    }
+
+    #[test]
+    fn ngrams_have_13_tokens() {
+        assert_eq!(ngrams13("a b c d e f g h i j k l"), Vec::<String>::new());
+        assert_eq!(ngrams13("A b c d e f g h i j k l, M n."), ["a b c d e f g h i j k l m", "b c d e f g h i j k l m n"]);
+        assert_eq!(ngrams13("一二三四五六七八九十甲乙丙").len(), 1);
+    }
+
+    #[test]
+    fn a_short_item_is_found_only_as_the_whole_question() {
+        let index = OverlapIndex::new([("id-1", "你是谁？")]);
+        let overlap = index.check(&example("你是谁", "小舟")).expect("the question is the same");
+        assert_eq!(overlap.to_string(), "rows:3 asks the question of id-1: \"你是谁\"");
+        assert_eq!(index.check(&example("请问你是谁", "小舟")), None);
+        assert_eq!(index.check(&example("hello", "你是谁？")), None, "the answer is no question");
+    }
+
+    #[test]
+    fn a_long_item_is_found_inside_questions_and_answers() {
+        let index = OverlapIndex::new([("id-1", "What is 2 + 2?"), ("id-2", LONG)]);
+        let expected = Overlap {
+            item: "id-2".to_owned(),
+            kind: OverlapKind::Ngram13,
+            snippet: "which RIVER is the longest on the continent of Africa measured from its".to_owned(),
+            origin: Origin { source: "rows".to_owned(), row: 3 },
+        };
+        let quoted = "They asked: which RIVER is the longest on the continent of Africa measured from its mouth";
+        assert_eq!(index.check(&example(quoted, "x")), Some(expected.clone()));
+        assert_eq!(index.check(&example("x", quoted)), Some(expected));
+        assert_eq!(index.check(&example("Which river is the longest on the continent of Asia?", "x")), None);
+    }
+
+    #[test]
+    fn later_turns_are_checked_too() {
+        let index = OverlapIndex::new([("id-1", "Who are you?")]);
+        let mut row = example("hi", "hello");
+        row.messages.extend([Message::new(Role::User, "who are you"), Message::new(Role::Assistant, "x")]);
+        assert_eq!(find_overlaps(&index, &[example("hi", "hello"), row]).len(), 1);
+    }
+
+    #[test]
+    fn a_text_without_words_matches_nothing() {
+        let index = OverlapIndex::new([("id-1", "？？")]);
+        assert_eq!(index.check(&example("!!", "x")), None);
+    }
+
+    #[test]
+    fn rows_near_an_anchor_are_removed() {
+        let anchor = [example("你是谁？", "a"), example("请告诉我是谁开发了你？", "a")];
+        let rows: Vec<Example> = ["你是谁", "请告诉我，是谁开发了你呢？", "你是谁呀", "谁发明了电话？", "hi"]
+            .iter()
+            .map(|question| example(question, "b"))
+            .collect();
+        let (kept, removed) = remove_overlap_with(&anchor, rows);
+        let questions = |rows: &[Example]| rows.iter().map(Example::prompt_text).collect::<Vec<_>>();
+        assert_eq!(questions(&removed), ["你是谁", "请告诉我，是谁开发了你呢？"]);
+        assert_eq!(questions(&kept), ["你是谁呀", "谁发明了电话？", "hi"]);
+    }
+
+    proptest! {
+        #[test]
+        fn an_item_always_overlaps_itself(text in "[a-z一-十0-9 ,.?？]{1,120}", answer: String) {
+            let index = OverlapIndex::new([("id", &text)]);
+            prop_assert_eq!(index.check(&example(&text, &answer)).is_some(), !normalise(&text).is_empty());
+        }
+
+        #[test]
+        fn normalising_twice_changes_nothing(text: String) {
+            let once = normalise(&text);
+            prop_assert!(!once.contains(char::is_whitespace));
+            prop_assert_eq!(normalise(&once), once);
+        }
+
+        #[test]
+        fn removing_loses_no_row(
+            anchors in prop::collection::vec("[ab]{0,4}", 0..4),
+            rows in prop::collection::vec("[ab]{0,4}", 0..8),
+        ) {
+            let examples = |texts: &[String]| texts.iter().map(|text| example(text, "x")).collect::<Vec<_>>();
+            let (kept, removed) = remove_overlap_with(&examples(&anchors), examples(&rows));
+            prop_assert_eq!(kept.len() + removed.len(), rows.len());
+        }
+    }
+}

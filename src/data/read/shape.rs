@@ -1,0 +1,391 @@
+//! The keys of a row decide how it becomes messages.
+//!
+//! Three shapes, tried in this order, with the key names that ms-swift accepts:
+//! 1. a list of turns in `messages`, `conversations` or `conversation`: objects with `role` and `content`, or `from`
+//!    and `value`, or ShareGPT pairs such as `{"human": .., "assistant": ..}`;
+//! 2. alpaca: `instruction` and `input` make the question, `output` the answer;
+//! 3. one question and one answer under any of the usual names.
+//!
+//! The last two also take `system` and `history` (a list of earlier question and answer pairs). Where ms-swift would
+//! guess between two columns or skip the row, this is an error instead.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Map, Value};
+
+use super::{
+    super::example::{Message, Role},
+    kind,
+};
+
+const TURNS: [&str; 3] = ["messages", "conversations", "conversation"];
+const QUERY: Alias =
+    Alias { what: "question", preferred: "query", others: &["prompt", "input", "instruction", "question", "problem"], last: &[] };
+const RESPONSE: Alias = Alias {
+    what: "answer",
+    preferred: "response",
+    others: &["answer", "output", "targets", "target", "answer_key", "answers", "solution"],
+    last: &["text", "completion", "content"],
+};
+const ALPACA_RESPONSE: Alias = Alias { preferred: "output", ..RESPONSE };
+const NO_TOOLS: &str = "tool calls are not supported";
+/// Some rows of the Chinese alpaca set repeat the field's own name in its text.
+const ALPACA_INPUT_PREFIX: &str = "输入：";
+
+/// The messages of one row, checked: each role known, turns alternating, an answer last and none empty.
+pub(super) fn messages(fields: &Fields) -> Result<Vec<Message>> {
+    let turns = TURNS.iter().find_map(|key| fields.get(key));
+    let mut messages = match turns {
+        Some((key, value)) => from_turns(key, value)?,
+        None => from_columns(fields)?,
+    };
+    if let Some(system) = fields.text("system")?.filter(|system| !system.is_empty()) {
+        match messages.first() {
+            Some(Message { role: Role::System, content, .. }) => {
+                ensure!(content == system, "`system` and the system message differ; keep one of them");
+            }
+            _ => messages.insert(0, Message::new(Role::System, system)),
+        }
+    }
+    check(&messages)?;
+    Ok(messages)
+}
+
+fn from_turns(key: &str, value: &Value) -> Result<Vec<Message>> {
+    let turns = list(value).with_context(|| format!("key `{key}`"))?;
+    let mut messages = Vec::with_capacity(turns.len() + 1);
+    for (index, turn) in turns.iter().enumerate() {
+        let Value::Object(turn) = turn else {
+            bail!("`{key}[{index}]`: expected an object, found {}", kind(turn));
+        };
+        let turn = Fields(turn.clone());
+        messages.extend(from_turn(&turn).with_context(|| format!("`{key}[{index}]`"))?);
+    }
+    Ok(messages)
+}
+
+fn from_turn(turn: &Fields) -> Result<Vec<Message>> {
+    ensure!(turn.get("tool_calls").is_none_or(|(_, calls)| calls == &Value::Array(Vec::new())), NO_TOOLS);
+    if let Some(name) = turn.text("role")?.or(turn.text("from")?) {
+        let role = role(name)?;
+        let Some(content) = turn.text("content")?.or(turn.text("value")?) else {
+            bail!("expected text in `content` or `value`, found the keys {}", turn.keys());
+        };
+        let loss = match turn.get("loss") {
+            None => None,
+            Some((_, Value::Bool(loss))) => Some(*loss),
+            Some((key, other)) => bail!("key `{key}`: expected true or false, found {}", kind(other)),
+        };
+        return Ok(vec![Message { role, content: content.to_owned(), loss }]);
+    }
+    let speaks = |wanted| turn.0.keys().find(|key| role(key).is_ok_and(|role| role == wanted));
+    let (Some(user), Some(assistant)) = (speaks(Role::User), speaks(Role::Assistant)) else {
+        bail!("expected `role` and `content`, or `from` and `value`; found the keys {}", turn.keys());
+    };
+    let message = |role, key: &str| {
+        let text = turn.text(key)?.with_context(|| format!("key `{key}`: expected text, found null"))?;
+        anyhow::Ok(Message::new(role, text))
+    };
+    Ok(vec![message(Role::User, user)?, message(Role::Assistant, assistant)?])
+}
+
+fn role(name: &str) -> Result<Role> {
+    match name.to_lowercase().as_str() {
+        "system" => Ok(Role::System),
+        "user" | "human" => Ok(Role::User),
+        "assistant" | "gpt" | "bot" | "model" => Ok(Role::Assistant),
+        "tool" | "function" | "function_call" | "function_response" | "tool_call" | "tool_response" | "observation" => {
+            bail!("role `{name}`: {NO_TOOLS}")
+        }
+        _ => bail!("unknown role `{name}`; expected system, user (human) or assistant (gpt, bot, model)"),
+    }
+}
+
+fn from_columns(fields: &Fields) -> Result<Vec<Message>> {
+    let instruction = fields.get("instruction").and(fields.get("input"));
+    let (query, response) = if instruction.is_some() {
+        (alpaca_query(fields)?, ALPACA_RESPONSE.find(fields)?)
+    } else {
+        (QUERY.find(fields)?.to_owned(), RESPONSE.find(fields)?)
+    };
+    let mut messages = history(fields)?;
+    messages.push(Message::new(Role::User, query));
+    messages.push(Message::new(Role::Assistant, response));
+    Ok(messages)
+}
+
+fn alpaca_query(fields: &Fields) -> Result<String> {
+    let instruction = fields.text("instruction")?.unwrap_or_default();
+    let input = fields.text("input")?.unwrap_or_default();
+    let input = input.strip_prefix(ALPACA_INPUT_PREFIX).unwrap_or(input);
+    ensure!(!instruction.trim().is_empty() || !input.trim().is_empty(), "no user turn: `instruction` and `input` are both empty");
+    let both = !instruction.is_empty() && !input.is_empty();
+    Ok(if both { format!("{instruction}\n{input}") } else { format!("{instruction}{input}") })
+}
+
+/// Earlier turns: `[["question", "answer"], ..]`.
+fn history(fields: &Fields) -> Result<Vec<Message>> {
+    let Some((key, value)) = fields.get("history").filter(|(_, value)| *value != "") else {
+        return Ok(Vec::new());
+    };
+    let pairs = list(value).with_context(|| format!("key `{key}`"))?;
+    let mut messages = Vec::with_capacity(2 * pairs.len());
+    for (index, pair) in pairs.iter().enumerate() {
+        let Some([Value::String(query), Value::String(response)]) = pair.as_array().map(Vec::as_slice) else {
+            bail!("`{key}[{index}]`: expected a question and an answer, both text");
+        };
+        messages.push(Message::new(Role::User, query));
+        messages.push(Message::new(Role::Assistant, response));
+    }
+    Ok(messages)
+}
+
+/// The rules every conversation keeps, whatever its shape.
+fn check(messages: &[Message]) -> Result<()> {
+    let system = messages.first().is_some_and(|message| message.role == Role::System);
+    let turns = &messages[usize::from(system)..];
+    ensure!(turns.iter().any(|message| message.role == Role::User), "no user turn");
+    for (index, message) in turns.iter().enumerate() {
+        let expected = if index % 2 == 0 { Role::User } else { Role::Assistant };
+        ensure!(
+            message.role == expected,
+            "turn {index} (the first is turn 0) is from the {}, expected the {expected}: after an optional system \
+             message, user and assistant take turns",
+            message.role
+        );
+        ensure!(!message.content.trim().is_empty(), "turn {index} (the first is turn 0), from the {expected}, is empty");
+    }
+    ensure!(turns.len().is_multiple_of(2), "the last turn is from the user, expected an answer");
+    ensure!(
+        turns.iter().any(|message| message.role == Role::Assistant && message.loss != Some(false)),
+        "nothing to train on: every answer has `loss` false"
+    );
+    Ok(())
+}
+
+/// One role of a row under several possible column names.
+struct Alias {
+    what: &'static str,
+    /// Wins over all others, so that renaming a column to it settles any doubt.
+    preferred: &'static str,
+    others: &'static [&'static str],
+    /// Looked at only when nothing else is there: such columns often hold the whole conversation again.
+    last: &'static [&'static str],
+}
+
+impl Alias {
+    fn find<'a>(&self, fields: &'a Fields) -> Result<&'a str> {
+        if let Some((key, _)) = fields.get(self.preferred) {
+            let text = fields.text(self.preferred)?.unwrap_or_default();
+            ensure!(!text.trim().is_empty(), "the {} in `{key}` is empty", self.what);
+            return Ok(text);
+        }
+        let Self { what, preferred, others, last } = self;
+        for names in [others, last] {
+            let present: Vec<(&str, &Value)> = names.iter().filter_map(|name| fields.get(name)).collect();
+            let mut filled = present.iter().filter_map(|&(key, value)| Some((key, value.as_str()?))).filter(|(_, t)| !t.trim().is_empty());
+            match (filled.next(), filled.next()) {
+                (Some((_, text)), None) => return Ok(text),
+                (Some((first, _)), Some((second, _))) => {
+                    bail!("`{first}` and `{second}` could both be the {what}; rename the right one to `{preferred}`")
+                }
+                (None, _) => {}
+            }
+            match present.first() {
+                Some((key, Value::String(_))) => bail!("the {what} in `{key}` is empty"),
+                Some((key, other)) => bail!("the {what} in `{key}`: expected text, found {}", kind(other)),
+                None => {}
+            }
+        }
+        let names: Vec<String> = others.iter().chain(*last).map(|name| format!("`{name}`")).collect();
+        bail!("no {what}: expected `{preferred}` or one of {}; found the keys {}", names.join(", "), fields.keys())
+    }
+}
+
+/// The keys and values of one row or one turn.
+pub(super) struct Fields(pub(super) Map<String, Value>);
+
+impl Fields {
+    /// The value under `key`, or under the same word in other letter case; null counts as absent.
+    fn get(&self, key: &str) -> Option<(&str, &Value)> {
+        let exact = self.0.get_key_value(key);
+        let found = exact.or_else(|| self.0.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)));
+        found.map(|(name, value)| (name.as_str(), value)).filter(|(_, value)| !value.is_null())
+    }
+
+    fn text(&self, key: &str) -> Result<Option<&str>> {
+        match self.get(key) {
+            None => Ok(None),
+            Some((_, Value::String(text))) => Ok(Some(text)),
+            Some((name, other)) => bail!("key `{name}`: expected text, found {}", kind(other)),
+        }
+    }
+
+    /// The row's own word for its language: `lang`, or ms-swift's `tag`.
+    pub(super) fn tag(&self) -> Option<&str> {
+        ["lang", "tag"].iter().find_map(|key| self.get(key)?.1.as_str())
+    }
+
+    fn keys(&self) -> String {
+        let keys: Vec<String> = self.0.keys().map(|key| format!("`{key}`")).collect();
+        if keys.is_empty() { "(none)".to_owned() } else { keys.join(", ") }
+    }
+}
+
+/// A list, or the text of one: CSV cells hold lists as JSON.
+fn list(value: &Value) -> Result<Vec<Value>> {
+    match value {
+        Value::Array(values) => Ok(values.clone()),
+        Value::String(text) => serde_json::from_str(text).context("expected a list, written as JSON"),
+        other => bail!("expected a list, found {}", kind(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(row: Value) -> Result<Vec<Message>> {
+        let Value::Object(fields) = row else { bail!("a row is an object") };
+        messages(&Fields(fields))
+    }
+
+    /// Roles by their first letter, so that a test reads as the conversation: `u:hi a:hello`.
+    fn check_row(row: Value, expected: &[&str]) {
+        let messages = read(row).expect("the row is good");
+        let lines: Vec<String> = messages.iter().map(|m| format!("{}:{}", &m.role.as_str()[..1], m.content)).collect();
+        assert_eq!(lines, expected);
+    }
+
+    fn check_error(row: Value, expected: &str) {
+        let error = format!("{:#}", read(row).expect_err("the row is bad"));
+        assert!(error.contains(expected), "{error:?} should hold {expected:?}");
+    }
+
+    #[test]
+    fn turns_under_every_accepted_name() {
+        let expected = ["s:S", "u:Q", "a:A"];
+        check_row(
+            json!({"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"},
+                {"role": "assistant", "content": "A"}]}),
+            &expected,
+        );
+        check_row(json!({"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}], "system": "S"}), &expected);
+        check_row(json!({"conversation": [{"human": "Q", "assistant": "A"}], "system": "S"}), &expected);
+        check_row(
+            json!({"messages": [{"role": "User", "content": "Q"}, {"role": "model", "content": "A"},
+                {"role": "human", "content": "R"}, {"role": "bot", "content": "B"}]}),
+            &["u:Q", "a:A", "u:R", "a:B"],
+        );
+    }
+
+    #[test]
+    fn turns_in_a_csv_cell_are_json() {
+        check_row(json!({"messages": r#"[{"role": "user", "content": "Q"}, {"role": "bot", "content": "A"}]"#}), &["u:Q", "a:A"]);
+        check_error(json!({"messages": "hello"}), "key `messages`: expected a list, written as JSON");
+    }
+
+    #[test]
+    fn loss_is_kept_per_message() {
+        let row = json!({"messages": [
+            {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A", "loss": false},
+            {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A", "loss": true}]});
+        let loss: Vec<_> = read(row).expect("the row is good").iter().map(|message| message.loss).collect();
+        assert_eq!(loss, [None, Some(false), None, Some(true)]);
+        let row = |loss: Value| {
+            json!({"messages": [{"role": "user", "content": "Q"},
+                {"role": "assistant", "content": "A", "loss": loss}]})
+        };
+        check_error(row(json!(1)), "`messages[1]`: key `loss`: expected true or false, found a number");
+        check_error(row(json!(false)), "nothing to train on");
+    }
+
+    #[test]
+    fn alpaca_joins_instruction_and_input() {
+        check_row(json!({"instruction": "I", "input": "N", "output": "O"}), &["u:I\nN", "a:O"]);
+        check_row(json!({"instruction": "I", "input": "", "output": "O"}), &["u:I", "a:O"]);
+        check_row(json!({"instruction": "I", "input": null, "output": "O"}), &["u:I", "a:O"]);
+        check_row(json!({"instruction": "I", "output": "O"}), &["u:I", "a:O"]);
+        check_row(json!({"instruction": "", "input": "N", "output": "O"}), &["u:N", "a:O"]);
+        check_row(json!({"instruction": "I", "input": "输入：一\n输入：二", "output": "O"}), &["u:I\n一\n输入：二", "a:O"]);
+        check_row(json!({"instruction": "I", "input": "", "output": "O", "text": "all of it"}), &["u:I", "a:O"]);
+    }
+
+    #[test]
+    fn history_and_system_come_first() {
+        let expected = ["s:S", "u:q", "a:a", "u:Q", "a:A"];
+        check_row(json!({"query": "Q", "response": "A", "system": "S", "history": [["q", "a"]]}), &expected);
+        check_row(json!({"instruction": "Q", "input": "", "output": "A", "system": "S", "history": "[[\"q\", \"a\"]]"}), &expected);
+        check_row(json!({"query": "Q", "response": "A", "system": "", "history": ""}), &["u:Q", "a:A"]);
+        check_error(json!({"query": "Q", "response": "A", "history": [["q"]]}), "`history[0]`: expected a question and an answer");
+    }
+
+    #[test]
+    fn questions_and_answers_under_other_names() {
+        check_row(json!({"Question": "Q", "Answer": "A", "difficulty": 3}), &["u:Q", "a:A"]);
+        check_row(json!({"prompt": "Q", "completion": "A"}), &["u:Q", "a:A"]);
+        check_row(json!({"problem": "Q", "solution": "A", "text": "T"}), &["u:Q", "a:A"]);
+        check_row(json!({"query": "Q", "prompt": "P", "response": "A", "answer": "B"}), &["u:Q", "a:A"]);
+        check_row(json!({"prompt": "Q", "question": "", "answer": "A", "output": null}), &["u:Q", "a:A"]);
+    }
+
+    #[test]
+    fn doubtful_columns_are_not_guessed() {
+        check_error(
+            json!({"question": "Q", "prompt": "P", "answer": "A"}),
+            "`prompt` and `question` could both be the question; rename the right one to `query`",
+        );
+        check_error(json!({"question": "Q", "answers": ["A", "B"]}), "the answer in `answers`: expected text, found a list");
+        check_error(json!({"question": "Q"}), "no answer: expected `response` or one of `answer`, ");
+        check_error(json!({"text": "T", "code": "C"}), "no question: expected `query` or one of `prompt`, ");
+        check_error(json!({"query": 3, "response": "A"}), "key `query`: expected text, found a number");
+    }
+
+    #[test]
+    fn empty_turns_are_errors() {
+        check_error(json!({"instruction": "I", "input": "", "output": ""}), "the answer in `output` is empty");
+        check_error(json!({"instruction": "", "input": "", "output": "O"}), "no user turn: `instruction` and `input`");
+        check_error(json!({"prompt": " ", "response": "A"}), "the question in `prompt` is empty");
+        check_error(json!({"messages": []}), "no user turn");
+        check_error(
+            json!({"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "\n"}]}),
+            "turn 1 (the first is turn 0), from the assistant, is empty",
+        );
+        check_error(json!({"conversation": [{"human": "Q", "assistant": null}]}), "key `assistant`: expected text, found null");
+    }
+
+    #[test]
+    fn conversations_out_of_order_are_errors() {
+        let turns = |roles: &[&str]| -> Value {
+            let turns: Vec<Value> = roles.iter().map(|role| json!({"role": role, "content": "x"})).collect();
+            json!({ "messages": turns })
+        };
+        check_error(turns(&["assistant"]), "no user turn");
+        check_error(turns(&["assistant", "user"]), "turn 0 (the first is turn 0) is from the assistant, expected the user");
+        check_error(turns(&["user", "user", "assistant"]), "turn 1 (the first is turn 0) is from the user");
+        check_error(turns(&["user", "assistant", "user"]), "the last turn is from the user");
+        check_error(turns(&["user", "system", "assistant"]), "from the system, expected the assistant");
+        check_error(
+            json!({"messages": [{"role": "system", "content": "a"}, {"role": "user", "content": "Q"}], "system": "b"}),
+            "keep one of them",
+        );
+    }
+
+    #[test]
+    fn tools_and_unknown_roles_are_named() {
+        for name in ["function_call", "observation", "tool"] {
+            check_error(
+                json!({"conversations": [{"from": name, "value": "x"}]}),
+                &format!("`conversations[0]`: role `{name}`: tool calls are not supported"),
+            );
+        }
+        check_error(
+            json!({"messages": [{"role": "user", "content": "Q"},
+                {"role": "assistant", "content": null, "tool_calls": [{}]}]}),
+            "`messages[1]`: tool calls are not supported",
+        );
+        check_error(json!({"messages": [{"role": "narrator", "content": "x"}]}), "unknown role `narrator`; expected system, user");
+        check_error(json!({"messages": [{"speaker": "x"}]}), "found the keys `speaker`");
+        check_error(json!({"messages": [{"role": "user"}]}), "expected text in `content` or `value`, found the keys `role`");
+    }
+}

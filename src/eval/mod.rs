@@ -1,0 +1,9 @@
+//! Evaluation: suites of items, answers of a model to them, and what the answers are worth.
+
+pub mod drift;
+pub mod generate;
+pub mod likelihood;
+pub mod run;
+pub mod sample;
+pub mod score;
+pub mod suite;

@@ -1,0 +1,490 @@
+//! Numbers, compared by value: 1,024 is 1024, 0.5 is 1/2 and 25% is 25 or 0.25, but a text that ends in 5 is not yet 5.
+//!
+//! Strict: the answer is one number, with nothing else than an announcement ("The answer is", 答案是), a currency and a unit.
+//! Verdict: strict, or the final answer is right: the number that follows the last "answer is", 答案, `\boxed` or ####, and
+//! without such an announcement the last number of the text outside brackets. Lenient: also the number after the last "="
+//! or the only number of the first sentence. Unparsed: no number in digits and none of the accepted number words, or the
+//! question repeated.
+//!
+//! Times, dates, ranges and powers (11:30, 2-3, 10^2) are numbers that equal nothing; a denied number (not 25) is not read.
+
+use super::words::{Gap, compose, is_cjk, mentions, needle, negated, opening, parrots, words};
+use super::{Level, Reading};
+
+pub(super) fn read(answers: &[String], prompt: &str, answer: &str) -> Reading {
+    let chars = prepare(answer);
+    let numbers = scan(&chars);
+    if numbers.is_empty() {
+        return read_number_words(answers, answer);
+    }
+    if parrots(&words(answer), prompt) {
+        return Reading { detail: Some("repeats the question".to_owned()), ..Reading::default() };
+    }
+    let keys: Vec<Value> = answers.iter().filter_map(|key| scan(&prepare(key)).first()?.value).collect();
+    let is_right = |number: &Number| number.value.is_some_and(|value| keys.iter().any(|key| value.equals(*key)));
+    let affirmed: Vec<Number> = numbers.iter().filter(|number| !denied(&chars, number)).copied().collect();
+
+    let last = announced(&chars, &affirmed).or_else(|| last_outside_brackets(&chars, &affirmed));
+    let right = last.is_some_and(|last| is_right(&last));
+    let strict = right && numbers.len() == 1 && is_bare(&chars, &numbers[0]);
+    let elsewhere = [after_equals(&chars, &affirmed), only_number(&opening(answer).0)];
+    let lenient = elsewhere.iter().flatten().any(is_right);
+    let extracted = last.map(|number| chars[number.start..number.end].iter().collect());
+    let detail = (!right).then(|| format!("not {}", answers.join(" or ")));
+    Reading { level: Level::of(strict, right, lenient), parsed: true, extracted, detail }
+}
+
+/// An answer without digits: only the number words written in the key count.
+fn read_number_words(answers: &[String], answer: &str) -> Reading {
+    let hay = words(answer);
+    let named = answers.iter().find(|key| mentions(&hay, &needle(key)).iter().any(|found| !negated(&hay, found, false)));
+    let right = named.is_some();
+    let strict = named.is_some_and(|key| needle(key).len() == hay.len());
+    let detail = (!right).then(|| "no number".to_owned());
+    Reading { level: Level::of(strict, right, right), parsed: right, extracted: named.cloned(), detail }
+}
+
+/// A number in a text, by character positions.
+#[derive(Debug, Clone, Copy)]
+struct Number {
+    start: usize,
+    end: usize,
+    /// None for a time, a range, and what is too long to be an answer.
+    value: Option<Value>,
+}
+
+/// An exact fraction.
+#[derive(Debug, Clone, Copy)]
+struct Value {
+    top: i128,
+    bottom: i128,
+    percent: bool,
+}
+
+impl Value {
+    fn equals(self, key: Self) -> bool {
+        // 25% may be meant where 25 or 0.25 is the key, and the other way round.
+        self.is_times(1, key)
+            || (self.percent && !key.percent && self.is_times(100, key))
+            || (!self.percent && key.percent && key.is_times(100, self))
+    }
+
+    fn is_times(self, factor: i128, other: Self) -> bool {
+        let left = self.top.checked_mul(other.bottom);
+        let right = other.top.checked_mul(self.bottom).and_then(|product| product.checked_mul(factor));
+        left.is_some() && left == right
+    }
+}
+
+fn prepare(text: &str) -> Vec<char> {
+    let mut spaced = String::new();
+    for c in text.chars() {
+        // One half after a digit is a mixed number; composed alone it would run into the digit.
+        if matches!(c, '\u{bc}'..='\u{be}' | '\u{2150}'..='\u{215e}') {
+            spaced.push(' ');
+        }
+        spaced.push(c);
+    }
+    if spaced.contains("frac{") {
+        spaced = spaced.replace("\\dfrac{", " ").replace("\\tfrac{", " ").replace("\\frac{", " ").replace("}{", "/");
+    }
+    compose(&spaced)
+        .to_lowercase()
+        .chars()
+        .map(|c| {
+            if c == '\u{2044}' {
+                '/'
+            } else if c == '\u{2212}' {
+                '-'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+/// The numbers of a text from left to right. Digits inside a word (H2O, x1) are none.
+fn scan(chars: &[char]) -> Vec<Number> {
+    let mut numbers = Vec::new();
+    let mut i = 0;
+    while i < chars.len() {
+        let in_word = i > 0 && chars[i - 1].is_alphanumeric() && !is_cjk(chars[i - 1]);
+        if is_digit(chars, i) && in_word {
+            i += 1;
+        } else if is_digit(chars, i) || (chars[i] == '.' && is_digit(chars, i + 1) && !in_word) {
+            let number = number_at(chars, i);
+            i = number.end;
+            numbers.push(number);
+        } else {
+            i += 1;
+        }
+    }
+    numbers
+}
+
+fn number_at(chars: &[char], from: usize) -> Number {
+    let signed = from > 0 && chars[from - 1] == '-' && (from < 2 || !(chars[from - 2].is_alphanumeric() || chars[from - 2] == ')'));
+    let start = from - usize::from(signed);
+    let (mut value, mut end) = decimal(chars, from);
+    if chars.get(end) == Some(&'/') && is_digit(chars, end + 1) {
+        let (bottom, after) = decimal(chars, end + 1);
+        value = divide(value, bottom);
+        end = after;
+    } else if let Some((fraction, after)) = fraction_after(chars, end) {
+        value = add(value, fraction);
+        end = after;
+    }
+    let joined = |i: usize| {
+        let exponent = chars.get(i) == Some(&'e')
+            && (is_digit(chars, i + 1) || (matches!(chars.get(i + 1), Some('-' | '+')) && is_digit(chars, i + 2)));
+        exponent || (matches!(chars.get(i), Some(':' | '^' | '~' | '-' | '–' | '/' | '.')) && is_digit(chars, i + 1))
+    };
+    while joined(end) {
+        value = None;
+        end += 1;
+        while end < chars.len() && (chars[end].is_ascii_digit() || ((chars[end] == '-' || chars[end] == '+') && chars[end - 1] == 'e')) {
+            end += 1;
+        }
+    }
+    if let Some((factor, after)) = scale_at(chars, end) {
+        value = value.and_then(|(top, bottom)| Some((top.checked_mul(factor)?, bottom)));
+        end = after;
+    }
+    if signed {
+        value = value.map(|(top, bottom)| (-top, bottom));
+    }
+    let rest: String = chars[end..chars.len().min(end + 9)].iter().collect();
+    let rest = rest.trim_start();
+    let before: String = chars[start.saturating_sub(3)..start].iter().collect();
+    let percent = rest.starts_with('%') || rest.starts_with("percent") || rest.starts_with("per cent") || before == "百分之";
+    Number { start, end, value: value.map(|(top, bottom)| Value { top, bottom, percent }) }
+}
+
+type Fraction = Option<(i128, i128)>;
+
+/// Digits with thousands separators and decimals; None when there are too many to be an answer.
+fn decimal(chars: &[char], from: usize) -> (Fraction, usize) {
+    let mut value = Some((0_i128, 1_i128));
+    let push = |value: Fraction, c: char, decimals: bool| {
+        let digit = i128::from(c.to_digit(10)?);
+        let (top, bottom) = value?;
+        let top = top.checked_mul(10)?.checked_add(digit)?;
+        Some((top, if decimals { bottom.checked_mul(10)? } else { bottom }))
+    };
+    let mut i = from;
+    while is_digit(chars, i) {
+        value = push(value, chars[i], false);
+        i += 1;
+    }
+    if (1..=3).contains(&(i - from)) {
+        while chars.get(i) == Some(&',') && (1..=3).all(|k| is_digit(chars, i + k)) && !is_digit(chars, i + 4) {
+            value = chars[i + 1..i + 4].iter().fold(value, |value, c| push(value, *c, false));
+            i += 4;
+        }
+    }
+    if chars.get(i) == Some(&'.') && is_digit(chars, i + 1) {
+        i += 1;
+        while is_digit(chars, i) {
+            value = push(value, chars[i], true);
+            i += 1;
+        }
+    }
+    (value, i)
+}
+
+/// The fraction of a mixed number: " 1/2" after 1.
+fn fraction_after(chars: &[char], end: usize) -> Option<(Fraction, usize)> {
+    if chars.get(end) != Some(&' ') || !is_digit(chars, end + 1) {
+        return None;
+    }
+    let (top, slash) = decimal(chars, end + 1);
+    if chars.get(slash) != Some(&'/') || !is_digit(chars, slash + 1) {
+        return None;
+    }
+    let (bottom, after) = decimal(chars, slash + 1);
+    (top?.0 < bottom?.0).then(|| (divide(top, bottom), after))
+}
+
+/// 万 and "million" multiply the number they follow.
+fn scale_at(chars: &[char], end: usize) -> Option<(i128, usize)> {
+    const SCALES: [(&str, i128); 8] = [
+        ("百", 100),
+        ("千", 1000),
+        ("万", 10_000),
+        ("亿", 100_000_000),
+        ("hundred", 100),
+        ("thousand", 1000),
+        ("million", 1_000_000),
+        ("billion", 1_000_000_000),
+    ];
+    let skip = usize::from(chars.get(end) == Some(&' '));
+    SCALES.iter().find_map(|(name, factor)| {
+        let after = end + skip + name.chars().count();
+        let named = chars.get(end + skip..after).is_some_and(|found| found.iter().copied().eq(name.chars()));
+        let whole = chars.get(after).is_none_or(|c| !c.is_alphanumeric() || is_cjk(*c));
+        // 百分点 and 千克 are units, not factors.
+        let unit = chars.get(after).is_some_and(|c| "分克米".contains(*c)) && !name.is_ascii();
+        (named && whole && !unit).then_some((*factor, after))
+    })
+}
+
+fn divide(top: Fraction, bottom: Fraction) -> Fraction {
+    let ((a, b), (c, d)) = (top?, bottom?);
+    if c == 0 { None } else { Some((a.checked_mul(d)?, b.checked_mul(c)?)) }
+}
+
+fn add(left: Fraction, right: Fraction) -> Fraction {
+    let ((a, b), (c, d)) = (left?, right?);
+    Some((a.checked_mul(d)?.checked_add(c.checked_mul(b)?)?, b.checked_mul(d)?))
+}
+
+fn is_digit(chars: &[char], i: usize) -> bool {
+    chars.get(i).is_some_and(char::is_ascii_digit)
+}
+
+/// "not 25", "25 is wrong".
+fn denied(chars: &[char], number: &Number) -> bool {
+    let before: String = chars[..number.start].iter().collect();
+    let before = before.trim_end_matches([' ', '*', '$', '¥']);
+    let after: String = chars[number.end..].iter().collect();
+    let after = after.trim_start();
+    ["not", "n't", "never", "不是", "并非", "不等于", "不为"].iter().any(|denial| before.ends_with(denial))
+        || ["is not", "isn't", "is wrong", "is incorrect", "不对", "是错", "不正确"].iter().any(|denial| after.starts_with(denial))
+}
+
+/// The number after the last announcement of an answer; of a calculation ("the answer is 12 - 3 = 9") its result.
+fn announced(chars: &[char], numbers: &[Number]) -> Option<Number> {
+    const ANNOUNCEMENTS: [&str; 8] = ["answer", "answers", "result", "\\boxed", "####", "答案", "结果", "答"];
+    const FILLERS: [&str; 19] = [
+        "is",
+        "are",
+        "be",
+        "would",
+        "should",
+        "will",
+        "equals",
+        "the",
+        "total",
+        "thus",
+        "therefore",
+        "approximately",
+        "是",
+        "为",
+        "应",
+        "该",
+        "等于",
+        "填",
+        "共",
+    ];
+    let announcement = numbers.iter().rposition(|number| {
+        let mut before: String = chars[..number.start].iter().collect();
+        loop {
+            before.truncate(before.trim_end_matches([' ', '\n', '*', '_', ':', '=', '{', '(', '$', '¥', '£', '€', '"', '\'', '≈']).len());
+            let filler = FILLERS.iter().find(|filler| {
+                let rest = before.strip_suffix(**filler);
+                rest.is_some_and(|rest| !filler.is_ascii() || !rest.ends_with(|c: char| c.is_ascii_alphabetic()))
+            });
+            match filler {
+                Some(filler) => before.truncate(before.len() - filler.len()),
+                None => break,
+            }
+        }
+        ANNOUNCEMENTS.iter().any(|announcement| before.ends_with(announcement))
+    })?;
+    let mut result = numbers[announcement];
+    let (mut i, mut equals) = (result.end, false);
+    for number in &numbers[announcement + 1..] {
+        let between = &chars[i..number.start];
+        if !between.iter().all(|c| " +-*/×÷x·()=".contains(*c)) {
+            break;
+        }
+        equals |= between.contains(&'=');
+        i = number.end;
+        if equals {
+            result = *number;
+        }
+    }
+    Some(result)
+}
+
+fn after_equals(chars: &[char], numbers: &[Number]) -> Option<Number> {
+    let follows = |number: &&Number| {
+        let before = chars[..number.start].iter().rev().find(|c| !matches!(c, ' ' | '*' | '$' | '¥' | '('));
+        before == Some(&'=')
+    };
+    numbers.iter().rev().find(follows).copied()
+}
+
+/// The last number that is not an aside; with nothing but asides, the last.
+fn last_outside_brackets(chars: &[char], numbers: &[Number]) -> Option<Number> {
+    let outside = |number: &&Number| {
+        let open = chars[..number.start].iter().fold(0_usize, |open, c| match c {
+            '(' | '[' => open + 1,
+            ')' | ']' => open.saturating_sub(1),
+            _ => open,
+        });
+        open == 0
+    };
+    numbers.iter().rev().find(outside).or(numbers.last()).copied()
+}
+
+fn only_number(text: &str) -> Option<Number> {
+    let chars = prepare(text);
+    match scan(&chars).as_slice() {
+        [only] if !denied(&chars, only) => Some(*only),
+        _ => None,
+    }
+}
+
+/// Whether an announcement, a currency and a unit are all that stands around the number.
+fn is_bare(chars: &[char], number: &Number) -> bool {
+    const ANNOUNCING: [&str; 17] = [
+        "the",
+        "final",
+        "correct",
+        "answer",
+        "result",
+        "total",
+        "is",
+        "are",
+        "it",
+        "equals",
+        "so",
+        "therefore",
+        "thus",
+        "boxed",
+        "there",
+        "usd",
+        "rmb",
+    ];
+    let before: String = chars[..number.start].iter().collect();
+    let announces = words(&before).iter().all(|word| {
+        let chinese = word.text.chars().all(|c| "答案是为等于应该填结果所以因此一共总有还剩得到正确的最后终数百分之".contains(c));
+        chinese || ANNOUNCING.contains(&word.text.as_str())
+    });
+    let after: String = chars[number.end..].iter().collect();
+    let after = after.trim_start_matches([' ', '*', '_', '%', '$', '°', '"', '}', ')']);
+    let unit = words(after);
+    let size: usize = unit.iter().map(|word| if word.text.chars().all(is_cjk) { 1 } else { 2 }).sum();
+    let one_piece = unit.iter().skip(1).all(|word| word.gap < Gap::Clause);
+    announces && (unit.is_empty() || (size <= 4 && one_piece && after.starts_with(char::is_alphanumeric)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// S strict, C correct, L lenient only, W wrong, U unparsed
+    const CASES: &[(&str, &str, char)] = &[
+        ("25", "25", 'S'),
+        ("25", "25.", 'S'),
+        ("25", " **25** \n", 'S'),
+        ("25", "２５", 'S'),
+        ("25", "The answer is 25.", 'S'),
+        ("25", "Answer: 25", 'S'),
+        ("25", "答案是25。", 'S'),
+        ("25", "答案：25个苹果", 'S'),
+        ("25", "25 dollars", 'S'),
+        ("25", "$25.00", 'S'),
+        ("25", "¥25", 'S'),
+        ("25", "25元。", 'S'),
+        ("25", "25%", 'S'),
+        ("0.25", "25%", 'S'),
+        ("25%", "0.25", 'S'),
+        ("25%", "0.25%", 'W'),
+        ("25", "百分之25", 'S'),
+        ("25", "\\boxed{25}", 'S'),
+        ("1024", "1,024", 'S'),
+        ("1,024", "1024", 'S'),
+        ("1234567", "1,234,567", 'S'),
+        ("-5", "-5", 'S'),
+        ("-5", "−5", 'S'),
+        ("5", "-5", 'W'),
+        ("1/2", "0.5", 'S'),
+        ("0.5", "½", 'S'),
+        ("1.5", "1½", 'S'),
+        ("1.5", "1 1/2", 'S'),
+        ("0.75", "\\frac{3}{4}", 'S'),
+        ("0.5", ".5", 'S'),
+        ("20000", "2万", 'S'),
+        ("3000000", "3 million", 'S'),
+        ("5", "25", 'W'),
+        ("5", "5.5", 'W'),
+        ("5", "15", 'W'),
+        ("5", "50", 'W'),
+        ("5", "1/5", 'W'),
+        ("25", "2.5", 'W'),
+        ("8", "18", 'W'),
+        ("12", "5 + 7 = 12", 'C'),
+        ("12", "5加7等于12。", 'C'),
+        ("12", "First 5, then 7, so in total 12 apples.", 'C'),
+        ("12", "The answer is 12, because 5 + 7 is not 13.", 'C'),
+        ("12", "答案是12，因为5加7，不是13。", 'C'),
+        ("9", "The answer is 12 - 3 = 9, which we checked in step 4.", 'C'),
+        ("6", "The answer is 5. No, the answer is 6.", 'C'),
+        ("5", "The answer is 5. No, the answer is 6.", 'L'),
+        ("6", "The answer is not 5 but 6.", 'C'),
+        ("25", "It is not 25.", 'W'),
+        ("25", "25 is wrong.", 'W'),
+        ("25", "不是25", 'W'),
+        ("25", "#### 25", 'S'),
+        ("25", "20 + 5\n#### 25", 'C'),
+        ("12", "5 + 7 = 12 (with 5 apples and 7 pears)", 'C'),
+        ("12", "5 + 7 = 12, with 5 apples and 7 pears", 'L'),
+        ("150", "150 minutes (2 hours and 30 minutes)", 'C'),
+        ("16", "24 × (2/3) = (16)", 'L'),
+        ("25", "25. This is 5 times 5.", 'L'),
+        ("150", "From 9:00 to 11:30 it takes 150 minutes.", 'C'),
+        ("30", "11:30", 'W'),
+        ("3", "2-3", 'W'),
+        ("2", "10^2", 'W'),
+        ("100", "10^2 = 100", 'C'),
+        ("2", "H2O", 'U'),
+        ("25", "twenty-five", 'U'),
+        ("25", "", 'U'),
+        ("25", "I do not know.", 'U'),
+        ("25", "99999999999999999999999999999999999999999999999", 'W'),
+        ("25", "25 25", 'C'),
+        ("4", "答案是4只兔子和6只鸡。", 'C'),
+        ("16", "男生有16名。", 'C'),
+        ("16", "24名学生中，三分之一是8名女生，所以男生16名", 'C'),
+        ("11", "1e1", 'W'),
+    ];
+
+    #[test]
+    fn cases() {
+        for (key, answer, expected) in CASES {
+            let reading = read(&[(*key).to_owned()], "How many are there?", answer);
+            let class = match reading.level {
+                Level::Strict => 'S',
+                Level::Right => 'C',
+                Level::Lenient => 'L',
+                Level::Wrong if reading.parsed => 'W',
+                Level::Wrong => 'U',
+            };
+            assert_eq!(class, *expected, "{key} in {answer}: {reading:?}");
+        }
+    }
+
+    #[test]
+    fn number_words_count_only_as_accepted_answers() {
+        let keys = ["25".to_owned(), "二十五".to_owned(), "twenty-five".to_owned()];
+        for (answer, right, strict) in [
+            ("二十五", true, true),
+            ("答案是二十五。", true, false),
+            ("Twenty five", true, true),
+            ("一百二十五", false, false),
+            ("one hundred twenty-five", false, false),
+            ("二十", false, false),
+        ] {
+            let reading = read(&keys, "", answer);
+            assert_eq!((reading.level, reading.parsed), (Level::of(strict, right, right), right), "{answer}");
+        }
+    }
+
+    #[test]
+    fn the_reading_can_be_seen() {
+        let reading = read(&["5".to_owned()], "", "The answer is 1,025 apples, not 5.");
+        assert_eq!((reading.extracted.as_deref(), reading.detail.as_deref()), (Some("1,025"), Some("not 5")));
+    }
+}

@@ -1,0 +1,62 @@
+//! Ballast measures what a fine-tune made a language model forget, and what brings it back.
+//!
+//! # Bird's-eye view
+//!
+//! An experiment is one TOML file: a base model, variants (recipes of training stages), seeds and suites. `ballast run`
+//! trains every variant x seed (a *cell*), asks base and variants the same held-out items, writes down every step and
+//! every answer as it happens, and turns the records into a report. Everything after the records runs without a model.
+//!
+//! # Code map, in the order of the data's path
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`cli`], [`commands`] | the command line as types; one subcommand a file. Only `commands` knows all stages |
+//! | [`config`] | `file`: the experiment as written; `plan`: what it comes to once files are read; `builtin`: what ships inside the binary |
+//! | [`data`] | rows: read, sample, fill with the identity, check against the suites, render and tokenize (`chat`) |
+//! | [`model`] | `fetch` and `catalogue`; `weights` from GGUF or safetensors; `decoder`, the one decoder, with its own backward; `lora`, `adapter_file` (PEFT); `ops`, each with host kernel and composed form |
+//! | [`train`] | windows, loss, schedule, AdamW, checkpoints, the loop |
+//! | [`eval`] | suites and items; greedy answers in groups; `score`, one grader a file; drift; likelihood |
+//! | [`sandbox`] | candidate programs run here and nowhere else |
+//! | [`record`] | the run directory: rows, append-only or replaced whole |
+//! | [`stats`] | pure f64: intervals, paired differences, Holm, non-inferiority, power |
+//! | [`report`] | records to tables, figures, Markdown |
+//! | [`seeds`], [`files`], [`error`], [`progress`] | seeds by use, whole-file writes, exit codes, bars |
+//!
+//! # Invariants
+//!
+//! - One decoder for training and evaluation, one template renderer, one interval function.
+//! - A stage of the path uses types of earlier stages only: `config` stands first as what the user wrote, its `plan`
+//!   reads through `data` and `eval::suite`; `record` knows rows, not how they came about.
+//! - Nothing prints but `main`, `commands` and `progress`. Results go to stdout, progress to stderr.
+//! - Every random draw takes a seed and uses ChaCha8, and each use has its own stream.
+//! - `stats`, `data::mix`, `eval::score` and `report::render` take values and return values.
+//! - No file is written in place: whole (temporary, then renamed) or a line at a time.
+//! - A number that is not finite stops the cell and names step, rows and module; an undefined one is `None` and prints n/a.
+//! - A device that was asked for and is absent is an error.
+//!
+//! # Where this is not the first design, and why
+//!
+//! - **No autograd.** The decoder has a hand-written backward (`model/decoder/backward.rs`), held against candle's
+//!   autograd and finite differences in `tests/gradients.rs`. Frozen weights get no gradient by construction, nothing
+//!   can cut a gradient silently, and checkpointing is one branch.
+//! - **No padding anywhere.** Rows lie end to end and attention knows where they begin, in training, prefill and
+//!   decoding alike, so there is no padding mask to get wrong.
+//! - **No data frames.** The report groups a few thousand rows; a data-frame library costs more build time than the
+//!   whole test suite may take.
+//! - **Suites and fixtures ship inside the binary**, so that `ballast run` works in any folder.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod data;
+pub mod error;
+pub mod eval;
+pub mod files;
+pub mod model;
+pub mod progress;
+pub mod record;
+pub mod report;
+pub mod sandbox;
+pub mod seeds;
+pub mod stats;
+pub mod train;

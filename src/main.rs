@@ -1,0 +1,30 @@
+//! Parses the command line, calls the command, prints one error chain and chooses the exit code.
+
+use std::process::ExitCode;
+
+use ballast::cli::Cli;
+use ballast::{commands, error, sandbox};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // Before anything starts a thread: a sandboxed child must be single-threaded.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == "__sandbox") {
+        return sandbox::child_main();
+    }
+    match commands::dispatch(Cli::parse()) {
+        Ok(()) => ExitCode::from(error::exit::PASS),
+        Err(failure) if is_broken_pipe(&failure) => ExitCode::from(error::exit::PASS),
+        Err(failure) => {
+            #[expect(clippy::print_stderr, reason = "the one place that prints errors")]
+            {
+                eprintln!("error: {failure:#}");
+            }
+            error::exit_code(&failure)
+        }
+    }
+}
+
+/// `ballast ... | head` is not a failure.
+fn is_broken_pipe(failure: &anyhow::Error) -> bool {
+    failure.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe))
+}

@@ -1,0 +1,68 @@
+//! A base model as loaded: decoder, text codec, and the digest that names its weights in records.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use candle_core::Device;
+use sha2::{Digest, Sha256};
+
+use super::decoder::Decoder;
+use super::device::DeviceChoice;
+use super::fetch::ModelFiles;
+use super::spec::Spec;
+use super::tokenizer::TextCodec;
+use super::weights::{Weights, open_gguf, safetensors_files};
+use crate::files::{hex, read_text};
+
+/// A base model.
+pub struct BaseModel {
+    /// The name it was asked for by.
+    pub name: String,
+    /// Shape and weights.
+    pub decoder: Decoder,
+    /// Tokenizer and chat template.
+    pub codec: TextCodec,
+    /// sha256 over the weight files.
+    pub digest: String,
+    /// Where it runs.
+    pub device: Device,
+}
+
+impl BaseModel {
+    /// Loads fetched files onto a device.
+    pub fn load(name: &str, files: &ModelFiles, choice: DeviceChoice) -> Result<Self> {
+        let device = choice.open()?;
+        let dtype = choice.weight_type();
+        let context = || format!("failed to load the model `{name}`");
+        let (spec, weights, codec, digested) = match files {
+            ModelFiles::Gguf(path) => {
+                let (content, mut file) = open_gguf(path)?;
+                let spec = Spec::from_gguf(&content).with_context(context)?;
+                let weights = Weights::from_gguf(&content, &mut file, &spec, &device, dtype).with_context(context)?;
+                (spec, weights, TextCodec::from_gguf(&content).with_context(context)?, vec![path.clone()])
+            }
+            ModelFiles::Folder(folder) => {
+                let spec = Spec::from_config_json(&read_text(&folder.join("config.json"))?).with_context(context)?;
+                let files = safetensors_files(folder).with_context(context)?;
+                let weights = Weights::from_safetensors(&files, &spec, &device, dtype).with_context(context)?;
+                (spec, weights, TextCodec::from_folder(folder).with_context(context)?, files)
+            }
+        };
+        Ok(Self { name: name.to_owned(), decoder: Decoder::new(spec, weights)?, codec, digest: digest(&digested)?, device })
+    }
+}
+
+/// sha256 over the files' contents, in order.
+fn digest(files: &[PathBuf]) -> Result<String> {
+    let mut hash = Sha256::new();
+    for file in files {
+        hash_file(&mut hash, file).with_context(|| format!("failed to read {}", file.display()))?;
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+fn hash_file(hash: &mut Sha256, path: &Path) -> std::io::Result<()> {
+    let mut file = std::fs::File::open(path)?;
+    std::io::copy(&mut file, hash)?;
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Keys and values of the tokens that each row of a batch has already seen, owned by the caller of the decoder.
+//!
+//! A row grows on its own, so rows of any length decode side by side without padding, and a finished row is dropped
+//! from the batch without touching the others.
+
+use anyhow::{Result, ensure};
+use candle_core::Tensor;
+
+use super::ops::attention::{Attended, Heads, KeysValues, Segment, attention_host};
+use super::ops::host;
+
+/// Per layer and row, token-major keys and values.
+#[derive(Debug, Clone, Default)]
+pub struct KvCache {
+    layers: Vec<Vec<Row>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Row {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
+impl KvCache {
+    /// Empty rows for every layer.
+    pub fn new(layers: usize, rows: usize) -> Self {
+        Self { layers: vec![vec![Row::default(); rows]; layers] }
+    }
+
+    /// Keeps the rows at the given indices, in that order.
+    pub fn keep(&mut self, rows: &[usize]) {
+        for layer in &mut self.layers {
+            *layer = rows.iter().map(|row| std::mem::take(&mut layer[*row])).collect();
+        }
+    }
+
+    /// Adds the rows of another cache of the same model behind its own.
+    pub fn append(&mut self, other: Self) {
+        if self.layers.is_empty() {
+            self.layers = other.layers;
+            return;
+        }
+        for (layer, more) in self.layers.iter_mut().zip(other.layers) {
+            layer.extend(more);
+        }
+    }
+
+    /// Appends the batch's keys and values to its rows and attends to everything seen so far.
+    pub(crate) fn attend(&mut self, layer: usize, q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads, rows: &[Segment]) -> Result<Attended> {
+        let cached = &mut self.layers[layer];
+        ensure!(cached.len() == rows.len(), "a cache of {} rows given a batch of {}", cached.len(), rows.len());
+        let width = heads.keys * heads.size;
+        // The cache lives in host memory; on other devices this copies each step's keys, values and queries.
+        let on_host =
+            |x: &Tensor| -> Result<Tensor> { Ok(x.to_device(&candle_core::Device::Cpu)?.to_dtype(candle_core::DType::F32)?.contiguous()?) };
+        let (host_q, host_k, host_v) = (on_host(q)?, on_host(k)?, on_host(v)?);
+        {
+            let (k, v) = (host::slice(&host_k)?, host::slice(&host_v)?);
+            for (row, cached) in rows.iter().zip(cached.iter_mut()) {
+                let range = row.start * width..(row.start + row.len) * width;
+                cached.keys.extend_from_slice(&k[range.clone()]);
+                cached.values.extend_from_slice(&v[range]);
+            }
+        }
+        let seen: Vec<KeysValues<'_>> = rows
+            .iter()
+            .zip(cached.iter())
+            .map(|(row, cached)| KeysValues { keys: &cached.keys, values: &cached.values, past: cached.keys.len() / width - row.len })
+            .collect();
+        let attended = attention_host(&host_q, &seen, heads, rows)?;
+        Ok(Attended { out: attended.out.to_device(q.device())?.to_dtype(q.dtype())?, log_sum_exp: attended.log_sum_exp })
+    }
+}

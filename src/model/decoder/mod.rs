@@ -1,0 +1,65 @@
+//! The one decoder: training and evaluation, llama and qwen2, any row lengths.
+//!
+//! A batch is rows laid end to end ([`Packed`]), so there is no padding and no padding mask: linears see [tokens,
+//! width], and attention knows where rows begin. `forward.rs` computes hidden states, `backward.rs` the adapter's
+//! gradients; `logits` is asked for chosen positions only, because the vocabulary is the widest layer by far.
+
+mod backward;
+mod forward;
+mod packed;
+
+pub use backward::{Gradients, LossSum};
+pub use forward::{Saving, Tape};
+pub use packed::Packed;
+
+use anyhow::Result;
+use candle_core::{Device, Tensor};
+
+use super::lora::Module;
+use super::ops::attention::Heads;
+use super::ops::linear::Linear;
+use super::ops::rope::RopeTable;
+use super::spec::Spec;
+use super::weights::Weights;
+
+/// Frozen weights and the tables computed from the model's shape.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    /// Sizes and constants.
+    pub spec: Spec,
+    weights: Weights,
+    rope: RopeTable,
+}
+
+impl Decoder {
+    /// A decoder over loaded weights, for sequences of up to `max_positions` tokens.
+    pub fn new(spec: Spec, weights: Weights) -> Result<Self> {
+        // A table for the model's whole context costs megabytes at 32 k positions; no suite or row is that long.
+        let positions = spec.max_positions.min(8192);
+        let rope = RopeTable::new(&spec, positions, weights.embedding.device())?;
+        Ok(Self { spec, weights, rope })
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> &Device {
+        self.weights.embedding.device()
+    }
+
+    /// Longest sequence that can be run.
+    pub fn max_positions(&self) -> usize {
+        self.spec.max_positions.min(8192)
+    }
+
+    /// Logits of the given hidden states: [positions, hidden] to [positions, vocabulary].
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        Ok(hidden.matmul(&self.weights.head().t()?)?)
+    }
+
+    fn heads(&self) -> Heads {
+        Heads { queries: self.spec.heads, keys: self.spec.kv_heads, size: self.spec.head_dim }
+    }
+
+    fn linear(&self, layer: usize, module: Module) -> &Linear {
+        &self.weights.layers[layer].linears[module as usize]
+    }
+}

@@ -1,0 +1,201 @@
+//! The trainable part of a variant: one low-rank pair per adapted linear of the decoder.
+//!
+//! Initialised as PEFT does: A uniform in ±1/sqrt(in) (kaiming_uniform with a = sqrt 5), B zero. Written and read in
+//! PEFT's folder format by `adapter_file.rs`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Result, bail, ensure};
+use candle_core::{Device, Tensor};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+use super::ops::linear::LowRank;
+use super::spec::Spec;
+
+/// The linears of a decoder layer, in the order of the forward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Module {
+    /// Query projection.
+    Q,
+    /// Key projection.
+    K,
+    /// Value projection.
+    V,
+    /// Output projection of attention.
+    O,
+    /// Gate of the feed-forward block.
+    Gate,
+    /// Up projection.
+    Up,
+    /// Down projection.
+    Down,
+}
+
+impl Module {
+    /// All seven.
+    pub const ALL: [Self; 7] = [Self::Q, Self::K, Self::V, Self::O, Self::Gate, Self::Up, Self::Down];
+
+    /// Short name: `q`, ..., `down`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Q => "q",
+            Self::K => "k",
+            Self::V => "v",
+            Self::O => "o",
+            Self::Gate => "gate",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+
+    /// Path below a layer in Hugging Face checkpoints: `self_attn.q_proj`, ...
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Q => "self_attn.q_proj",
+            Self::K => "self_attn.k_proj",
+            Self::V => "self_attn.v_proj",
+            Self::O => "self_attn.o_proj",
+            Self::Gate => "mlp.gate_proj",
+            Self::Up => "mlp.up_proj",
+            Self::Down => "mlp.down_proj",
+        }
+    }
+
+    /// (in, out) widths.
+    pub fn widths(self, spec: &Spec) -> (usize, usize) {
+        let (q, kv) = (spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim);
+        match self {
+            Self::Q => (spec.hidden, q),
+            Self::K | Self::V => (spec.hidden, kv),
+            Self::O => (q, spec.hidden),
+            Self::Gate | Self::Up => (spec.hidden, spec.intermediate),
+            Self::Down => (spec.intermediate, spec.hidden),
+        }
+    }
+}
+
+impl FromStr for Module {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let name = text.strip_suffix("_proj").unwrap_or(text);
+        Self::ALL.into_iter().find(|m| m.name() == name).ok_or_else(|| format!("`{text}` is not one of q, k, v, o, gate, up, down"))
+    }
+}
+
+/// One adapted linear: a layer's module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Site {
+    /// Decoder layer, from 0.
+    pub layer: usize,
+    /// Linear in it.
+    pub module: Module,
+}
+
+impl Site {
+    /// A number that tells sites of one model apart.
+    pub fn index(self) -> u64 {
+        (self.layer * Module::ALL.len() + self.module as usize) as u64
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "layers.{}.{}", self.layer, self.module.path())
+    }
+}
+
+/// How an adapter is made. The defaults of ms-swift: rank 8, alpha 32, dropout 0.05, all linears.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoraConfig {
+    /// Rows of A.
+    pub rank: usize,
+    /// Scale times rank.
+    pub alpha: f64,
+    /// Dropout on the update's input, in training.
+    pub dropout: f64,
+    /// Adapted linears.
+    pub targets: Vec<Module>,
+}
+
+impl LoraConfig {
+    /// Refuses what cannot be trained.
+    pub fn check(&self) -> Result<()> {
+        ensure!(self.rank > 0, "lora.rank is 0: use 1 or more (8 is usual)");
+        ensure!(self.alpha.is_finite() && self.alpha > 0.0, "lora.alpha is {}: use a positive number (4 x rank is usual)", self.alpha);
+        ensure!((0.0..1.0).contains(&self.dropout), "lora.dropout is {}: use 0 up to less than 1", self.dropout);
+        ensure!(!self.targets.is_empty(), "lora.targets is empty: name some of q, k, v, o, gate, up, down");
+        Ok(())
+    }
+}
+
+/// A low-rank pair, both f32.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// [rank, in]
+    pub a: Tensor,
+    /// [out, rank]
+    pub b: Tensor,
+}
+
+/// All pairs of one adapter and the factor that scales their product.
+#[derive(Debug, Clone)]
+pub struct Adapter {
+    /// Pairs by site, in the order of the forward pass.
+    pub pairs: BTreeMap<Site, Pair>,
+    /// alpha / rank (or alpha / sqrt(rank) for an rsLoRA adapter), times lambda.
+    pub scale: f64,
+    /// How it was made.
+    pub config: LoraConfig,
+}
+
+impl Adapter {
+    /// A fresh adapter: it changes nothing until B is trained.
+    pub fn init(spec: &Spec, config: &LoraConfig, seed: u64, device: &Device) -> Result<Self> {
+        config.check()?;
+        let mut pairs = BTreeMap::new();
+        for layer in 0..spec.layers {
+            for module in &config.targets {
+                let site = Site { layer, module: *module };
+                let (input, output) = module.widths(spec);
+                let mut random = ChaCha8Rng::seed_from_u64(seed);
+                random.set_stream(site.index());
+                let bound = 1.0 / (input as f64).sqrt();
+                let a: Vec<f32> = (0..config.rank * input).map(|_| ((2.0 * unit(&mut random) - 1.0) * bound) as f32).collect();
+                let pair = Pair {
+                    a: Tensor::from_vec(a, (config.rank, input), device)?,
+                    b: Tensor::zeros((output, config.rank), candle_core::DType::F32, device)?,
+                };
+                if pairs.insert(site, pair).is_some() {
+                    bail!("lora.targets names `{}` twice", module.name());
+                }
+            }
+        }
+        Ok(Self { pairs, scale: config.alpha / config.rank as f64, config: config.clone() })
+    }
+
+    /// The update of one linear, if it is adapted.
+    pub fn at(&self, layer: usize, module: Module) -> Option<LowRank<'_>> {
+        self.pairs.get(&Site { layer, module }).map(|pair| LowRank { a: &pair.a, b: &pair.b, scale: self.scale })
+    }
+
+    /// The same adapter acting lambda times as strongly (WiSE-FT along the low-rank update): 0 is the base, 1 itself.
+    pub fn scaled(&self, lambda: f64) -> Self {
+        Self { scale: self.scale * lambda, ..self.clone() }
+    }
+
+    /// Trainable numbers.
+    pub fn parameters(&self) -> usize {
+        self.pairs.values().map(|pair| pair.a.elem_count() + pair.b.elem_count()).sum()
+    }
+}
+
+/// Uniform in [0, 1) with 53 bits.
+fn unit(random: &mut impl RngCore) -> f64 {
+    (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}

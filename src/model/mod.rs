@@ -1,0 +1,15 @@
+//! A base model: its shape, frozen weights, tokenizer and chat template; and the adapters that change it.
+
+pub mod adapter_file;
+pub mod base;
+pub mod cache;
+pub mod catalogue;
+pub mod decoder;
+pub mod device;
+pub mod dropout;
+pub mod fetch;
+pub mod lora;
+pub mod ops;
+pub mod spec;
+pub mod tokenizer;
+pub mod weights;

@@ -1,0 +1,86 @@
+//! Sums and products of two tensors of one shape.
+//!
+//! candle runs these on a thread pool of its own whose threads wait by spinning; on few cores they then fight with the
+//! threads of the matrix products. The host forms here run on the one pool that everything else uses. Same numbers.
+
+use anyhow::{Result, ensure};
+use candle_core::{DType, Tensor};
+
+use super::host;
+
+/// `a + b`
+pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if !host::applies(a) || !host::applies(b) {
+        return Ok((a + b)?);
+    }
+    combine(
+        a,
+        b,
+        #[inline(always)]
+        |a, b| a + b,
+    )
+}
+
+/// `a * b`
+pub fn multiply(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if !host::applies(a) || !host::applies(b) {
+        return Ok((a * b)?);
+    }
+    combine(
+        a,
+        b,
+        #[inline(always)]
+        |a, b| a * b,
+    )
+}
+
+/// `a * factor`
+pub fn scale(a: &Tensor, factor: f64) -> Result<Tensor> {
+    if !host::applies(a) {
+        return Ok((a * factor)?);
+    }
+    let factor = factor as f32;
+    combine(
+        a,
+        a,
+        #[inline(always)]
+        |a, _| a * factor,
+    )
+}
+
+/// Sum of squares, of an f32 tensor.
+pub fn square_sum(a: &Tensor) -> Result<f64> {
+    if !host::applies(a) {
+        return Ok(f64::from(a.to_dtype(DType::F32)?.sqr()?.sum_all()?.to_scalar::<f32>()?));
+    }
+    let a = host::slice(a)?;
+    // In parts, so that f32 sums stay short.
+    Ok(a.chunks(4096)
+        .map(|part| {
+            f64::from(host::vectorised(
+                #[inline(always)]
+                || host::dot(part, part),
+            ))
+        })
+        .sum())
+}
+
+fn combine(a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> Result<Tensor> {
+    ensure!(a.dims() == b.dims(), "tensors of shapes {:?} and {:?} cannot be combined", a.dims(), b.dims());
+    let (rows, columns) = a.dims2()?;
+    let (a, b) = (host::slice(a)?, host::slice(b)?);
+    let (a, b) = (&*a, &*b);
+    let mut y = vec![0f32; rows * columns];
+    host::for_each_row(
+        &mut y,
+        columns,
+        #[inline(always)]
+        |row, y| {
+            let range = row * columns..(row + 1) * columns;
+            for ((y, a), b) in y.iter_mut().zip(&a[range.clone()]).zip(&b[range]) {
+                *y = f(*a, *b);
+            }
+        },
+    );
+    host::tensor(y, rows, columns)
+}

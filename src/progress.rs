@@ -1,0 +1,112 @@
+//! Progress on stderr: a bar with time left on a terminal, a line now and then elsewhere. Results go to stdout.
+
+use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::model::fetch;
+
+/// Time between two lines where there is no terminal.
+const QUIET: Duration = Duration::from_secs(20);
+
+/// A piece of work of known length.
+pub struct Bar {
+    bar: ProgressBar,
+    title: String,
+    plain: Option<Mutex<Instant>>,
+}
+
+impl Bar {
+    /// Work of `length` units, called by `title`.
+    pub fn new(title: &str, length: usize) -> Self {
+        Self::styled(title, Some(length as u64), "{prefix:<24} {wide_bar:.cyan/dim} {pos}/{len} {msg} {elapsed} left {eta}")
+    }
+
+    fn styled(title: &str, length: Option<u64>, template: &str) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(length, target);
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(title.to_owned());
+        if terminal {
+            bar.enable_steady_tick(Duration::from_millis(250));
+        } else {
+            note(&match length {
+                Some(length) => format!("{title}: {length} to do"),
+                None => title.to_owned(),
+            });
+        }
+        Self { bar, title: title.to_owned(), plain: (!terminal).then(|| Mutex::new(Instant::now())) }
+    }
+
+    /// `units` more are done.
+    pub fn advance(&self, units: u64) {
+        self.bar.inc(units);
+        if let Some(last) = &self.plain
+            && let Ok(mut last) = last.lock()
+            && last.elapsed() >= QUIET
+        {
+            *last = Instant::now();
+            let length = self.bar.length().map_or_else(String::new, |length| format!("/{length}"));
+            note(&format!(
+                "{}: {}{length} {} (left about {} s)",
+                self.title,
+                self.bar.position(),
+                self.bar.message(),
+                self.bar.eta().as_secs()
+            ));
+        }
+    }
+
+    /// A few words beside the bar.
+    pub fn message(&self, text: String) {
+        self.bar.set_message(text);
+    }
+
+    /// Removes the bar.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A line on stderr.
+#[expect(clippy::print_stderr, reason = "the one place that reports progress")]
+pub fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Progress of a fetch.
+#[derive(Default)]
+pub struct FetchBar(Mutex<Option<Bar>>);
+
+impl fetch::Progress for FetchBar {
+    fn begin(&self, what: &str, total_bytes: Option<u64>) {
+        let template = "{prefix} {wide_bar:.cyan/dim} {bytes}/{total_bytes} {bytes_per_sec} left {eta}";
+        if let Ok(mut bar) = self.0.lock() {
+            if let Some(old) = bar.take() {
+                old.finish();
+            }
+            *bar = Some(Bar::styled(what, total_bytes, template));
+        }
+    }
+
+    fn advance(&self, bytes: u64) {
+        if let Ok(bar) = self.0.lock()
+            && let Some(bar) = &*bar
+        {
+            bar.bar.inc(bytes);
+        }
+    }
+
+    fn finish(&self) {
+        if let Ok(mut bar) = self.0.lock()
+            && let Some(bar) = bar.take()
+        {
+            bar.finish();
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The rows: one struct a file kind. Their field names are the files' format; a change of meaning raises [`SCHEMA`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::plan::StageCount;
+use crate::eval::run::Answered;
+use crate::eval::score::{Flag, Verdict};
+use crate::eval::suite::Lang;
+
+/// Version of the files of a run directory.
+pub const SCHEMA: u32 = 1;
+
+/// One answered item: a line of `items.jsonl` and of `probe.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ItemRow {
+    /// Optimizer step of a probe; absent in final evaluations.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub step: Option<usize>,
+    /// Suite.
+    pub suite: String,
+    /// Item id.
+    pub item: String,
+    /// Content hash of the item: what runs are joined by.
+    pub hash: String,
+    /// Cluster of related items.
+    pub cluster: String,
+    /// Language asked.
+    pub language: Lang,
+    /// Subject.
+    pub subject: String,
+    /// What was asked, as the user's message.
+    pub prompt: String,
+    /// What was answered.
+    pub answer: String,
+    /// What was read as the answer.
+    pub extracted: Option<String>,
+    /// What it counts as.
+    pub verdict: Verdict,
+    /// Right and in the asked form.
+    pub strict: bool,
+    /// Right under the lenient reading.
+    pub lenient: bool,
+    /// How it went wrong.
+    pub flags: Vec<Flag>,
+    /// Why.
+    pub detail: Option<String>,
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Tokens of the answer.
+    pub answer_tokens: usize,
+}
+
+impl ItemRow {
+    /// The row of an answered item.
+    pub fn of(suite: &str, step: Option<usize>, answered: Answered<'_>) -> Self {
+        let (item, graded) = (answered.item, answered.graded);
+        Self {
+            step,
+            suite: suite.to_owned(),
+            item: item.id.clone(),
+            hash: item.content_hash(),
+            cluster: item.cluster.clone(),
+            language: item.language,
+            subject: item.subject.clone(),
+            prompt: answered.prompt,
+            answer: answered.answer,
+            extracted: graded.extracted,
+            verdict: graded.verdict,
+            strict: graded.strict,
+            lenient: graded.lenient,
+            flags: graded.flags,
+            detail: graded.detail,
+            prompt_tokens: answered.prompt_tokens,
+            answer_tokens: answered.answer_tokens,
+        }
+    }
+}
+
+/// One drift measurement: a row of `drift.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DriftRow {
+    /// Optimizer step.
+    pub step: usize,
+    /// Mean KL(base || variant), nats a token.
+    pub kl: f64,
+    /// Share of tokens with the same most probable token.
+    pub agreement: f64,
+    /// Largest change of any logit.
+    pub largest_change: f64,
+    /// Tokens measured.
+    pub tokens: usize,
+}
+
+/// What a finished cell says of itself: `cell.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellRecord {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Variant, or `base`.
+    pub variant: String,
+    /// Training seed; None for the base.
+    pub seed: Option<u64>,
+    /// One line for the report.
+    pub description: String,
+    /// What it was trained on.
+    pub stages: Vec<StageCount>,
+    /// Variant and lambda it was taken from.
+    pub derived: Option<(String, f64)>,
+    /// sha256 of its adapter; None for the base.
+    pub adapter_digest: Option<String>,
+    /// sha256 of the rows trained on.
+    pub rows_digest: Option<String>,
+    /// Proof that it acts.
+    pub liveness: Option<Liveness>,
+    /// Wall time of training, seconds, all continuations together.
+    pub train_seconds: f64,
+    /// Wall time of evaluation, seconds.
+    pub eval_seconds: f64,
+}
+
+/// Proof that an adapter changes the model, and that without it the model is the base.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Liveness {
+    /// Largest change of any logit on the drift prompts.
+    pub largest_change: f64,
+    /// The same with the adapter at scale 0: must be rounding.
+    pub largest_change_off: f64,
+    /// Mean KL(base || variant) on the drift prompts.
+    pub kl: f64,
+}
+
+/// What a run says of itself: `meta.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunMeta {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Version of Ballast.
+    pub ballast: String,
+    /// Git commit it was built from, `-dirty` if changed, where known.
+    pub commit: Option<String>,
+    /// Day the run began, UTC.
+    pub date: String,
+    /// Device in words.
+    pub device: String,
+    /// Base model as asked for.
+    pub model: String,
+    /// sha256 of its weights.
+    pub model_digest: String,
+    /// sha256 of its chat template.
+    pub template_digest: String,
+    /// Digest of each suite.
+    pub suites: BTreeMap<String, SuiteMeta>,
+    /// Sandbox layers in force.
+    pub sandbox: Vec<String>,
+    /// Identity strings that count as leaks.
+    pub entities: Vec<String>,
+}
+
+/// A suite as it was asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuiteMeta {
+    /// sha256 of the whole suite.
+    pub digest: String,
+    /// Items asked.
+    pub items: usize,
+    /// Accuracy of a random chooser on the items asked.
+    pub chance: f64,
+    /// One line.
+    pub description: String,
+}

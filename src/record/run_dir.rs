@@ -1,0 +1,141 @@
+//! Where things lie in a run directory, and a whole run read back for reports.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use super::lines::{read_csv, read_json_lines};
+use super::rows::{CellRecord, DriftRow, ItemRow, RunMeta, SCHEMA};
+use crate::config::file::Experiment;
+use crate::files::{create_folder, read_json, read_text, remove_partial_files};
+use crate::train::telemetry::StepRow;
+
+/// A run's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir(pub PathBuf);
+
+/// A cell's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CellDir(pub PathBuf);
+
+impl RunDir {
+    /// `plan.toml`
+    pub fn plan(&self) -> PathBuf {
+        self.0.join("plan.toml")
+    }
+    /// `meta.json`
+    pub fn meta(&self) -> PathBuf {
+        self.0.join("meta.json")
+    }
+    /// `report/`
+    pub fn report(&self) -> PathBuf {
+        self.0.join("report")
+    }
+    /// The base's cell.
+    pub fn base(&self) -> CellDir {
+        CellDir(self.0.join("cells/base"))
+    }
+    /// A variant's cell.
+    pub fn cell(&self, variant: &str, seed: u64) -> CellDir {
+        CellDir(self.0.join("cells").join(format!("{variant}-s{seed}")))
+    }
+}
+
+impl CellDir {
+    /// Creates the folder, or removes what a kill left half-written in it.
+    pub fn create(&self) -> Result<()> {
+        create_folder(&self.0)?;
+        remove_partial_files(&self.0)?;
+        if self.adapter().exists() { remove_partial_files(&self.adapter()) } else { Ok(()) }
+    }
+    /// `cell.json`
+    pub fn record(&self) -> PathBuf {
+        self.0.join("cell.json")
+    }
+    /// `items.jsonl`
+    pub fn items(&self) -> PathBuf {
+        self.0.join("items.jsonl")
+    }
+    /// `probe.jsonl`
+    pub fn probe(&self) -> PathBuf {
+        self.0.join("probe.jsonl")
+    }
+    /// `train.csv`
+    pub fn train(&self) -> PathBuf {
+        self.0.join("train.csv")
+    }
+    /// `drift.csv`
+    pub fn drift(&self) -> PathBuf {
+        self.0.join("drift.csv")
+    }
+    /// `adapter/`
+    pub fn adapter(&self) -> PathBuf {
+        self.0.join("adapter")
+    }
+    /// `checkpoint.safetensors`
+    pub fn checkpoint(&self) -> PathBuf {
+        self.0.join("checkpoint.safetensors")
+    }
+}
+
+/// A finished cell read back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cell {
+    /// Its description of itself.
+    pub record: CellRecord,
+    /// Final evaluation, in the order of suites and items.
+    pub items: Vec<ItemRow>,
+    /// Probes during training.
+    pub probe: Vec<ItemRow>,
+    /// Training steps.
+    pub train: Vec<StepRow>,
+    /// Drift during training.
+    pub drift: Vec<DriftRow>,
+}
+
+/// A run read back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// The experiment as it was run.
+    pub experiment: Experiment,
+    /// Versions and digests.
+    pub meta: RunMeta,
+    /// The base's cell.
+    pub base: Cell,
+    /// Finished variants' cells, in the experiment's order.
+    pub cells: Vec<Cell>,
+    /// `variant-sSEED` of cells that are not finished.
+    pub missing: Vec<String>,
+}
+
+impl Run {
+    /// Reads a run directory. The base's cell must be finished.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let dir = RunDir(folder.to_owned());
+        let meta: RunMeta = read_json(&dir.meta()).with_context(|| format!("{} is not a run directory", folder.display()))?;
+        ensure!(meta.schema <= SCHEMA, "{} was written by a newer Ballast (schema {}): update this one", folder.display(), meta.schema);
+        let plan = dir.plan();
+        let experiment = Experiment::parse(&read_text(&plan)?, &plan.display().to_string())?;
+        let order: Vec<&str> = experiment.suites.iter().map(|suite| suite.name.as_str()).collect();
+        let base = read_cell(&dir.base(), &order)?.with_context(|| format!("{}: the base is not evaluated yet", folder.display()))?;
+        let (mut cells, mut missing) = (Vec::new(), Vec::new());
+        for (variant, seed) in experiment.cells() {
+            match read_cell(&dir.cell(&variant.name, seed), &order)? {
+                Some(cell) => cells.push(cell),
+                None => missing.push(format!("{}-s{seed}", variant.name)),
+            }
+        }
+        Ok(Self { experiment, meta, base, cells, missing })
+    }
+}
+
+fn read_cell(dir: &CellDir, suites: &[&str]) -> Result<Option<Cell>> {
+    if !dir.record().exists() {
+        return Ok(None);
+    }
+    let mut items: Vec<ItemRow> = read_json_lines(&dir.items())?;
+    // Items are written as they finish; reports want them in one order.
+    items.sort_by_key(|row| (suites.iter().position(|suite| *suite == row.suite), row.item.clone()));
+    let probe = if dir.probe().exists() { read_json_lines(&dir.probe())? } else { Vec::new() };
+    Ok(Some(Cell { record: read_json(&dir.record())?, items, probe, train: read_csv(&dir.train())?, drift: read_csv(&dir.drift())? }))
+}

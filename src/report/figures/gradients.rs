@@ -1,0 +1,41 @@
+//! The figure of gradient norms while training.
+
+use anyhow::{Context, Result};
+
+use super::Figure;
+use crate::model::lora::Module;
+use crate::report::plot::gradients::{GradientData, GradientPanel, gradients};
+use crate::report::plot::{Point, Series};
+use crate::report::view::View;
+use crate::train::telemetry::StepRow;
+
+/// Draws it; none where nothing was trained.
+pub(super) fn figure(view: &View) -> Result<Option<Figure>> {
+    let trained = view.variants().iter().filter(|variant| !variant.cells[0].train.is_empty());
+    let panels: Vec<GradientPanel> = trained
+        .map(|variant| {
+            let rows = &variant.cells[0].train;
+            GradientPanel { variant: variant.name.to_owned(), a: lines(rows, true), b: lines(rows, false) }
+        })
+        .collect();
+    if panels.is_empty() {
+        return Ok(None);
+    }
+    let first = if view.seeds() > 1 { "; the first seed of each variant" } else { "" };
+    let data = GradientData { title: "Gradient norms while training".to_owned(), subtitle: format!("{}{first}", view.subtitle()), panels };
+    let svg = gradients(&data).context("failed to draw the gradient figure")?;
+    Ok(Some(Figure {
+        name: "gradients".to_owned(),
+        caption: "Each line is the norm of one kind of linear's LoRA gradient before clipping, all layers together; a line that falls by orders of magnitude belongs to a variant that has nothing left to learn.",
+        svg,
+        title: data.title,
+    }))
+}
+
+fn lines(rows: &[StepRow], a: bool) -> Vec<Series> {
+    let line = |(index, module): (usize, &Module)| {
+        let points: Vec<Point> = rows.iter().filter_map(|row| Some(Point::new(row.step as f64, row.norm(*module, a)?))).collect();
+        (!points.is_empty()).then(|| Series { label: module.name().to_owned(), variant_index: index, dash: 0, points })
+    };
+    Module::ALL.iter().enumerate().filter_map(line).collect()
+}

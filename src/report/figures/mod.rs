@@ -1,0 +1,120 @@
+//! Which figures a report has, and the data of each. `plot` draws them.
+
+mod gradients;
+mod retention;
+mod trajectory;
+
+use anyhow::{Context, Result};
+
+use super::kept::suites_with_retention;
+use super::outcomes::{Outcomes, VERDICTS};
+use super::plot::Estimate;
+use super::plot::accuracy::{AccuracyData, accuracy};
+use super::plot::taxonomy::{TaxonomyBar, TaxonomyData, taxonomy};
+use super::share::Share;
+use super::view::View;
+
+/// A figure, drawn.
+pub(super) struct Figure {
+    /// File name without extension.
+    pub(super) name: String,
+    /// What it shows, for those who cannot see it.
+    pub(super) title: String,
+    /// How to read it.
+    pub(super) caption: &'static str,
+    /// The picture.
+    pub(super) svg: String,
+}
+
+/// Every figure that the run has data for, in the page's order.
+pub(super) fn all(view: &View) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    if !view.suites.is_empty() {
+        figures.push(accuracy_figure(view)?);
+    }
+    if !suites_with_retention(view).is_empty() && view.identity().next().is_some() && !view.variants().is_empty() {
+        figures.push(retention::figure(view)?);
+    }
+    figures.extend(trajectory::figures(view)?);
+    figures.extend(gradients::figure(view)?);
+    figures.push(outcomes_figure(view)?);
+    Ok(figures)
+}
+
+/// How intervals came about, in the words of a subtitle.
+fn intervals(view: &View) -> &'static str {
+    if view.seeds() > 1 { "95% intervals: t over seeds, else Wilson" } else { "95% Wilson intervals" }
+}
+
+fn estimate(share: Share) -> Estimate {
+    Estimate::new(share.value, share.interval, share.n)
+}
+
+fn accuracy_figure(view: &View) -> Result<Figure> {
+    let data = AccuracyData {
+        title: "Accuracy of base and variants".to_owned(),
+        subtitle: format!("{}; {}", view.subtitle(), intervals(view)),
+        suites: view.suites.iter().map(ToString::to_string).collect(),
+        variants: view.subjects.iter().map(|subject| subject.name.to_owned()).collect(),
+        cells: view
+            .suites
+            .iter()
+            .map(|suite| view.subjects.iter().map(|subject| Share::accuracy(subject, suite).map(estimate)).collect())
+            .collect(),
+    };
+    Ok(Figure {
+        name: "accuracy".to_owned(),
+        caption: "Each marker is a variant's accuracy on a suite with its interval; intervals of two markers may overlap although their paired difference is shown, so differences are to be read in the tables.",
+        svg: accuracy(&data).context("failed to draw the accuracy figure")?,
+        title: data.title,
+    })
+}
+
+fn outcomes_figure(view: &View) -> Result<Figure> {
+    let bars = Outcomes::all(view).into_iter().map(|outcome| TaxonomyBar {
+        group: outcome.suite.to_owned(),
+        label: outcome.subject.to_owned(),
+        counts: outcome.verdicts.iter().map(|count| u32::try_from(*count).unwrap_or(u32::MAX)).collect(),
+    });
+    let data = TaxonomyData {
+        title: "How answers ended".to_owned(),
+        subtitle: format!("{}{}", view.subtitle(), if view.seeds() > 1 { "; answers of all seeds together" } else { "" }),
+        categories: VERDICTS.iter().map(|(_, name)| (*name).to_owned()).collect(),
+        bars: bars.collect(),
+    };
+    Ok(Figure {
+        name: "outcomes".to_owned(),
+        caption: "Each bar is all answers of a variant on a suite: a growing \"wrong\" part is lost knowledge, growing parts right of it are lost form.",
+        svg: taxonomy(&data).context("failed to draw the outcome figure")?,
+        title: data.title,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{run, with_seeds};
+
+    fn names(run: &crate::record::run_dir::Run) -> Vec<String> {
+        all(&View::new(run)).unwrap().into_iter().map(|figure| figure.name).collect()
+    }
+
+    #[test]
+    fn a_full_run_has_all_five() {
+        assert_eq!(names(&run()), ["accuracy", "retention", "trajectory", "gradients", "outcomes"]);
+        assert_eq!(names(&with_seeds()), ["accuracy", "retention", "trajectory", "gradients", "outcomes"]);
+    }
+
+    #[test]
+    fn what_has_no_data_has_no_figure() {
+        let mut run = run();
+        for cell in &mut run.cells {
+            (cell.train, cell.drift, cell.probe) = (Vec::new(), Vec::new(), Vec::new());
+        }
+        run.experiment.suites.retain(|suite| suite.name != "identity");
+        assert_eq!(names(&run), ["accuracy", "outcomes"]);
+        run.cells.clear();
+        run.base.items.clear();
+        assert_eq!(names(&run), ["accuracy", "outcomes"]);
+    }
+}

@@ -1,0 +1,103 @@
+//! What brought back the largest loss, among the variants of the run.
+
+use super::{change, largest_loss, learned};
+use crate::report::compare::{Comparison, Direction, corrected};
+use crate::report::results::Results;
+use crate::report::text::{code, count, list, percent, points};
+use crate::report::view::Subject;
+
+/// Other variants named beside the best.
+const OTHERS: usize = 3;
+
+/// The sentences.
+pub(super) fn recovery(results: &Results) -> Option<String> {
+    let Some(loss) = largest_loss(results) else {
+        return Some("No loss was shown, so nothing can be shown to have brought it back.".to_owned());
+    };
+    let view = &results.view;
+    let lost = view.variant(loss.variant)?;
+    let others = view.variants().iter().filter(|other| other.name != lost.name);
+    let found = corrected(others.filter_map(|other| Comparison::of(view, lost, other, loss.suite)).collect());
+    let mut better: Vec<&Comparison> = found.iter().filter(|found| found.corrected_direction() == Direction::Better).collect();
+    better.sort_by(|a, b| worth(results, loss, b).total_cmp(&worth(results, loss, a)).then(b.difference.total_cmp(&a.difference)));
+    let Some((best, rest)) = better.split_first() else {
+        return Some(format!("On {} no variant could be shown to do better than {}.", code(loss.suite), code(lost.name)));
+    };
+    let against_base = results.against_base(best.variant, best.suite).map(|base| match base.direction() {
+        Direction::Worse => format!("; it stays below the base ({})", change(base)),
+        Direction::Better => format!("; it is above the base ({})", change(base)),
+        Direction::Unclear => format!("; against the base no difference could be shown ({})", change(base)),
+    });
+    let parts =
+        [gain(results, best), against_base.unwrap_or_default(), ".".to_owned(), dose_remark(lost, view.variant(best.variant)?), also(rest)];
+    Some(parts.concat())
+}
+
+/// What the best variant has over the one that lost the most.
+fn gain(results: &Results, best: &Comparison) -> String {
+    let hull = best.hull();
+    let identity = match learned(results, best.variant) {
+        Some(true) => ", with the identity learned",
+        Some(false) => ", but it was not shown to have learned the identity",
+        None => "",
+    };
+    format!(
+        "On {} {} answers {} % where {} answers {} %: {} points (95 % interval {} to {}){identity}",
+        code(best.suite),
+        code(best.variant),
+        percent(best.after),
+        code(best.reference),
+        percent(best.before),
+        points(best.difference),
+        points(hull.low),
+        points(hull.high),
+    )
+}
+
+/// The other variants that do better.
+fn also(rest: &[&Comparison]) -> String {
+    let name = |other: &&Comparison| format!("{} ({})", code(other.variant), points(other.difference));
+    let names: Vec<String> = rest.iter().take(OTHERS).map(name).collect();
+    match rest.len().saturating_sub(OTHERS) {
+        _ if names.is_empty() => String::new(),
+        0 => format!(" Also shown to do better there: {}.", list(&names)),
+        more => format!(" Also shown to do better there: {}, and {more} more.", names.join(", ")),
+    }
+}
+
+/// What a variant is worth as a recovery: the weaker of what it has of the lost ability and of the identity, both
+/// relative to the variant that lost the most. One that never learned the identity has recovered nothing: it has not
+/// paid.
+fn worth(results: &Results, loss: &Comparison, found: &Comparison) -> f64 {
+    let ability = (found.difference / -loss.difference).min(1.0);
+    let stated = |name: &str| {
+        let suites: Vec<f64> = results.view.identity().filter_map(|suite| Some(results.against_base(name, suite)?.after)).collect();
+        suites.iter().sum::<f64>() / suites.len() as f64
+    };
+    match learned(results, found.variant) {
+        Some(false) => -1.0,
+        Some(true) if stated(loss.variant) > 0.0 => ability.min(stated(found.variant) / stated(loss.variant)),
+        _ => ability,
+    }
+}
+
+/// That two variants differ in more than their data, where they do.
+fn dose_remark(lost: &Subject, best: &Subject) -> String {
+    let dose = |subject: &Subject| {
+        let stages = &subject.cells[0].record.stages;
+        let steps: usize = stages.iter().map(|stage| stage.steps).sum();
+        let rate = stages.iter().map(|stage| stage.learning_rate).reduce(f64::max)?;
+        Some(format!("{} at up to {rate:e}", count(steps, "step")))
+    };
+    if let Some((of, lambda)) = &best.cells[0].record.derived {
+        return format!(" It is {}'s adapter at {lambda} of its strength.", code(of));
+    }
+    match (dose(lost), dose(best)) {
+        (Some(theirs), Some(ours)) if theirs != ours => format!(
+            " Their doses differ too ({}: {theirs}; {}: {ours}), so the data alone cannot be given the credit.",
+            code(lost.name),
+            code(best.name)
+        ),
+        _ => String::new(),
+    }
+}

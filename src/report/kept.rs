@@ -1,0 +1,130 @@
+//! How much of its general knowledge a variant kept: the mean of its retentions over the general suites.
+//!
+//! A retention is a ratio of two means on the same items, so its error comes from linearisation (the delta method): each
+//! item contributes what it adds to the ratio, contributions of one cluster are summed, and twins in two suites are one
+//! cluster. A suite on which the base is not shown to be above chance has no retention and is left out for every
+//! variant alike.
+
+use crate::record::run_dir::Cell;
+use crate::stats::Interval;
+use crate::stats::clustered::clustered_standard_error;
+use crate::stats::interval::{mean_interval, two_sided_z, wilson};
+
+use super::share::correct;
+use super::view::{CONFIDENCE, Subject, View, suite_rows};
+
+/// A mean retention.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Kept {
+    /// 1 is all that the base knows.
+    pub(super) value: f64,
+    /// Over items; with several seeds wide enough to hold the interval over seeds too.
+    pub(super) interval: Interval,
+    /// Items behind it, of one seed.
+    pub(super) n: usize,
+}
+
+impl Kept {
+    /// Of a subject; None where no suite has a retention.
+    pub(super) fn of(view: &View, subject: &Subject) -> Option<Self> {
+        let cells: Vec<Self> = subject.cells.iter().filter_map(|cell| of_cell(view, cell)).collect();
+        let values: Vec<f64> = cells.iter().map(|cell| cell.value).collect();
+        let widest = cells.iter().max_by(|a, b| a.interval.width().total_cmp(&b.interval.width()))?;
+        let value = values.iter().sum::<f64>() / values.len() as f64;
+        let over_seeds = mean_interval(&values, CONFIDENCE).map_or(0.0, Interval::width);
+        let half = over_seeds.max(widest.interval.width()) / 2.0;
+        Some(Self { value, interval: Interval::new(value - half, value + half), n: widest.n })
+    }
+}
+
+/// General suites on which there is something to keep.
+pub(super) fn suites_with_retention<'a>(view: &View<'a>) -> Vec<&'a str> {
+    let known = |suite: &&str| {
+        let rows = suite_rows(&view.run.base, suite);
+        let right = rows.iter().filter(|row| correct(row)).count();
+        wilson(right, rows.len(), CONFIDENCE).is_some_and(|interval| interval.low > view.chance(suite))
+    };
+    view.general().filter(known).collect()
+}
+
+fn of_cell(view: &View, cell: &Cell) -> Option<Kept> {
+    let suites = suites_with_retention(view);
+    let (mut sum, mut contributions, mut clusters) = (0.0, Vec::new(), Vec::new());
+    for suite in &suites {
+        let pairs: Vec<(f64, f64, &str)> = suite_rows(cell, suite)
+            .into_iter()
+            .filter_map(|row| {
+                let base = view.run.base.items.iter().find(|base| base.suite == *suite && base.hash == row.hash)?;
+                Some((score(correct(base)), score(correct(row)), row.cluster.as_str()))
+            })
+            .collect();
+        let n = pairs.len() as f64;
+        let mean = |of: fn(&(f64, f64, &str)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
+        let above = mean(|pair| pair.0) - view.chance(suite);
+        let ratio = (mean(|pair| pair.1) - view.chance(suite)) / above;
+        if !ratio.is_finite() || above <= 0.0 {
+            return None;
+        }
+        sum += ratio;
+        let (base, variant) = (mean(|pair| pair.0), mean(|pair| pair.1));
+        for (before, after, cluster) in pairs {
+            contributions.push(((after - variant) - ratio * (before - base)) / (above * n));
+            clusters.push(cluster);
+        }
+    }
+    if suites.is_empty() {
+        return None;
+    }
+    let (items, count) = (contributions.len() as f64, suites.len() as f64);
+    let value = sum / count;
+    // The standard error of a mean, of values whose mean is the sum of all contributions.
+    let scaled: Vec<f64> = contributions.iter().map(|part| part * items / count).collect();
+    let error = clustered_standard_error(&scaled, &clusters)?;
+    // Without a flip there is no spread, yet no proof either: as much as one flipped item would tell.
+    let half = two_sided_z(CONFIDENCE)? * error.max(1.0 / items);
+    Some(Kept { value, interval: Interval::new(value - half, value + half), n: contributions.len() })
+}
+
+fn score(right: bool) -> f64 {
+    f64::from(u8::from(right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{run, with_seeds};
+
+    #[test]
+    fn the_mean_retention_is_above_chance_and_has_a_width() {
+        let mut run = run();
+        run.meta.suites.get_mut("reasoning-zh").unwrap().chance = 0.25;
+        let view = View::new(&run);
+        let kept = |name: &str| Kept::of(&view, view.variant(name).unwrap()).unwrap();
+        // fact-qa: .3/.8; reasoning-zh: (.3 - .25)/(.8 - .25)
+        assert!((kept("A").value - f64::midpoint(0.3 / 0.8, 0.05 / 0.55)).abs() < 1e-9);
+        assert!(kept("A").interval.high < 0.5 && kept("mixed").interval.low > 0.85);
+        assert_eq!(kept("A").n, 120);
+        let same = Kept::of(&view, view.base()).unwrap();
+        assert!((same.value - 1.0).abs() < 1e-12 && same.interval.width() > 0.0);
+    }
+
+    #[test]
+    fn several_seeds_never_narrow_the_interval() {
+        let run = with_seeds();
+        let view = View::new(&run);
+        let kept = Kept::of(&view, view.variant("A").unwrap()).unwrap();
+        let each: Vec<Kept> = view.variant("A").unwrap().cells.iter().map(|cell| of_cell(&view, cell).unwrap()).collect();
+        assert!(each.iter().all(|one| kept.interval.width() >= one.interval.width() - 1e-12));
+        assert!((kept.value - each.iter().map(|one| one.value).sum::<f64>() / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_suite_at_chance_is_left_out_and_none_left_is_none() {
+        let mut run = run();
+        run.meta.suites.get_mut("reasoning-zh").unwrap().chance = 0.75;
+        assert_eq!(suites_with_retention(&View::new(&run)), ["fact-qa"]);
+        run.meta.suites.get_mut("fact-qa").unwrap().chance = 0.75;
+        let view = View::new(&run);
+        assert_eq!(Kept::of(&view, view.variant("A").unwrap()), None);
+    }
+}

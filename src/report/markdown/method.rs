@@ -1,0 +1,124 @@
+//! How this was measured, and the command that measures it again.
+
+use std::path::Path;
+
+use super::under;
+use crate::config::builtin;
+use crate::config::file::Experiment;
+use crate::report::kept::suites_with_retention;
+use crate::report::results::Results;
+use crate::report::table::Table;
+use crate::report::text::{code, list, percent, plain};
+use crate::report::view::View;
+
+/// Letters of a digest: enough to tell two apart.
+const DIGEST: usize = 12;
+
+/// The experiment as it was run.
+const PLAN: &str = "plan.toml";
+
+/// The section.
+pub(super) fn section(results: &Results) -> Option<String> {
+    let view = &results.view;
+    let meta = &view.run.meta;
+    let experiment = &view.run.experiment;
+    let commit = meta.commit.as_deref().map(|commit| format!(", commit {}", code(commit))).unwrap_or_default();
+    let entities: Vec<String> = meta.entities.iter().map(|entity| code(entity)).collect();
+    let sandbox = if meta.sandbox.is_empty() {
+        "Programs in answers: none were run.".to_owned()
+    } else {
+        format!("Programs in answers ran in a sandbox of {}.", plain(&list(&meta.sandbox)))
+    };
+    let kept = suites_with_retention(view);
+    let mut lines = vec![
+        format!("Model: {}, weights {}, chat template {}.", code(&meta.model), digest(&meta.model_digest), digest(&meta.template_digest)),
+        format!("Device: {}. Date: {}. Ballast {}{commit}.", plain(&meta.device), plain(&meta.date), plain(&meta.ballast)),
+        format!(
+            "Training: {}, AdamW, linear warmup over {} % of each stage's steps.",
+            view.seed_names(),
+            percent(experiment.training.warmup_ratio)
+        ),
+        format!("Answers: greedy decoding, one answer an item, system prompt {}.", code(&experiment.system)),
+        sandbox,
+        format!("Identity text that counts as a leak: {}.", if entities.is_empty() { "none".to_owned() } else { list(&entities) }),
+    ];
+    if !kept.is_empty() {
+        let names: Vec<String> = kept.iter().map(|suite| code(suite)).collect();
+        lines.push(format!(
+            "Retention is (variant - chance) / (base - chance). The figure's mean is over {}, where the base is shown to be above chance.",
+            list(&names)
+        ));
+    }
+    let list = lines.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n");
+    let [installed, checkout] = commands(view);
+    let plan = if installed.contains(PLAN) { format!(", with {} from the run directory", code(PLAN)) } else { String::new() };
+    let again = format!("To measure it again{plan}:\n\n```sh\n{installed}\n{checkout}\n```");
+    under("How this was measured", &[list, suites(view).markdown(), again])
+}
+
+fn suites(view: &View) -> Table {
+    let mut table = Table::new(["suite", "what it asks", "digest", "items", "chance %"], 3);
+    for suite in &view.suites {
+        table.push(match view.run.meta.suites.get(*suite) {
+            Some(meta) => vec![code(suite), plain(&meta.description), digest(&meta.digest), meta.items.to_string(), percent(meta.chance)],
+            None => vec![code(suite), "not recorded".to_owned(), String::new(), String::new(), String::new()],
+        });
+    }
+    table
+}
+
+fn digest(text: &str) -> String {
+    code(&text.chars().take(DIGEST).collect::<String>())
+}
+
+/// The command as installed, and from a checkout.
+fn commands(view: &View) -> [String; 2] {
+    let experiment = &view.run.experiment;
+    let mut arguments = match shipped(&experiment.name) {
+        Some(shipped) if shipped == *experiment => experiment.name.clone(),
+        Some(shipped) if (Experiment { model: experiment.model.clone(), ..shipped.clone() }) == *experiment => {
+            format!("{} --model {}", experiment.name, quoted(&experiment.model))
+        }
+        _ => PLAN.to_owned(),
+    };
+    if view.run.meta.device.starts_with("CUDA") {
+        arguments.push_str(" --device cuda");
+    }
+    [format!("ballast run {arguments}"), format!("cargo run --release -- run {arguments}")]
+}
+
+/// The experiment that ships under a name.
+fn shipped(name: &str) -> Option<Experiment> {
+    // A name with an extension, and a label without the shipped folder, would be a file of whoever asks.
+    Path::new(name).extension().is_none().then_some(())?;
+    let (text, label) = builtin::experiment(name).ok()?;
+    if label == name {
+        return None;
+    }
+    Experiment::parse(&text, &label).ok()
+}
+
+/// For a shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:#".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::run;
+
+    #[test]
+    fn the_command_names_what_ships_or_the_plan() {
+        let mut run = run();
+        assert_eq!(commands(&View::new(&run)), ["ballast run plan.toml", "cargo run --release -- run plan.toml"]);
+        run.experiment = shipped("quick").unwrap();
+        assert_eq!(commands(&View::new(&run))[0], "ballast run quick");
+        run.experiment.model = "hf:owner/a b".to_owned();
+        run.meta.device = "CUDA device 0, bf16".to_owned();
+        assert_eq!(commands(&View::new(&run))[0], "ballast run quick --model 'hf:owner/a b' --device cuda");
+        run.experiment.seeds = vec![7];
+        assert_eq!(commands(&View::new(&run))[0], "ballast run plan.toml --device cuda");
+    }
+}

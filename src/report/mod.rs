@@ -1,0 +1,79 @@
+//! Reports: from a run's records to tables, figures and Markdown.
+//!
+//! Everything is a pure function of the records: the same records give the same bytes, on any day. `view`
+//! arranges a run, `share`, `compare` and `kept` are the only files that ask `stats` for numbers, and the sections of
+//! `markdown`, the `figures`, the CSV `tables` and the `terminal` write down what these found. What cannot be shown is
+//! not claimed: `headline` and `claims` choose their words by rules over intervals.
+
+pub mod plot;
+
+mod claims;
+mod compare;
+mod dose;
+mod figures;
+mod flips;
+mod headline;
+mod kept;
+mod markdown;
+mod outcomes;
+mod results;
+#[cfg(test)]
+mod sample;
+mod share;
+mod table;
+mod tables;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod text;
+mod view;
+mod warnings;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::files::{create_folder, write_atomic};
+use crate::record::run_dir::Run;
+use results::Results;
+use view::View;
+
+/// Pixels a unit of a PNG: sharp on dense screens.
+const SCALE: f32 = 2.0;
+
+/// One file of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportFile {
+    /// Name in the report's folder.
+    pub name: String,
+    /// Contents.
+    pub bytes: Vec<u8>,
+}
+
+/// The report of a run: `report.md`, each figure as SVG and PNG, each table as CSV.
+pub fn render(run: &Run) -> Result<Vec<ReportFile>> {
+    let results = Results::new(View::new(run));
+    let figures = figures::all(&results.view)?;
+    let mut files = vec![ReportFile { name: "report.md".to_owned(), bytes: markdown::page(&results, &figures).into_bytes() }];
+    for figure in figures {
+        let png = plot::raster::png(&figure.svg, SCALE).with_context(|| format!("failed to draw {}.png", figure.name))?;
+        files.push(ReportFile { name: format!("{}.png", figure.name), bytes: png });
+        files.push(ReportFile { name: format!("{}.svg", figure.name), bytes: figure.svg.into_bytes() });
+    }
+    files.extend(tables::all(&results)?);
+    Ok(files)
+}
+
+/// Writes a report's files into a folder, which is created if it is absent.
+pub fn write(files: &[ReportFile], folder: &Path) -> Result<()> {
+    create_folder(folder)?;
+    for file in files {
+        write_atomic(&folder.join(&file.name), &file.bytes)?;
+    }
+    Ok(())
+}
+
+/// A short table for the end of a run, as plain text.
+pub fn summary(run: &Run) -> String {
+    terminal::summary(&Results::new(View::new(run)))
+}

@@ -1,0 +1,102 @@
+//! How answers ended: right, wrong, or lost to form, and what marked them.
+
+use crate::eval::score::{Flag, Verdict};
+use crate::record::rows::ItemRow;
+
+use super::share::Share;
+use super::view::{Subject, View, is_identity};
+
+/// Verdicts in the order of tables and bars.
+pub(super) const VERDICTS: [(Verdict, &str); 5] = [
+    (Verdict::Correct, "correct"),
+    (Verdict::Wrong, "wrong"),
+    (Verdict::Unparsed, "unparsed"),
+    (Verdict::Truncated, "truncated"),
+    (Verdict::Error, "error"),
+];
+
+/// Flags in the order of tables.
+pub(super) const FLAGS: [(Flag, &str); 7] = [
+    (Flag::IdentityLeak, "leak"),
+    (Flag::Loop, "loop"),
+    (Flag::WrongLanguage, "wrong language"),
+    (Flag::Refusal, "refusal"),
+    (Flag::Empty, "empty"),
+    (Flag::Timeout, "timeout"),
+    (Flag::ExecutionError, "raised"),
+];
+
+/// Answers of one subject on one suite, all seeds together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outcomes<'a> {
+    /// Suite.
+    pub(super) suite: &'a str,
+    /// Base or variant.
+    pub(super) subject: &'a str,
+    /// Answers.
+    pub(super) answers: usize,
+    /// In the order of [`VERDICTS`].
+    pub(super) verdicts: [usize; 5],
+    /// In the order of [`FLAGS`].
+    pub(super) flags: [usize; 7],
+}
+
+impl<'a> Outcomes<'a> {
+    /// Counts.
+    pub(super) fn of(subject: &Subject<'a>, suite: &'a str) -> Self {
+        let rows: Vec<&ItemRow> = subject.rows(suite).into_iter().flatten().collect();
+        Self {
+            suite,
+            subject: subject.name,
+            answers: rows.len(),
+            verdicts: VERDICTS.map(|(verdict, _)| rows.iter().filter(|row| row.verdict == verdict).count()),
+            flags: FLAGS.map(|(flag, _)| rows.iter().filter(|row| row.flags.contains(&flag)).count()),
+        }
+    }
+
+    /// Suite by suite, the base first.
+    pub(super) fn all(view: &View<'a>) -> Vec<Self> {
+        view.suites.iter().flat_map(|suite| view.subjects.iter().map(|subject| Self::of(subject, suite))).collect()
+    }
+
+    /// Answers with a flag.
+    pub(super) fn flagged(&self, flag: Flag) -> usize {
+        FLAGS.iter().position(|(known, _)| *known == flag).map_or(0, |at| self.flags[at])
+    }
+
+    /// Answers with a verdict.
+    pub(super) fn with(&self, verdict: Verdict) -> usize {
+        VERDICTS.iter().position(|(known, _)| *known == verdict).map_or(0, |at| self.verdicts[at])
+    }
+}
+
+/// How often identity text stands in answers to unrelated questions.
+pub(super) fn leakage(subject: &Subject) -> Option<Share> {
+    Share::among(subject, |row| !is_identity(&row.suite), |row| row.flags.contains(&Flag::IdentityLeak))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::run;
+
+    #[test]
+    fn every_answer_counts_once() {
+        let run = run();
+        let all = Outcomes::all(&View::new(&run));
+        assert_eq!(all.len(), 12);
+        for outcome in &all {
+            assert_eq!(outcome.verdicts.iter().sum::<usize>(), outcome.answers);
+        }
+        let a = all.iter().find(|o| (o.subject, o.suite) == ("A", "fact-qa")).unwrap();
+        assert_eq!((a.with(Verdict::Correct), a.flagged(Flag::IdentityLeak)), (18, 14));
+    }
+
+    #[test]
+    fn leakage_leaves_the_identity_suite_out() {
+        let run = run();
+        let view = View::new(&run);
+        assert_eq!(leakage(view.variant("A").unwrap()).unwrap().text(), "23.3 % [16.7, 31.7] n=120");
+        assert_eq!(leakage(view.base()).unwrap().text(), "0.0 % [0.0, 3.1] n=120");
+    }
+}

@@ -1,0 +1,168 @@
+//! Numbers and foreign text as they stand in a report: fixed digits, and nothing that breaks the Markdown around it.
+
+use crate::stats::Interval;
+
+/// What stands where nothing could be measured.
+pub(super) const NONE: &str = "n/a";
+
+/// A number with so many digits after the point, never a negative zero.
+pub(super) fn fixed(value: f64, digits: usize) -> String {
+    if !value.is_finite() {
+        return NONE.to_owned();
+    }
+    let text = format!("{value:.digits$}");
+    match text.strip_prefix('-') {
+        Some(zero) if zero.chars().all(|c| c == '0' || c == '.') => zero.to_owned(),
+        _ => text,
+    }
+}
+
+/// A number with three significant digits.
+pub(super) fn significant(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return fixed(value, 0);
+    }
+    // The exponent is taken from the rounded text: a logarithm may differ between machines at powers of ten.
+    let scientific = format!("{value:.2e}");
+    let exponent: i32 = scientific.rsplit('e').next().and_then(|e| e.parse().ok()).unwrap_or(0);
+    match exponent {
+        -4..=2 => fixed(value, usize::try_from(2 - exponent).unwrap_or(0)),
+        3..=6 => fixed(value, 0),
+        _ => scientific,
+    }
+}
+
+/// A fraction of 1 in percent, without the sign.
+pub(super) fn percent(fraction: f64) -> String {
+    fixed(fraction * 100.0, 1)
+}
+
+/// A difference of fractions in percentage points, with its sign.
+pub(super) fn points(difference: f64) -> String {
+    let text = percent(difference);
+    if difference > 0.0 && text != "0.0" && text != NONE { format!("+{text}") } else { text }
+}
+
+/// `[51.5, 72.3]`, in percent.
+pub(super) fn range(interval: Interval) -> String {
+    format!("[{}, {}]", percent(interval.low), percent(interval.high))
+}
+
+/// `[-61.2, -36.9]`, in percentage points, with signs.
+pub(super) fn point_range(interval: Interval) -> String {
+    format!("[{}, {}]", points(interval.low), points(interval.high))
+}
+
+/// A p-value with three digits.
+pub(super) fn p_value(p: Option<f64>) -> String {
+    match p {
+        None => NONE.to_owned(),
+        Some(p) if p < 0.001 => "<0.001".to_owned(),
+        Some(p) => fixed(p, 3),
+    }
+}
+
+/// Whatever there is, or `n/a`.
+pub(super) fn or_none<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| NONE.to_owned(), text)
+}
+
+/// `1 item`, `2 items`.
+pub(super) fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// `a, b and c`.
+pub(super) fn list(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// Inline code that holds even backticks.
+pub(super) fn code(text: &str) -> String {
+    let text = text.replace(['\n', '\r'], " ");
+    let fence = "`".repeat(longest_run(&text) + 1);
+    let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+/// A block of text exactly as it is, whatever it holds.
+pub(super) fn fenced(text: &str) -> String {
+    let text = visible(text);
+    let fence = "`".repeat((longest_run(&text) + 1).max(3));
+    format!("{fence}text\n{text}\n{fence}")
+}
+
+/// At most so many letters of a text.
+pub(super) fn trimmed(text: &str, letters: usize) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(letters) {
+        Some((end, _)) => format!("{} [...]", text[..end].trim_end()),
+        None => text.to_owned(),
+    }
+}
+
+/// Plain text inside HTML or Markdown prose.
+pub(super) fn plain(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '\n' | '\r' => escaped.push(' '),
+            '*' | '_' | '`' | '[' | ']' | '\\' => escaped.extend(['\\', letter]),
+            _ => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+/// Control characters made visible, so that an answer cannot move a terminal's cursor or hide from a reader.
+fn visible(text: &str) -> String {
+    text.chars().filter(|c| *c != '\r').map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{FFFD}' } else { c }).collect()
+}
+
+fn longest_run(text: &str) -> usize {
+    let mut longest = 0;
+    let mut run = 0;
+    for letter in text.chars() {
+        run = if letter == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    longest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_fixed_digits_and_no_negative_zero() {
+        assert_eq!([fixed(-0.04, 1), fixed(-0.06, 1), fixed(f64::NAN, 1)], ["0.0", "-0.1", "n/a"]);
+        assert_eq!([points(0.031), points(-0.5), points(0.0), points(0.0001)], ["+3.1", "-50.0", "0.0", "0.0"]);
+        assert_eq!([p_value(Some(0.0004)), p_value(Some(0.04)), p_value(None)], ["<0.001", "0.040", "n/a"]);
+        let digits: Vec<String> = [0.0, 0.000_012_3, 0.0123, 1.0, 12.34, 999.9, 123_456.0, 1e9].map(significant).into();
+        assert_eq!(digits, ["0", "1.23e-5", "0.0123", "1.00", "12.3", "1000", "123456", "1.00e9"]);
+    }
+
+    #[test]
+    fn a_fence_is_longer_than_any_run_of_backticks_inside() {
+        assert_eq!(fenced("plain"), "```text\nplain\n```");
+        let block = fenced("a\n```python\nx\n````\n");
+        assert!(block.starts_with("`````text\n") && block.ends_with("\n`````"), "{block}");
+        assert_eq!(code("a`b"), "``a`b``");
+        assert_eq!(code("`a"), "`` `a ``");
+    }
+
+    #[test]
+    fn foreign_text_cannot_break_out() {
+        assert_eq!(plain("</details><b>*x*"), "&lt;/details&gt;&lt;b&gt;\\*x\\*");
+        assert_eq!(fenced("a\u{1b}[2J\r\nb"), "```text\na\u{FFFD}[2J\nb\n```");
+        assert_eq!(trimmed("  珠穆朗玛峰 ", 3), "珠穆朗 [...]");
+        assert_eq!(trimmed("abc", 3), "abc");
+    }
+}

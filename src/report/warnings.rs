@@ -1,0 +1,179 @@
+//! What a reader must know before believing the tables.
+
+use crate::eval::score::{Flag, Verdict};
+
+use super::dose::Dose;
+use super::kept::suites_with_retention;
+use super::outcomes::{Outcomes, leakage};
+use super::results::Results;
+use super::text::{code, count, list, percent, significant};
+use super::view::{View, suite_rows};
+
+/// Fewer items than this tell little.
+const FEW: usize = 30;
+/// A share of truncated answers above this may be the limit's fault.
+const TRUNCATED: f64 = 0.1;
+/// A share of unparsed answers above this may be the reader's fault.
+const UNPARSED: f64 = 0.2;
+/// Shares above this of what should not happen at all.
+const FLAGGED: f64 = 0.1;
+/// Identity text in this share of unrelated answers is worth a line.
+const LEAKED: f64 = 0.05;
+/// With the adapter off, logits may differ from the base's by rounding alone.
+const ROUNDING: f64 = 1e-2;
+
+/// All warnings, as Markdown sentences.
+pub(super) fn warnings(results: &Results) -> Vec<String> {
+    let view = &results.view;
+    let mut all = Vec::new();
+    all.extend(unfinished(view));
+    all.extend(few_items(view));
+    all.extend(at_chance(view));
+    all.extend(unmatched(results));
+    all.extend(answers(view));
+    all.extend(leaks(view));
+    all.extend(left_out(view));
+    all.extend(liveness(view));
+    all
+}
+
+fn unfinished(view: &View) -> Option<String> {
+    let names: Vec<String> = view.run.missing.iter().map(|name| code(name)).collect();
+    (!names.is_empty()).then(|| format!("Not finished, and so not in any table: {}.", list(&names)))
+}
+
+fn few_items(view: &View) -> Option<String> {
+    let few = view.suites.iter().filter_map(|suite| {
+        let n = suite_rows(&view.run.base, suite).len();
+        (n < FEW).then(|| format!("{} ({n})", code(suite)))
+    });
+    let few: Vec<String> = few.collect();
+    (!few.is_empty()).then(|| format!("Fewer than {FEW} items, so only very large changes can be seen: {}.", list(&few)))
+}
+
+fn at_chance(view: &View) -> Option<String> {
+    let measured = suites_with_retention(view);
+    let at = view.general().filter(|suite| !measured.contains(suite) && !suite_rows(&view.run.base, suite).is_empty());
+    let at: Vec<String> = at.map(|suite| format!("{} (chance {} %)", code(suite), percent(view.chance(suite)))).collect();
+    (!at.is_empty()).then(|| {
+        format!("The base itself is not shown to be above chance on {}: there is little to lose, and retention is n/a.", list(&at))
+    })
+}
+
+fn unmatched(results: &Results) -> Vec<String> {
+    let short = results.to_base.iter().filter_map(|found| {
+        let asked = suite_rows(&results.view.run.base, found.suite).len();
+        (found.n < asked).then(|| {
+            format!("{} on {}: only {} of {asked} items can be paired with the base.", code(found.variant), code(found.suite), found.n)
+        })
+    });
+    short.collect()
+}
+
+/// Answers lost to form, a line a kind.
+fn answers(view: &View) -> Vec<String> {
+    let all = Outcomes::all(view);
+    let line = |head: &str, limit: f64, counted: &dyn Fn(&Outcomes) -> usize| {
+        let found = all.iter().filter_map(|outcome| {
+            let share = counted(outcome) as f64 / outcome.answers as f64;
+            (share > limit).then(|| format!("{} on {} ({} %)", code(outcome.subject), code(outcome.suite), percent(share)))
+        });
+        let found: Vec<String> = found.collect();
+        (!found.is_empty()).then(|| format!("{head}: {}.", list(&found)))
+    };
+    let flag = |flag: Flag| move |outcome: &Outcomes| outcome.flagged(flag);
+    let lines = [
+        line("More than 10 % of answers hit the token limit and count as wrong", TRUNCATED, &|o| o.with(Verdict::Truncated)),
+        line("More than 20 % of answers could not be read and count as wrong", UNPARSED, &|o| o.with(Verdict::Unparsed)),
+        line("More than 10 % of answers end in a loop", FLAGGED, &flag(Flag::Loop)),
+        line("More than 10 % of answers are empty", FLAGGED, &flag(Flag::Empty)),
+        line("More than 10 % of answers are in the wrong language", FLAGGED, &flag(Flag::WrongLanguage)),
+        line("More than 10 % of answers decline", FLAGGED, &flag(Flag::Refusal)),
+        line("Programs ran out of time, which may differ on a slower machine", 0.0, &flag(Flag::Timeout)),
+    ];
+    lines.into_iter().flatten().collect()
+}
+
+fn leaks(view: &View) -> Option<String> {
+    let leaking = view.subjects.iter().filter_map(|subject| {
+        let share = leakage(subject).filter(|share| share.value > LEAKED)?;
+        Some(format!("{} {}", code(subject.name), share.text()))
+    });
+    let leaking: Vec<String> = leaking.collect();
+    (!leaking.is_empty()).then(|| format!("Identity text stands in more than 5 % of answers to unrelated questions: {}.", list(&leaking)))
+}
+
+fn left_out(view: &View) -> Option<String> {
+    let too_long = Dose::all(view).into_iter().filter(|dose| dose.left_out.0 > 0);
+    let too_long: Vec<String> =
+        too_long.map(|dose| format!("{} of {} {}", dose.left_out.0, code(dose.variant), code(dose.stage))).collect();
+    (!too_long.is_empty()).then(|| format!("Training rows left out as longer than max_length: {}.", list(&too_long)))
+}
+
+fn liveness(view: &View) -> Vec<String> {
+    let mut lines = Vec::new();
+    for cell in view.variants().iter().flat_map(|variant| &variant.cells) {
+        let name = code(&cell.record.variant);
+        match cell.record.liveness {
+            None => lines.push(format!("{name}: no proof that the adapter acts was recorded.")),
+            Some(proof) if proof.largest_change == 0.0 => {
+                lines.push(format!("{name}: the adapter changes nothing. Its rows measure the base."));
+            }
+            Some(proof) if proof.largest_change_off > ROUNDING => lines.push(format!(
+                "{name}: with the adapter off, logits differ from the base's by {}: it was not compared with its own base.",
+                significant(proof.largest_change_off)
+            )),
+            Some(_) => {}
+        }
+        let broken = cell.train.iter().filter(|row| !row.loss.is_finite() || !row.grad_norm.is_finite()).count();
+        if broken > 0 {
+            lines.push(format!("{name}: the loss or gradient was not finite in {}.", count(broken, "step")));
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::run;
+
+    fn all(run: &crate::record::run_dir::Run) -> String {
+        warnings(&Results::new(View::new(run))).join("\n")
+    }
+
+    #[test]
+    fn a_sound_run_warns_of_its_leak_alone() {
+        let text = all(&run());
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains("unrelated questions: `A` 23.3 %"), "{text}");
+    }
+
+    #[test]
+    fn each_trouble_has_its_line() {
+        let mut run = run();
+        run.missing.push("B-s7".to_owned());
+        run.base.items.retain(|row| row.suite != "fact-qa" || row.item.ends_with('1'));
+        run.meta.suites.get_mut("reasoning-zh").unwrap().chance = 0.9;
+        for row in run.cells[0].items.iter_mut().filter(|row| row.suite == "fact-qa").take(20) {
+            row.verdict = Verdict::Truncated;
+            row.flags = vec![Flag::Timeout];
+        }
+        run.cells[1].record.liveness = None;
+        run.cells[2].train[3].loss = f64::NAN;
+        run.cells[2].record.stages[0].sources[0].too_long = 2;
+        let text = all(&run);
+        for part in [
+            "Not finished, and so not in any table: `B-s7`",
+            "Fewer than 30 items, so only very large changes can be seen: `fact-qa` (6)",
+            "not shown to be above chance on `reasoning-zh` (chance 90.0 %)",
+            "token limit and count as wrong: `A` on `fact-qa` (40.0 %)",
+            "ran out of time, which may differ on a slower machine: `A` on `fact-qa`",
+            "`B`: no proof that the adapter acts",
+            "`mixed`: the loss or gradient was not finite in 1 step.",
+            "longer than max_length: 2 of `mixed` `anchor`",
+        ] {
+            assert!(text.contains(part), "{part}\nis not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The tiny models and adapters that the tests share.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::path::PathBuf;
+
+use ballast::model::decoder::Decoder;
+use ballast::model::lora::{Adapter, LoraConfig, Module};
+use ballast::model::spec::Spec;
+use ballast::model::weights::{Weights, safetensors_files};
+use candle_core::{DType, Device, Tensor};
+
+pub(crate) fn tiny_folder(kind: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny").join(kind)
+}
+
+pub(crate) fn tiny(kind: &str) -> Decoder {
+    let folder = tiny_folder(kind);
+    let spec = Spec::from_config_json(&std::fs::read_to_string(folder.join("config.json")).unwrap()).unwrap();
+    let files = safetensors_files(&folder).unwrap();
+    let weights = Weights::from_safetensors(&files, &spec, &Device::Cpu, DType::F32).unwrap();
+    Decoder::new(spec, weights).unwrap()
+}
+
+pub(crate) fn lora_config() -> LoraConfig {
+    LoraConfig { rank: 4, alpha: 8.0, dropout: 0.0, targets: Module::ALL.to_vec() }
+}
+
+/// An adapter whose B is not zero, so that every path through it carries signal.
+pub(crate) fn random_adapter(spec: &Spec) -> Adapter {
+    let mut adapter = Adapter::init(spec, &lora_config(), 11, &Device::Cpu).unwrap();
+    for (site, pair) in &mut adapter.pairs {
+        let count = pair.b.elem_count();
+        let values: Vec<f32> = (0..count).map(|i| ((i as f32 * 0.37 + site.index() as f32).sin()) * 0.1).collect();
+        pair.b = Tensor::from_vec(values, pair.b.shape(), &Device::Cpu).unwrap();
+    }
+    adapter
+}
+
+pub(crate) fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar().unwrap()
+}
