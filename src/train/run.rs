@@ -116,7 +116,10 @@ fn run_stage(
     let order_seed = derive(settings.seed, &["order", &stage.name]);
     while position.step < stage.steps {
         if observer.interrupted() {
-            checkpoint::save(&settings.checkpoint, adapter, optimizer, *position)?;
+            // Before the first step there is nothing to keep, and a checkpoint would pass for work that the observer saw.
+            if position.total_steps > 0 {
+                checkpoint::save(&settings.checkpoint, adapter, optimizer, *position)?;
+            }
             return Err(Interrupted.into());
         }
         let started = Instant::now();
