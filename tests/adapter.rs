@@ -93,3 +93,22 @@ fn what_cannot_be_used_is_refused_with_a_reason() {
     let error = format!("{:#}", load(other.path(), &decoder.spec, &Device::Cpu).unwrap_err());
     assert!(error.contains("another base model"), "{error}");
 }
+
+/// The folders that `tests/golden/make_peft.py --check` has PEFT read.
+#[test]
+fn an_adapter_with_its_logits_is_written_for_peft_to_check() {
+    let kept = std::env::var_os("BALLAST_PEFT_OUT").map(std::path::PathBuf::from);
+    let temporary = tempfile::tempdir().unwrap();
+    let out = kept.unwrap_or_else(|| temporary.path().to_owned());
+    for kind in ["llama", "qwen2"] {
+        let decoder = tiny(kind);
+        let adapter = random_adapter(&decoder.spec);
+        save(&adapter, "some/base", &out.join(kind)).unwrap();
+        let ids = [1u32, 2, 30, 4, 55, 6];
+        let hidden = decoder.hidden(&Packed::from_rows(&[ids]), Some(&adapter), None).unwrap();
+        let logits = decoder.logits(&hidden).unwrap().to_vec2::<f32>().unwrap();
+        let text = serde_json::json!({ "ids": ids, "logits": logits }).to_string();
+        std::fs::write(out.join(kind).join("logits.json"), text).unwrap();
+        assert!(logits.iter().flatten().all(|x| x.is_finite()));
+    }
+}

@@ -133,10 +133,16 @@ fn a_fresh_adapter_changes_nothing_and_a_trained_one_does() {
 
 #[test]
 fn continuation_likelihoods_equal_those_of_all_logits() {
-    use ballast::eval::likelihood::continuation_log_probabilities;
+    use ballast::eval::generate::{Prompt, read};
+    use ballast::eval::likelihood::{Continuation, log_likelihoods};
     let decoder = tiny("llama");
-    let pairs: [(&[u32], &[u32]); 3] = [(&ROW[..4], &ROW[4..]), (&ROW[..1], &ROW[1..3]), (&ROW[..7], &ROW[7..8])];
-    let scores = continuation_log_probabilities(&decoder, None, &pairs).unwrap();
+    let pairs: [(&[u32], &[u32]); 4] = [(&ROW[..4], &ROW[4..]), (&ROW[..1], &ROW[1..3]), (&ROW[..7], &ROW[7..8]), (&ROW[..4], &ROW[4..6])];
+    // The last pair goes on from the first one's prompt: one prompt, several continuations.
+    let prompts: Vec<Prompt> = pairs[..3].iter().map(|(ids, _)| Prompt { ids: ids.to_vec(), max_new_tokens: 1 }).collect();
+    let asked: Vec<Continuation> =
+        pairs.iter().enumerate().map(|(i, (_, ids))| Continuation { prompt: i % 3, ids: ids.to_vec() }).collect();
+    let read = read(&decoder, None, &prompts).unwrap();
+    let scores = log_likelihoods(&decoder, None, &read, &asked).unwrap();
     let logits = all_logits(&decoder, &[&ROW], None);
     let log_p: Vec<Vec<f32>> = candle_nn::ops::log_softmax(&logits, 1).unwrap().to_vec2().unwrap();
     for ((prompt, continuation), scores) in pairs.iter().zip(&scores) {
@@ -146,5 +152,23 @@ fn continuation_likelihoods_equal_those_of_all_logits() {
             assert!((score - expected).abs() < 1e-4, "{score} and {expected}");
         }
     }
-    assert!(continuation_log_probabilities(&decoder, None, &[(&[], &[1])]).is_err());
+    assert!(log_likelihoods(&decoder, None, &read, &[Continuation { prompt: 0, ids: Vec::new() }]).is_err());
+}
+
+#[test]
+fn a_merged_adapter_is_the_same_function() {
+    for kind in ["llama", "qwen2"] {
+        let decoder = tiny(kind);
+        let adapter = random_adapter(&decoder.spec);
+        let merged = decoder.merged(&adapter).unwrap();
+        let difference = largest_difference(&all_logits(&merged, &[&ROW], None), &all_logits(&decoder, &[&ROW], Some(&adapter)));
+        assert!(difference < 1e-4, "{kind}: {difference}");
+        assert!(largest_difference(&all_logits(&merged, &[&ROW], None), &all_logits(&decoder, &[&ROW], None)) > 0.01);
+        assert!(
+            largest_difference(
+                &all_logits(&decoder.merged(&adapter.scaled(0.0)).unwrap(), &[&ROW], None),
+                &all_logits(&decoder, &[&ROW], None)
+            ) < 1e-6
+        );
+    }
 }

@@ -37,9 +37,10 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
         author_zh: args.author.clone(),
         author_en: args.author.clone(),
     };
+    let merged = model::merged(&base, adapter.as_ref())?;
     let evaluator = Evaluator {
-        decoder: &base.decoder,
-        adapter: adapter.as_ref(),
+        decoder: merged.as_ref().unwrap_or(&base.decoder),
+        adapter: adapter.as_ref().filter(|_| merged.is_none()),
         template: &template,
         system: &args.system,
         identity: &identity,
@@ -49,7 +50,7 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
         let items: Vec<Item> = suite.select(None, args.items, derive(0, &["items", &suite.name])).into_iter().cloned().collect();
         let bar = Bar::new(&suite.name, items.len());
         let mut verdicts: BTreeMap<Verdict, usize> = BTreeMap::new();
-        evaluator.answer(&items, suite.max_new_tokens, &HashSet::new(), &mut |answered| {
+        evaluator.answer(&items, suite.asking(), &HashSet::new(), &mut |answered| {
             *verdicts.entry(answered.graded.verdict).or_default() += 1;
             if let Some((out, _)) = &mut out {
                 out.append(&ItemRow::of(&suite.name, None, answered))?;

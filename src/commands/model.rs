@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::data::chat::ChatTemplate;
 use crate::model::adapter_file;
 use crate::model::base::BaseModel;
+use crate::model::decoder::Decoder;
 use crate::model::device::DeviceChoice;
 use crate::model::fetch::{Cache, ModelFiles, ModelRef, locate_or_fetch};
 use crate::model::lora::Adapter;
@@ -43,4 +44,13 @@ pub(super) fn adapter(folder: Option<&Path>, lambda: f64, base: &BaseModel) -> R
     let Some(folder) = folder else { return Ok(None) };
     let adapter = adapter_file::load(folder, &base.decoder.spec, &base.device)?;
     Ok(Some(adapter.scaled(lambda)))
+}
+
+/// What answers questions: the base itself, or a copy with the adapter folded in, which is as fast as the base. On a GPU
+/// the adapter stays apart (None): weights are bf16 there, and an update folded into them would be rounded away.
+pub(super) fn merged(base: &BaseModel, adapter: Option<&Adapter>) -> Result<Option<Decoder>> {
+    match adapter {
+        Some(adapter) if base.device.is_cpu() => Ok(Some(base.decoder.merged(adapter)?)),
+        _ => Ok(None),
+    }
 }

@@ -33,8 +33,15 @@ macro_rules! suite {
     };
 }
 
-const SUITES: [(&str, &str, &str); 5] =
-    [suite!("fact-qa"), suite!("code"), suite!("reasoning-en"), suite!("reasoning-zh"), suite!("identity")];
+const SUITES: [(&str, &str, &str); 7] = [
+    suite!("fact-qa"),
+    suite!("code"),
+    suite!("reasoning-en"),
+    suite!("reasoning-zh"),
+    suite!("identity"),
+    suite!("leakage"),
+    suite!("composite"),
+];
 
 /// The rows of a source: `ballast:NAME` as shipped, anything else as a file.
 pub fn examples(source: &str) -> Result<Vec<Example>> {

@@ -14,7 +14,7 @@ use crate::data::identity::{Identity, has_placeholder, inject_system};
 use crate::data::mix::{SourceSpec, sample};
 use crate::data::overlap::{OverlapIndex, find_overlaps, remove_overlap_with};
 use crate::error::Invalid;
-use crate::eval::suite::{Item, Suite, Task};
+use crate::eval::suite::{Item, Suite};
 use crate::files::sha256;
 use crate::seeds::derive;
 use crate::train::batch::TrainRow;
@@ -217,8 +217,8 @@ fn overlap_index(identity: &Identity, suites: &[PlannedSuite]) -> OverlapIndex {
         for item in &suite.suite.items {
             let id = format!("{}/{}", suite.suite.name, item.id);
             texts.push((id.clone(), identity.fill(&item.prompt, Language::detect(&item.prompt))));
-            if let Task::Code { reference, .. } = &item.task {
-                texts.push((id, reference.clone()));
+            if let Some(program) = item.program() {
+                texts.push((id, program.reference.to_owned()));
             }
         }
     }

@@ -3,7 +3,7 @@
 //! The prompts of one call prefill together and decode side by side; a finished row leaves the batch, and the rest go
 //! on. The result depends on the prompts of the call alone, so a call repeated after a kill repeats its answers.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use candle_core::{D, DType, Tensor};
 
 use crate::error::Invalid;
@@ -33,6 +33,22 @@ pub struct Generated {
 /// Tokens of one prefill pass at most, so that activations of long prompts stay small.
 const PREFILL_TOKENS: usize = 2048;
 
+/// Prompts that the model has read: where answers go on from, and what likelihoods are taken from.
+pub struct Read {
+    cache: KvCache,
+    /// Normed hidden state after each prompt's last token: [prompts, width].
+    pub(super) last: Tensor,
+    /// Tokens of each prompt.
+    pub(super) lengths: Vec<usize>,
+}
+
+impl Read {
+    /// A cache that holds the given prompts, each as often as it is named.
+    pub(super) fn cache_of(&self, prompts: &[usize]) -> KvCache {
+        self.cache.copy(prompts)
+    }
+}
+
 /// Answers every prompt; `finished` is told each answer as it is complete, with the prompt's index.
 pub fn generate(
     decoder: &Decoder,
@@ -41,6 +57,12 @@ pub fn generate(
     stops: &[u32],
     finished: &mut dyn FnMut(usize, Generated) -> Result<()>,
 ) -> Result<()> {
+    let read = read(decoder, adapter, prompts)?;
+    go_on(decoder, adapter, prompts, read, stops, finished)
+}
+
+/// Has the model read every prompt.
+pub fn read(decoder: &Decoder, adapter: Option<&Adapter>, prompts: &[Prompt]) -> Result<Read> {
     let longest = decoder.max_positions();
     if let Some(prompt) = prompts.iter().find(|p| p.ids.len() + p.max_new_tokens > longest) {
         bail!(
@@ -49,9 +71,39 @@ pub fn generate(
             prompt.max_new_tokens
         );
     }
-    let (mut cache, first) = prefill(decoder, adapter, prompts)?;
+    let mut cache = KvCache::default();
+    let mut last = Vec::new();
+    let mut rest = prompts;
+    while !rest.is_empty() {
+        let mut tokens = 0;
+        let fitting = rest.iter().take_while(|p| {
+            tokens += p.ids.len();
+            tokens <= PREFILL_TOKENS
+        });
+        let (now, later) = rest.split_at(fitting.count().max(1));
+        rest = later;
+        let ids: Vec<&[u32]> = now.iter().map(|p| p.ids.as_slice()).collect();
+        let batch = Packed::from_rows(&ids);
+        let mut part = KvCache::new(decoder.spec.layers, now.len());
+        last.push(decoder.hidden_at(&batch, &batch.last_tokens(), adapter, Some(&mut part))?);
+        cache.append(part);
+    }
+    ensure!(!last.is_empty(), "there is no prompt to read");
+    Ok(Read { cache, last: Tensor::cat(&last, 0)?, lengths: prompts.iter().map(|p| p.ids.len()).collect() })
+}
+
+/// Answers prompts that were read.
+pub fn go_on(
+    decoder: &Decoder,
+    adapter: Option<&Adapter>,
+    prompts: &[Prompt],
+    read: Read,
+    stops: &[u32],
+    finished: &mut dyn FnMut(usize, Generated) -> Result<()>,
+) -> Result<()> {
+    let Read { mut cache, last, .. } = read;
+    let mut next = most_probable(&decoder.logits(&last)?)?;
     let mut rows: Vec<Row> = (0..prompts.len()).map(|prompt| Row { prompt, ids: Vec::new() }).collect();
-    let mut next = first;
     loop {
         let mut kept = Vec::new();
         for (i, (row, token)) in rows.iter_mut().zip(&next).enumerate() {
@@ -86,29 +138,6 @@ pub fn generate(
 struct Row {
     prompt: usize,
     ids: Vec<u32>,
-}
-
-/// Fills a cache with all prompts and gives the first answer token of each.
-fn prefill(decoder: &Decoder, adapter: Option<&Adapter>, prompts: &[Prompt]) -> Result<(KvCache, Vec<u32>)> {
-    let mut cache = KvCache::default();
-    let mut first = Vec::with_capacity(prompts.len());
-    let mut rest = prompts;
-    while !rest.is_empty() {
-        let mut tokens = 0;
-        let fitting = rest.iter().take_while(|p| {
-            tokens += p.ids.len();
-            tokens <= PREFILL_TOKENS
-        });
-        let (now, later) = rest.split_at(fitting.count().max(1));
-        rest = later;
-        let ids: Vec<&[u32]> = now.iter().map(|p| p.ids.as_slice()).collect();
-        let batch = Packed::from_rows(&ids);
-        let mut part = KvCache::new(decoder.spec.layers, now.len());
-        let hidden = decoder.hidden_at(&batch, &batch.last_tokens(), adapter, Some(&mut part))?;
-        first.extend(most_probable(&decoder.logits(&hidden)?)?);
-        cache.append(part);
-    }
-    Ok((cache, first))
 }
 
 /// The most probable token of each row, ties to the lowest id. Logits that are not finite are an error.

@@ -1,58 +1,190 @@
-//! Log-probabilities of given continuations of a prompt.
+//! Log-probabilities of given continuations of prompts: what a model thinks of an answer it did not give.
+//!
+//! A prompt is read once; its continuations, all of them, go on from what was kept of it. The first token of a
+//! continuation costs one row of logits, and only further ones a forward pass.
 
 use anyhow::{Result, ensure};
-use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
 
+use super::generate::Read;
+use super::suite::{Item, Task, choice_letter};
 use crate::model::decoder::{Decoder, Packed};
 use crate::model::lora::Adapter;
 use crate::model::ops::cross_entropy::log_probabilities;
+use crate::model::tokenizer::TextCodec;
 
-/// Tokens of one forward pass at most.
-const PASS_TOKENS: usize = 2048;
+/// Tokens of one forward pass at most, those kept of the prompts counted too.
+const PASS_TOKENS: usize = 4096;
+/// Rows of logits at a time.
+const CHUNK: usize = 128;
 
-/// For each (prompt, continuation): the log-probability of every continuation token, nats. Empty prompts or
-/// continuations are errors.
-pub fn continuation_log_probabilities(decoder: &Decoder, adapter: Option<&Adapter>, pairs: &[(&[u32], &[u32])]) -> Result<Vec<Vec<f32>>> {
-    let mut scores = Vec::with_capacity(pairs.len());
-    let mut start = 0;
-    while start < pairs.len() {
+/// A continuation of one of the prompts read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Continuation {
+    /// Index of the prompt.
+    pub prompt: usize,
+    /// What it goes on with; at least one token.
+    pub ids: Vec<u32>,
+}
+
+/// The log-probability of every token of every continuation, nats.
+pub fn log_likelihoods(decoder: &Decoder, adapter: Option<&Adapter>, read: &Read, asked: &[Continuation]) -> Result<Vec<Vec<f32>>> {
+    ensure!(asked.iter().all(|c| !c.ids.is_empty()), "a continuation has no token");
+    let mut scores: Vec<Vec<f32>> = Vec::with_capacity(asked.len());
+    for chunk in asked.chunks(CHUNK) {
+        let prompts: Vec<u32> = chunk.iter().map(|c| c.prompt as u32).collect();
+        let rows = read.last.index_select(&candle_core::Tensor::new(prompts, read.last.device())?, 0)?;
+        let targets: Vec<u32> = chunk.iter().map(|c| c.ids[0]).collect();
+        scores.extend(log_probabilities(&decoder.logits(&rows)?, &targets)?.into_iter().map(|first| vec![first]));
+    }
+    let longer: Vec<usize> = (0..asked.len()).filter(|i| asked[*i].ids.len() > 1).collect();
+    let mut rest = longer.as_slice();
+    while !rest.is_empty() {
         let mut tokens = 0;
-        let fitting = pairs[start..].iter().take_while(|(prompt, continuation)| {
-            tokens += prompt.len() + continuation.len();
+        let fitting = rest.iter().take_while(|i| {
+            tokens += read.lengths[asked[**i].prompt] + asked[**i].ids.len();
             tokens <= PASS_TOKENS
         });
-        let end = start + fitting.count().max(1);
-        scores.extend(one_pass(decoder, adapter, &pairs[start..end])?);
-        start = end;
+        let (now, later) = rest.split_at(fitting.count().max(1));
+        rest = later;
+        further_tokens(decoder, adapter, read, asked, now, &mut scores)?;
     }
     Ok(scores)
 }
 
-fn one_pass(decoder: &Decoder, adapter: Option<&Adapter>, pairs: &[(&[u32], &[u32])]) -> Result<Vec<Vec<f32>>> {
+/// One pass over the continuations `now`: the last token of each predicts nothing that is asked for.
+fn further_tokens(
+    decoder: &Decoder,
+    adapter: Option<&Adapter>,
+    read: &Read,
+    asked: &[Continuation],
+    now: &[usize],
+    scores: &mut [Vec<f32>],
+) -> Result<()> {
     let mut batch = Packed::default();
-    let (mut predicting, mut targets) = (Vec::new(), Vec::new());
-    for (prompt, continuation) in pairs {
-        ensure!(!prompt.is_empty() && !continuation.is_empty(), "a likelihood needs a prompt and a continuation");
-        // The last continuation token predicts nothing that is asked for.
-        let row = [prompt, &continuation[..continuation.len() - 1]].concat();
-        let first = batch.tokens() + prompt.len() - 1;
-        predicting.extend((0..continuation.len()).map(|i| (first + i) as u32));
-        targets.extend_from_slice(continuation);
-        batch.push(&row, 0);
+    let mut targets = Vec::new();
+    for i in now {
+        let ids = &asked[*i].ids;
+        batch.push(&ids[..ids.len() - 1], read.lengths[asked[*i].prompt]);
+        targets.extend(ids[1..].iter().map(|id| (*i, *id)));
     }
-    let hidden = decoder.hidden_at(&batch, &predicting, adapter, None)?;
-    let mut flat = Vec::with_capacity(targets.len());
-    for (start, chunk) in targets.chunks(128).enumerate().map(|(i, chunk)| (i * 128, chunk)) {
-        let part: Tensor = hidden.narrow(0, start, chunk.len())?;
-        flat.extend(log_probabilities(&decoder.logits(&part)?, chunk)?);
+    let prompts: Vec<usize> = now.iter().map(|i| asked[*i].prompt).collect();
+    let hidden = decoder.hidden(&batch, adapter, Some(&mut read.cache_of(&prompts)))?;
+    for (start, chunk) in targets.chunks(CHUNK).enumerate().map(|(i, chunk)| (i * CHUNK, chunk)) {
+        let ids: Vec<u32> = chunk.iter().map(|(_, id)| *id).collect();
+        let found = log_probabilities(&decoder.logits(&hidden.narrow(0, start, chunk.len())?)?, &ids)?;
+        for ((i, _), score) in chunk.iter().zip(found) {
+            scores[*i].push(score);
+        }
     }
-    let mut rest = flat.as_slice();
-    Ok(pairs
-        .iter()
-        .map(|(_, continuation)| {
-            let (row, more) = rest.split_at(continuation.len());
-            rest = more;
-            row.to_vec()
-        })
-        .collect())
+    Ok(())
+}
+
+/// What the model thinks of an item's right answer and, where it has options, of the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Likelihood {
+    /// Log-probability of the right answer's text, nats, all its tokens together.
+    pub gold: f64,
+    /// Tokens of that text.
+    pub tokens: usize,
+    /// Log-probability of each option's text, nats.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<f64>,
+    /// Log-probability of each option's letter as the answer's first token, nats. Only where the question shows letters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub letters: Vec<f64>,
+    /// Whether the right option is the most probable: by letter where the question shows letters, else by text, in nats a
+    /// byte (so that long options are not punished for their length), ties to the first. None where there are no options.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub right: Option<bool>,
+    /// Token ids of the prompt and of every continuation, letters last; kept where the verdict rests on them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<ScoredIds>,
+}
+
+/// The very tokens that were scored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScoredIds {
+    /// Of the prompt.
+    pub prompt: Vec<u32>,
+    /// Of each option's text, then of each option's letter.
+    pub continuations: Vec<Vec<u32>>,
+}
+
+/// The continuations whose likelihood tells about one item.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Probes {
+    /// Texts: the options, or the right answer alone.
+    pub texts: Vec<Vec<u32>>,
+    /// Letters of the options.
+    pub letters: Vec<Vec<u32>>,
+    bytes: Vec<usize>,
+    gold: usize,
+}
+
+impl Probes {
+    /// Of an item; None where it has no answer that can be written down.
+    pub fn of(item: &Item, codec: &TextCodec) -> Result<Option<Self>> {
+        let (texts, gold, lettered) = match &item.task {
+            Task::Text { choices: Some(choices), gold: Some(gold), .. } => (choices.as_slice(), *gold, false),
+            Task::Choice { choices, gold } => (choices.as_slice(), *gold, true),
+            Task::Text { answers, .. } | Task::Number { answers } => (&answers[..1], 0, false),
+            Task::Code { .. } | Task::Identity { .. } | Task::Leakage | Task::Composite { .. } => return Ok(None),
+        };
+        let encode = |text: &str| -> Result<Vec<u32>> {
+            let ids = codec.encode(text)?;
+            ensure!(!ids.is_empty(), "the answer `{text}` has no token");
+            Ok(ids)
+        };
+        let letters =
+            if lettered { (0..texts.len()).map(|i| encode(&choice_letter(i).to_string())).collect::<Result<_>>()? } else { Vec::new() };
+        Ok(Some(Self {
+            bytes: texts.iter().map(String::len).collect(),
+            texts: texts.iter().map(|text| encode(text)).collect::<Result<_>>()?,
+            letters,
+            gold,
+        }))
+    }
+
+    /// All continuations, texts first, of the prompt at an index.
+    pub fn continuations(&self, prompt: usize) -> impl Iterator<Item = Continuation> + '_ {
+        self.texts.iter().chain(&self.letters).map(move |ids| Continuation { prompt, ids: ids.clone() })
+    }
+
+    /// The item's likelihood from the scores of [`Self::continuations`], in their order.
+    pub fn read(&self, scores: &[Vec<f32>]) -> Likelihood {
+        let sum = |tokens: &Vec<f32>| tokens.iter().map(|x| f64::from(*x)).sum::<f64>();
+        let (texts, letters) = scores.split_at(self.texts.len());
+        let texts: Vec<f64> = texts.iter().map(sum).collect();
+        let letters: Vec<f64> = letters.iter().map(sum).collect();
+        let right = if letters.is_empty() {
+            (texts.len() > 1).then(|| {
+                let by_byte: Vec<f64> = texts.iter().zip(&self.bytes).map(|(score, bytes)| score / (*bytes).max(1) as f64).collect();
+                first_largest(&by_byte) == self.gold
+            })
+        } else {
+            Some(first_largest(&letters) == self.gold)
+        };
+        let gold = texts[self.gold];
+        Likelihood {
+            gold: rounded(gold),
+            tokens: self.texts[self.gold].len(),
+            texts: if texts.len() > 1 { texts.into_iter().map(rounded).collect() } else { Vec::new() },
+            letters: letters.into_iter().map(rounded).collect(),
+            right,
+            ids: None,
+        }
+    }
+}
+
+/// Index of the most probable option, ties to the first.
+pub fn first_largest(scores: &[f64]) -> usize {
+    (0..scores.len()).fold(0, |best, i| if scores[i] > scores[best] { i } else { best })
+}
+
+/// Records keep four decimals: what differs beyond them is rounding of the arithmetic.
+fn rounded(nats: f64) -> f64 {
+    (nats * 1e4).round() / 1e4
 }

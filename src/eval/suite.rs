@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
 
+use super::run::Asking;
 use crate::files::{read_text, sha256};
 
 /// A set of questions that is reported as one number.
@@ -25,12 +26,25 @@ pub struct Suite {
     pub description: String,
     /// Longest answer a model may give.
     pub max_new_tokens: usize,
+    /// What a verdict rests on.
+    pub scoring: Scoring,
     /// Accuracy of a random chooser.
     pub chance: f64,
     /// In file order.
     pub items: Vec<Item>,
     /// sha256 over the values of `suite.toml` and the items in the order of their ids: two files with the same digest ask the same.
     pub digest: String,
+}
+
+/// What a verdict rests on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scoring {
+    /// The answer the model generates.
+    #[default]
+    Generated,
+    /// The option the model finds most probable; nothing is generated. For suites of choices only.
+    Likelihood,
 }
 
 /// One question and its key.
@@ -46,10 +60,36 @@ pub struct Item {
     pub subject: String,
     /// How it is asked: plain, paraphrase, adversarial.
     pub style: Option<String>,
+    /// The system prompt it is asked under.
+    pub system: SystemPrompt,
     /// The question as written, without options and instructions.
     pub prompt: String,
     /// What a right answer is.
     pub task: Task,
+}
+
+/// The program that an item asks for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Program<'a> {
+    /// Name of the function.
+    pub entry_point: &'a str,
+    /// A right solution.
+    pub reference: &'a str,
+    /// What must hold of it.
+    pub tests: &'a [String],
+}
+
+/// Which system prompt a question is asked under.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SystemPrompt {
+    /// The experiment's.
+    #[default]
+    Own,
+    /// No system message: the model's chat template puts its own default, which may itself state an identity.
+    Default,
+    /// A system message without text.
+    Empty,
 }
 
 /// Language of a question.
@@ -103,6 +143,23 @@ pub enum Task {
         /// What must not be said.
         forbid: Vec<String>,
     },
+    /// Anything that does not name the new identity: nobody asked for it.
+    Leakage,
+    /// An explanation, an analogy and a Python function, asked for at once.
+    Composite {
+        /// Name of the function.
+        entry_point: String,
+        /// A right solution.
+        reference: String,
+        /// `assert` statements, never shown to the model.
+        tests: Vec<String>,
+        /// Groups of alternatives; an explanation says one of each group.
+        explain: Vec<Vec<String>>,
+        /// Words of which an analogy says one.
+        analogy: Vec<String>,
+        /// A complete right answer, for checks of the suite.
+        answer: String,
+    },
 }
 
 /// Reads `suite.toml` and `items.jsonl` of a folder.
@@ -118,7 +175,7 @@ pub fn parse_suite(suite_toml: &str, items_jsonl: &str, label: &str) -> Result<S
     let mut items = Vec::new();
     let mut ids = BTreeSet::new();
     for (index, line) in items_jsonl.lines().enumerate() {
-        let item = parse_item(line, settings.grader).with_context(|| format!("{label}/items.jsonl:{}", index + 1))?;
+        let item = parse_item(line, &settings).with_context(|| format!("{label}/items.jsonl:{}", index + 1))?;
         ensure!(ids.insert(item.id.clone()), "{label}/items.jsonl:{}: the id `{}` is taken by an earlier line", index + 1, item.id);
         items.push(item);
     }
@@ -131,11 +188,16 @@ pub fn parse_suite(suite_toml: &str, items_jsonl: &str, label: &str) -> Result<S
         settings.chance
     );
     let digest = settings.digest(&items)?;
-    let Settings { name, version, grader: _, max_new_tokens, chance, description } = settings;
-    Ok(Suite { name, version, description, max_new_tokens, chance, items, digest })
+    let Settings { name, version, grader: _, max_new_tokens, scoring, chance, description, sets: _ } = settings;
+    Ok(Suite { name, version, description, max_new_tokens, scoring, chance, items, digest })
 }
 
 impl Suite {
+    /// How its items are asked.
+    pub fn asking(&self) -> Asking {
+        Asking { max_new_tokens: self.max_new_tokens, scoring: self.scoring }
+    }
+
     /// The items of a language, or of both, and of these a seeded subset in file order.
     ///
     /// The subset is stratified by language and subject in proportion to their sizes, and nested: with the same seed a
@@ -163,9 +225,11 @@ impl Suite {
 }
 
 impl Item {
-    /// The first 16 hexadecimal digits of the sha256 of what defines the question and its key: language, prompt and task.
+    /// The first 16 hexadecimal digits of the sha256 of what defines the question and its key: language, system prompt, prompt
+    /// and task.
     pub fn content_hash(&self) -> String {
-        let definition = serde_json::to_vec(&(self.language, &self.prompt, &self.task)).expect("plain texts and numbers are JSON");
+        let definition =
+            serde_json::to_vec(&(self.language, self.system, &self.prompt, &self.task)).expect("plain texts and numbers are JSON");
         sha256(&definition)[..16].to_owned()
     }
 
@@ -173,7 +237,7 @@ impl Item {
     pub fn user_prompt(&self) -> String {
         let mut text = self.prompt.clone();
         match &self.task {
-            Task::Text { .. } | Task::Number { .. } | Task::Identity { .. } => {}
+            Task::Text { .. } | Task::Number { .. } | Task::Identity { .. } | Task::Leakage | Task::Composite { .. } => {}
             Task::Choice { choices, .. } => {
                 for (index, choice) in choices.iter().enumerate() {
                     text.extend(["\n", &choice_letter(index).to_string(), ". ", choice]);
@@ -191,6 +255,16 @@ impl Item {
             }
         }
         text
+    }
+
+    /// The program it asks for, if it asks for one.
+    pub fn program(&self) -> Option<Program<'_>> {
+        match &self.task {
+            Task::Code { entry_point, reference, tests } | Task::Composite { entry_point, reference, tests, .. } => {
+                Some(Program { entry_point, reference, tests })
+            }
+            _ => None,
+        }
     }
 
     /// How often a random chooser is right.
@@ -218,6 +292,8 @@ enum Grader {
     Choice,
     Code,
     Identity,
+    Leakage,
+    Composite,
 }
 
 impl Grader {
@@ -229,6 +305,8 @@ impl Grader {
             Self::Choice => (&["choices", "gold"], &[]),
             Self::Code => (&["entry_point", "reference", "tests"], &[]),
             Self::Identity => (&["require", "forbid"], &[]),
+            Self::Leakage => (&[], &[]),
+            Self::Composite => (&["entry_point", "reference", "tests", "explain", "analogy", "answer"], &[]),
         }
     }
 }
@@ -241,16 +319,37 @@ struct Settings {
     version: u32,
     grader: Grader,
     max_new_tokens: usize,
+    #[serde(default)]
+    scoring: Scoring,
     chance: f64,
     description: String,
+    /// Lists of texts that items name as `@NAME` in `require` and `forbid`.
+    #[serde(default)]
+    sets: BTreeMap<String, Vec<String>>,
 }
 
 impl Settings {
+    /// A list with its `@NAME` entries replaced by the sets they name.
+    fn expand(&self, texts: Vec<String>) -> Result<Vec<String>> {
+        let mut expanded = Vec::with_capacity(texts.len());
+        for text in texts {
+            match text.strip_prefix('@') {
+                None => expanded.push(text),
+                Some(name) => {
+                    let set =
+                        self.sets.get(name).with_context(|| format!("`{text}` names no set: suite.toml has no [sets] entry `{name}`"))?;
+                    expanded.extend_from_slice(set);
+                }
+            }
+        }
+        Ok(expanded)
+    }
+
     fn digest(&self, items: &[Item]) -> Result<String> {
         let mut rows: Vec<_> =
             items.iter().map(|item| (&item.id, &item.cluster, &item.subject, &item.style, item.content_hash())).collect();
         rows.sort();
-        let settings = (&self.name, self.version, self.grader, self.max_new_tokens, self.chance, &self.description);
+        let settings = (&self.name, self.version, self.grader, self.max_new_tokens, self.scoring, self.chance, &self.description);
         Ok(sha256(&serde_json::to_vec(&(settings, rows))?))
     }
 }
@@ -265,6 +364,8 @@ struct Line {
     subject: String,
     style: Option<String>,
     grader: Option<Grader>,
+    #[serde(default)]
+    system: SystemPrompt,
     prompt: String,
     answers: Option<Vec<String>>,
     choices: Option<Vec<String>>,
@@ -274,16 +375,19 @@ struct Line {
     tests: Option<Vec<String>>,
     require: Option<Vec<Vec<String>>>,
     forbid: Option<Vec<String>>,
+    explain: Option<Vec<Vec<String>>>,
+    analogy: Option<Vec<String>>,
+    answer: Option<String>,
 }
 
-fn parse_item(line: &str, default: Grader) -> Result<Item> {
+fn parse_item(line: &str, settings: &Settings) -> Result<Item> {
     // serde_json counts lines inside the one it is given.
     let line: Line = serde_json::from_str(line)
         .map_err(|e| anyhow::anyhow!("{} (column {})", e.to_string().split(" at line ").next().unwrap_or_default(), e.column()))?;
     for (key, text) in [("id", &line.id), ("cluster", &line.cluster), ("subject", &line.subject), ("prompt", &line.prompt)] {
         ensure!(!text.trim().is_empty(), "`{key}` is empty");
     }
-    let grader = line.grader.unwrap_or(default);
+    let grader = line.grader.unwrap_or(settings.grader);
     check_fields(&line, grader)?;
     let task = match grader {
         Grader::Text => {
@@ -297,11 +401,23 @@ fn parse_item(line: &str, default: Grader) -> Result<Item> {
             reference: line.reference.unwrap_or_default(),
             tests: line.tests.unwrap_or_default(),
         },
-        Grader::Identity => Task::Identity { require: line.require.unwrap_or_default(), forbid: line.forbid.unwrap_or_default() },
+        Grader::Identity => Task::Identity {
+            require: line.require.unwrap_or_default().into_iter().map(|group| settings.expand(group)).collect::<Result<_>>()?,
+            forbid: settings.expand(line.forbid.unwrap_or_default())?,
+        },
+        Grader::Leakage => Task::Leakage,
+        Grader::Composite => Task::Composite {
+            entry_point: line.entry_point.unwrap_or_default(),
+            reference: line.reference.unwrap_or_default(),
+            tests: line.tests.unwrap_or_default(),
+            explain: line.explain.unwrap_or_default(),
+            analogy: line.analogy.unwrap_or_default(),
+            answer: line.answer.unwrap_or_default(),
+        },
     };
     check_task(&task)?;
-    let Line { id, cluster, lang, subject, style, prompt, .. } = line;
-    Ok(Item { id, cluster, language: lang, subject, style, prompt, task })
+    let Line { id, cluster, lang, subject, style, system, prompt, .. } = line;
+    Ok(Item { id, cluster, language: lang, subject, style, system, prompt, task })
 }
 
 fn check_fields(line: &Line, grader: Grader) -> Result<()> {
@@ -314,6 +430,9 @@ fn check_fields(line: &Line, grader: Grader) -> Result<()> {
         ("tests", line.tests.is_some()),
         ("require", line.require.is_some()),
         ("forbid", line.forbid.is_some()),
+        ("explain", line.explain.is_some()),
+        ("analogy", line.analogy.is_some()),
+        ("answer", line.answer.is_some()),
     ];
     let (needed, allowed) = grader.fields();
     for (key, given) in given {
@@ -339,11 +458,16 @@ fn check_task(task: &Task) -> Result<()> {
             );
         }
         Task::Choice { choices, gold } => check_choices(choices, *gold)?,
-        Task::Code { entry_point, reference, tests } => {
-            let identifier = entry_point.chars().all(|c| c.is_alphanumeric() || c == '_');
-            ensure!(!entry_point.is_empty() && identifier, "`entry_point` is not the name of a function: `{entry_point}`");
-            ensure!(reference.contains(&format!("def {entry_point}(")), "`reference` does not define `{entry_point}`");
-            check_texts("tests", tests)?;
+        Task::Code { entry_point, reference, tests } => check_program(entry_point, reference, tests)?,
+        Task::Leakage => {}
+        Task::Composite { entry_point, reference, tests, explain, analogy, answer } => {
+            check_program(entry_point, reference, tests)?;
+            ensure!(!explain.is_empty(), "`explain` is empty");
+            for group in explain {
+                check_texts("explain", group)?;
+            }
+            check_texts("analogy", analogy)?;
+            ensure!(!answer.trim().is_empty(), "`answer` is empty");
         }
         Task::Identity { require, forbid } => {
             ensure!(!require.is_empty() || !forbid.is_empty(), "`require` and `forbid` are both empty: every answer would be right");
@@ -358,6 +482,13 @@ fn check_task(task: &Task) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn check_program(entry_point: &str, reference: &str, tests: &[String]) -> Result<()> {
+    let identifier = entry_point.chars().all(|c| c.is_alphanumeric() || c == '_');
+    ensure!(!entry_point.is_empty() && identifier, "`entry_point` is not the name of a function: `{entry_point}`");
+    ensure!(reference.contains(&format!("def {entry_point}(")), "`reference` does not define `{entry_point}`");
+    check_texts("tests", tests)
 }
 
 fn check_texts(key: &str, texts: &[String]) -> Result<()> {
@@ -417,7 +548,10 @@ mod tests {
     #[test]
     fn errors_name_the_place_and_the_reason() {
         let cases = [
-            (line(r#""answers":["x"],"answer":1"#), "evalsets/t/items.jsonl:1: unknown field `answer`"),
+            (line(r#""answers":["x"],"answr":1"#), "evalsets/t/items.jsonl:1: unknown field `answr`"),
+            (line(r#""answers":["x"],"answer":"x""#), "grader Text does not read `answer`"),
+            (line(r#""grader":"identity","require":[["@makers"]],"forbid":[]"#), "`@makers` names no set"),
+            (line(r#""answers":["x"],"system":"none""#), "unknown variant `none`"),
             (line(r#""answers":["x"],"lang":"zh""#), "duplicate field `lang`"),
             (line(r#""choices":["x","y"],"gold":0"#), "`answers` is missing: grader Text needs it"),
             (line(r#""answers":["x"],"tests":["t"]"#), "grader Text does not read `tests`"),

@@ -34,6 +34,11 @@ impl KvCache {
         }
     }
 
+    /// A cache of copies of the rows at the given indices, each as often as it is named.
+    pub fn copy(&self, rows: &[usize]) -> Self {
+        Self { layers: self.layers.iter().map(|layer| rows.iter().map(|row| layer[*row].clone()).collect()).collect() }
+    }
+
     /// Adds the rows of another cache of the same model behind its own.
     pub fn append(&mut self, other: Self) {
         if self.layers.is_empty() {

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::config::plan::StageCount;
+use crate::eval::likelihood::Likelihood;
 use crate::eval::run::Answered;
 use crate::eval::score::{Flag, Verdict};
 use crate::eval::suite::Lang;
+use crate::files::sha256;
 
 /// Version of the files of a run directory.
 pub const SCHEMA: u32 = 1;
@@ -47,6 +49,12 @@ pub struct ItemRow {
     pub flags: Vec<Flag>,
     /// Why.
     pub detail: Option<String>,
+    /// What the model thinks of the right answer and of the options.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub likelihood: Option<Likelihood>,
+    /// First 16 hexadecimal digits of the sha256 of the prompt's token ids, each as four bytes from the lowest.
+    #[serde(default)]
+    pub prompt_digest: String,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
     /// Tokens of the answer.
@@ -73,10 +81,17 @@ impl ItemRow {
             lenient: graded.lenient,
             flags: graded.flags,
             detail: graded.detail,
-            prompt_tokens: answered.prompt_tokens,
+            likelihood: answered.likelihood,
+            prompt_digest: prompt_digest(&answered.prompt_ids),
+            prompt_tokens: answered.prompt_ids.len(),
             answer_tokens: answered.answer_tokens,
         }
     }
+}
+
+fn prompt_digest(ids: &[u32]) -> String {
+    let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+    sha256(&bytes)[..16].to_owned()
 }
 
 /// One drift measurement: a row of `drift.csv`.

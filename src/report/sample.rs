@@ -176,6 +176,8 @@ fn answers(suite: &str, share: f64, n: usize) -> impl Iterator<Item = ItemRow> {
             lenient: i < right + 3,
             flags: if leaks && i >= right && i % 3 == 0 { vec![Flag::IdentityLeak] } else { Vec::new() },
             detail: (i >= right).then(|| "no number".to_owned()),
+            likelihood: None,
+            prompt_digest: String::new(),
             prompt_tokens: 20,
             answer_tokens: 9,
         }

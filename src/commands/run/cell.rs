@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use super::observer::{Recorder, evaluator, probe};
 use super::setup::Prepared;
+use crate::commands::model;
 use crate::config::file::Variant;
 use crate::config::plan::{self, PlannedStage};
 use crate::error::Invalid;
@@ -151,12 +152,13 @@ fn evaluate(prepared: &Prepared, dir: &CellDir, title: &str, adapter: Option<&Ad
     let total = prepared.suites.iter().map(|planned| planned.items.len()).sum();
     let bar = Bar::new(&format!("{title} eval"), total);
     bar.advance(before.len() as u64);
-    let evaluator = evaluator(prepared, adapter);
+    let merged = model::merged(&prepared.base, adapter)?;
+    let evaluator = evaluator(prepared, merged.as_ref(), adapter);
     for planned in &prepared.suites {
         let suite = &planned.suite;
         let done: HashSet<String> = before.iter().filter(|row| row.suite == suite.name).map(|row| row.item.clone()).collect();
         bar.message(suite.name.clone());
-        evaluator.answer(&planned.items, suite.max_new_tokens, &done, &mut |answered| {
+        evaluator.answer(&planned.items, suite.asking(), &done, &mut |answered| {
             rows.append(&ItemRow::of(&suite.name, None, answered))?;
             bar.advance(1);
             prepared.check_stop()

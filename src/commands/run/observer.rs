@@ -6,9 +6,11 @@ use std::sync::atomic::Ordering;
 use anyhow::Result;
 
 use super::setup::Prepared;
+use crate::commands::model;
 use crate::data::mix::shuffle;
 use crate::eval::run::Evaluator;
 use crate::eval::suite::Item;
+use crate::model::decoder::Decoder;
 use crate::model::lora::Adapter;
 use crate::progress::Bar;
 use crate::record::lines::{JsonLines, append_csv};
@@ -61,12 +63,13 @@ fn due(step: usize, every: usize) -> bool {
 pub(super) fn probe(prepared: &Prepared, dir: &CellDir, step: usize, adapter: Option<&Adapter>) -> Result<()> {
     let config = &prepared.experiment.probe;
     let (mut rows, _) = JsonLines::open::<ItemRow>(&dir.probe())?;
-    let evaluator = evaluator(prepared, adapter);
+    let merged = model::merged(&prepared.base, adapter)?;
+    let evaluator = evaluator(prepared, merged.as_ref(), adapter);
     for planned in prepared.suites.iter().filter(|planned| config.suites.contains(&planned.suite.name)) {
         // A subset of the items asked at the end, so that the last probe and the final figure can be compared.
         let seed = derive(0, &["items", &planned.suite.name]);
         let items: Vec<Item> = shuffle(planned.items.iter().collect(), seed).into_iter().take(config.items).cloned().collect();
-        evaluator.answer(&items, planned.suite.max_new_tokens, &HashSet::new(), &mut |answered| {
+        evaluator.answer(&items, planned.suite.asking(), &HashSet::new(), &mut |answered| {
             rows.append(&ItemRow::of(&planned.suite.name, Some(step), answered))?;
             prepared.check_stop()
         })?;
@@ -74,11 +77,11 @@ pub(super) fn probe(prepared: &Prepared, dir: &CellDir, step: usize, adapter: Op
     Ok(())
 }
 
-/// Asks the base, or the base with an adapter, as this run asks.
-pub(super) fn evaluator<'a>(prepared: &'a Prepared, adapter: Option<&'a Adapter>) -> Evaluator<'a> {
+/// Asks the base, or the base with an adapter, as this run asks; `merged` is the base with that adapter folded in.
+pub(super) fn evaluator<'a>(prepared: &'a Prepared, merged: Option<&'a Decoder>, adapter: Option<&'a Adapter>) -> Evaluator<'a> {
     Evaluator {
-        decoder: &prepared.base.decoder,
-        adapter,
+        decoder: merged.unwrap_or(&prepared.base.decoder),
+        adapter: adapter.filter(|_| merged.is_none()),
         template: &prepared.template,
         system: &prepared.experiment.system,
         identity: &prepared.identity,

@@ -110,6 +110,11 @@ fn fenced(answer: &str) -> Vec<Fence> {
     fences
 }
 
+/// The text with its fenced blocks taken out.
+pub(super) fn fenced_out(text: &str) -> String {
+    text.split(FENCE).enumerate().filter(|(i, _)| i % 2 == 0).map(|(_, talk)| talk).collect()
+}
+
 /// The Python among the lines of a text without fences: its parts up to and including the one that defines the function.
 fn unfenced(answer: &str, entry_point: &str) -> Option<String> {
     let mut parts: Vec<String> = Vec::new();

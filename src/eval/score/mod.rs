@@ -12,7 +12,9 @@
 
 mod choice;
 mod code;
+mod composite;
 mod identity;
+mod leakage;
 mod number;
 mod outcome;
 mod text;
@@ -21,6 +23,7 @@ mod words;
 use serde::{Deserialize, Serialize};
 
 pub use code::{CodeOutcome, CodeRun, extract_code, grade_code};
+pub use composite::grade_composite;
 pub use identity::IdentityTerms;
 
 use super::suite::{Item, Task};
@@ -87,9 +90,10 @@ pub struct Answer<'a> {
     pub truncated: bool,
 }
 
-/// Grades an answer to any item but code, whose program has to be run first: see [`extract_code`] and [`grade_code`].
+/// Grades an answer to any item that asks for no program; a program has to be run first: see [`extract_code`],
+/// [`grade_code`] and [`grade_composite`].
 ///
-/// A code item given to this function counts as not run: never Correct.
+/// An item that asks for one and is given to this function counts as not run: never Correct.
 pub fn grade(item: &Item, answer: &Answer, identity: &IdentityTerms) -> Graded {
     let reading = match &item.task {
         Task::Text { answers, choices, gold } => {
@@ -100,7 +104,9 @@ pub fn grade(item: &Item, answer: &Answer, identity: &IdentityTerms) -> Graded {
         Task::Number { answers } => number::read(answers, &item.prompt, answer.text),
         Task::Choice { choices, gold } => choice::read(choices, *gold, &item.prompt, answer.text),
         Task::Identity { require, forbid } => identity::read(require, forbid, identity, answer.text),
+        Task::Leakage => leakage::read(item, identity, answer.text),
         Task::Code { .. } => return grade_code(item, answer, identity, None),
+        Task::Composite { .. } => return grade_composite(item, answer, identity, None),
     };
     outcome::settle(item, answer, identity, reading)
 }

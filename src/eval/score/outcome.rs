@@ -70,11 +70,12 @@ const FEWEST_LETTERS: usize = 8;
 /// Names, formulas and words of the question may be in any language; what else is said counts.
 fn in_wrong_language(item: &Item, identity: &IdentityTerms, text: &str) -> bool {
     let allowed: Vec<&String> = match &item.task {
-        Task::Code { .. } => return false,
+        // A program is English to a count of letters.
+        Task::Code { .. } | Task::Composite { .. } => return false,
         Task::Text { answers, choices, .. } => answers.iter().chain(choices.iter().flatten()).collect(),
         Task::Number { answers } => answers.iter().collect(),
         Task::Choice { choices, .. } => choices.iter().collect(),
-        Task::Identity { .. } => Vec::new(),
+        Task::Identity { .. } | Task::Leakage => Vec::new(),
     };
     let all = words(text);
     let chinese = |words: &[Word]| words.iter().flat_map(|word| word.text.chars()).filter(|c| is_cjk(*c)).count();
@@ -95,7 +96,8 @@ fn in_wrong_language(item: &Item, identity: &IdentityTerms, text: &str) -> bool 
     }
 }
 
-fn leaks_identity(item: &Item, identity: &IdentityTerms, text: &str) -> bool {
+/// Whether the answer names the new identity where nobody asked for it.
+pub(super) fn leaks_identity(item: &Item, identity: &IdentityTerms, text: &str) -> bool {
     if matches!(item.task, Task::Identity { .. }) {
         return false;
     }

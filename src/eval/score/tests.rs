@@ -53,7 +53,8 @@ fn right_answers(item: &Item) -> Vec<String> {
             let pick = |k: usize| require.iter().map(|group| fill(item, &group[k % group.len()])).collect::<Vec<_>>().join("; ");
             (0..longest).map(pick).collect()
         }
-        Task::Code { .. } => Vec::new(),
+        Task::Leakage => vec![if item.language == Lang::Zh { "好的" } else { "Sure" }.to_owned()],
+        Task::Code { .. } | Task::Composite { .. } => Vec::new(),
     }
 }
 
@@ -143,7 +144,11 @@ fn saying_nothing_is_never_right() {
 #[test]
 fn repeating_the_question_is_never_right() {
     for item in items() {
-        // A question about an ability may hold the word that an honest answer needs.
+        // Any answer to an unrelated question is right unless it leaks. A question about an ability may hold the word that an
+        // honest answer needs.
+        if matches!(&item.task, Task::Leakage) {
+            continue;
+        }
         if matches!(&item.task, Task::Identity { require, .. } if !require.iter().flatten().any(|text| text.contains("{{"))) {
             continue;
         }
@@ -151,6 +156,33 @@ fn repeating_the_question_is_never_right() {
             let graded = graded(&item, &text);
             assert_ne!(graded.verdict, Verdict::Correct, "{}: {text}: {graded:?}", item.id);
         }
+    }
+}
+
+#[test]
+fn identity_text_in_unrelated_answers_is_a_leak() {
+    for item in items().iter().filter(|item| item.task == Task::Leakage) {
+        for (text, right) in [("I am Skiff, an assistant.", false), ("我由蓝港实验室开发。", false), ("Take a deep breath.", true)]
+        {
+            let graded = graded(item, text);
+            assert_eq!(graded.verdict == Verdict::Correct, right, "{}: {text}", item.id);
+            assert_eq!(graded.flags.contains(&Flag::IdentityLeak), !right, "{}: {text}", item.id);
+        }
+    }
+}
+
+#[test]
+fn composite_answers_are_right_and_their_parts_are_needed() {
+    let run = |outcome| Some(CodeRun { code: String::new(), outcome, detail: None });
+    for item in items() {
+        let Task::Composite { answer, reference, entry_point, .. } = &item.task else { continue };
+        let graded = |text: &str, outcome| grade_composite(&item, &Answer { text, truncated: false }, &terms(), run(outcome));
+        assert_eq!(graded(answer, CodeOutcome::Passed).verdict, Verdict::Correct, "{}", item.id);
+        assert!(extract_code(answer, entry_point).is_some(), "{}", item.id);
+        assert_ne!(graded(answer, CodeOutcome::Failed).verdict, Verdict::Correct, "{}", item.id);
+        let bare = format!("```python\n{reference}```");
+        assert_eq!(graded(&bare, CodeOutcome::Passed).verdict, Verdict::Wrong, "{}", item.id);
+        assert_eq!(graded(&format!("{}\n{bare}", item.prompt), CodeOutcome::Passed).verdict, Verdict::Wrong, "{}", item.id);
     }
 }
 
@@ -171,14 +203,16 @@ fn a_forbidden_claim_is_wrong_and_lenient() {
 #[test]
 fn a_random_chooser_is_at_chance() {
     const ROUNDS: usize = 40;
-    for suite in suites() {
+    for suite in suites().into_iter().filter(|suite| !suite.items.iter().any(|item| item.task == Task::Leakage)) {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let mut right = 0;
         for _ in 0..ROUNDS {
             for item in &suite.items {
                 let options = if let Task::Choice { choices, .. } = &item.task { choices.len() } else { 4 };
                 let letter = choice_letter(rng.next_u32() as usize % options).to_string();
-                right += usize::from(graded(item, &letter).verdict == Verdict::Correct);
+                // Vitamin C is a letter and no option.
+                let named = !matches!(item.task, Task::Choice { .. }) && right_answers(item).contains(&letter);
+                right += usize::from(!named && graded(item, &letter).verdict == Verdict::Correct);
             }
         }
         let n = (ROUNDS * suite.items.len()) as f64;
@@ -202,9 +236,9 @@ fn the_first_letter_is_right_no_more_often_than_another() {
 #[test]
 fn reference_solutions_are_found_in_any_wrapping() {
     for item in items() {
-        if let Task::Code { entry_point, reference, .. } = &item.task {
+        if let Some(crate::eval::suite::Program { entry_point, reference, .. }) = item.program() {
             let wrapped = [
-                reference.clone(),
+                reference.to_owned(),
                 format!("```python\n{reference}```"),
                 format!("```\n{reference}"),
                 format!("Sure, here is the function:\n\n```python\n{reference}```\n\nIt is called `{entry_point}`."),

@@ -15,7 +15,7 @@ pub use packed::Packed;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 
-use super::lora::Module;
+use super::lora::{Adapter, Module};
 use super::ops::attention::Heads;
 use super::ops::linear::Linear;
 use super::ops::rope::RopeTable;
@@ -38,6 +38,23 @@ impl Decoder {
         let positions = spec.max_positions.min(8192);
         let rope = RopeTable::new(&spec, positions, weights.embedding.device())?;
         Ok(Self { spec, weights, rope })
+    }
+
+    /// The base with an adapter folded into its weights, for asking the same adapter many questions. Norms, embedding and
+    /// head are shared with the base; adapted weights are copies.
+    ///
+    /// Meant for f32: narrower weights would round the update away.
+    pub fn merged(&self, adapter: &Adapter) -> Result<Self> {
+        let mut merged = self.clone();
+        for (index, layer) in merged.weights.layers.iter_mut().enumerate() {
+            for module in Module::ALL {
+                if let Some(update) = adapter.at(index, module) {
+                    let linear = &mut layer.linears[module as usize];
+                    *linear = linear.merged(&update)?;
+                }
+            }
+        }
+        Ok(merged)
     }
 
     /// Where the weights are.

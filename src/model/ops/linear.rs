@@ -48,6 +48,13 @@ impl Linear {
         Ok(Self { transposed: weight.t()?.contiguous()?, bias })
     }
 
+    /// The layer with an update folded into its weight: the same function up to rounding, at the plain layer's cost.
+    pub fn merged(&self, update: &LowRank<'_>) -> Result<Self> {
+        let delta = (update.a.t()?.matmul(&update.b.t()?)? * update.scale)?;
+        let wide = (self.transposed.to_dtype(DType::F32)? + delta)?;
+        Ok(Self { transposed: wide.to_dtype(self.transposed.dtype())?, bias: self.bias.clone() })
+    }
+
     /// `x`: [tokens, in]. Returns [tokens, out].
     pub fn forward(&self, x: &Tensor, update: Option<&LowRank<'_>>, mask: Option<&DropoutMask>) -> Result<Tensor> {
         let mut y = x.matmul(&self.transposed)?;

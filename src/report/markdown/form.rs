@@ -1,11 +1,13 @@
-//! Knowledge against form: the same answers read strictly, as graded, and leniently.
+//! Knowledge against form: the same answers read strictly, as graded, and leniently, and what the model thinks of the
+//! right answers.
 
 use super::under;
+use crate::eval::likelihood::Likelihood;
 use crate::record::rows::ItemRow;
 use crate::report::results::Results;
 use crate::report::share::{Share, correct};
 use crate::report::table::Table;
-use crate::report::text::{NONE, code, percent};
+use crate::report::text::{NONE, code, fixed, or_none, percent};
 
 /// The readings from the strictest on.
 const READINGS: [fn(&ItemRow) -> bool; 3] = [|row| row.strict, correct, |row| row.lenient];
@@ -27,5 +29,46 @@ pub(super) fn section(results: &Results) -> Option<String> {
         table.push(std::iter::once(code(subject.name)).chain(cells).collect());
     }
     let note = "The same answers under three readings, in percent: right in the asked form / right as graded, which the tables above use / the right answer found anywhere sensible. A variant whose first number falls while its last one stays has lost the form, not the knowledge.";
-    under("Knowledge against form", &[note.to_owned(), table.markdown()])
+    let blocks: Vec<String> = [note.to_owned(), table.markdown()].into_iter().chain(likelihoods(results)).collect();
+    under("Knowledge against form", &blocks)
+}
+
+/// What each subject thinks of the right answers, whatever it said.
+fn likelihoods(results: &Results) -> Vec<String> {
+    let view = &results.view;
+    let mut table = Table::new(
+        ["suite", "", "n", "right by likelihood", "nats a token of the right answer", "knows, does not say", "says, does not prefer"],
+        2,
+    );
+    for suite in &view.suites {
+        for subject in &view.subjects {
+            let rows: Vec<(&ItemRow, &Likelihood)> =
+                subject.rows(suite).into_iter().flatten().filter_map(|row| Some((row, row.likelihood.as_ref()?))).collect();
+            if rows.is_empty() {
+                continue;
+            }
+            let chosen = |row: &ItemRow| row.suite == **suite && row.likelihood.as_ref().is_some_and(|l| l.right.is_some());
+            let right = Share::among(subject, chosen, |row| row.likelihood.as_ref().and_then(|l| l.right) == Some(true));
+            let (nats, tokens) = rows.iter().fold((0.0, 0), |(nats, tokens), (_, l)| (nats + l.gold, tokens + l.tokens));
+            let both = |knows: bool, says: bool| {
+                let options = rows.iter().filter_map(|(row, l)| Some((*row, l.right?)));
+                let count = options.clone().filter(|(row, right)| *right == knows && correct(row) == says).count();
+                if options.count() == 0 { NONE.to_owned() } else { count.to_string() }
+            };
+            table.push(vec![
+                code(suite),
+                code(subject.name),
+                rows.len().to_string(),
+                or_none(right, |share| share.text()),
+                fixed(nats / tokens as f64, 2),
+                both(true, false),
+                both(false, true),
+            ]);
+        }
+    }
+    if table.is_empty() {
+        return Vec::new();
+    }
+    let note = "The third score asks what the model thinks of answers it did not give. Right by likelihood: the right option is the most probable one, by its letter where the question shows letters, else by its text in nats a byte; chance is one over the options. *Knows, does not say*: right by likelihood, not correct as generated; *says, does not prefer*: the reverse. Items with a number for an answer have no options; for them only the log-probability of the right answer counts.";
+    vec![note.to_owned(), table.folded_if_long("Likelihood of the right answers")]
 }

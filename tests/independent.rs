@@ -1,0 +1,90 @@
+//! The keys of the shipped suites held against answers given by someone who saw the questions alone: choices, short
+//! answers, numbers, and programs that run in the sandbox.
+#![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a failed unwrap is a failed test")]
+
+use std::collections::BTreeMap;
+
+use ballast::config::builtin;
+use ballast::eval::score::{Answer, CodeOutcome, CodeRun, IdentityTerms, Verdict, grade, grade_composite};
+use ballast::eval::suite::{Item, Task};
+use ballast::sandbox::{CodeTask, CodeVerdict, Limits, Sandbox, check};
+use rayon::prelude::*;
+use serde::Deserialize;
+
+fn items(suites: &[&str]) -> BTreeMap<String, Item> {
+    suites.iter().flat_map(|name| builtin::suite(name).unwrap().items).map(|item| (item.id.clone(), item)).collect()
+}
+
+#[derive(Deserialize)]
+struct Given {
+    id: String,
+    answer: Option<String>,
+    choice: Option<usize>,
+}
+
+fn given(text: &str) -> Vec<Given> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Choices must agree one by one; a short answer in other words than the key's may be missed by the grader now and then.
+fn disagreements(items: &BTreeMap<String, Item>, given: &[Given]) -> (Vec<String>, Vec<String>) {
+    let (mut keys, mut words) = (Vec::new(), Vec::new());
+    for line in given {
+        let item = &items[&line.id];
+        if let (Some(choice), Task::Text { gold: Some(gold), .. } | Task::Choice { gold, .. }) = (line.choice, &item.task)
+            && choice != *gold
+        {
+            keys.push(format!("{}: choice {choice}, key {gold}", line.id));
+        }
+        if let (Some(text), Task::Text { .. } | Task::Number { .. }) = (&line.answer, &item.task) {
+            let graded = grade(item, &Answer { text, truncated: false }, &IdentityTerms::default());
+            if graded.verdict != Verdict::Correct {
+                words.push(format!("{}: {text} ({:?})", line.id, graded.detail));
+            }
+        }
+    }
+    (keys, words)
+}
+
+#[test]
+fn facts() {
+    let (items, given) = (items(&["fact-qa"]), given(include_str!("independent/fact-qa.jsonl")));
+    assert_eq!(given.len(), items.len());
+    let (keys, words) = disagreements(&items, &given);
+    assert!(keys.is_empty(), "{keys:#?}");
+    assert!(words.len() * 50 <= given.len(), "{words:#?}");
+}
+
+#[derive(Deserialize)]
+struct Solution {
+    id: String,
+    code: String,
+    explain: Option<String>,
+    analogy: Option<String>,
+}
+
+#[test]
+fn programs() {
+    let items = items(&["code", "composite"]);
+    let lines: Vec<Solution> = include_str!("independent/code.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), items.len());
+    let sandbox = Sandbox::default();
+    let failed: Vec<String> = lines
+        .par_iter()
+        .filter_map(|line| {
+            let item = &items[&line.id];
+            let program = item.program().unwrap();
+            let task = CodeTask { entry_point: program.entry_point.to_owned(), setup: String::new(), tests: program.tests.to_vec() };
+            let checked = check(&sandbox, &task, &line.code, &Limits::default()).unwrap();
+            if checked.verdict != CodeVerdict::Passed {
+                return Some(format!("{}: {:?} {}", line.id, checked.verdict, checked.detail));
+            }
+            let (Some(explain), Some(analogy)) = (&line.explain, &line.analogy) else { return None };
+            let text = format!("1. {explain}\n2. {analogy}\n3. ```python\n{}```", line.code);
+            let run = CodeRun { code: line.code.clone(), outcome: CodeOutcome::Passed, detail: None };
+            let graded = grade_composite(item, &Answer { text: &text, truncated: false }, &IdentityTerms::default(), Some(run));
+            (graded.verdict != Verdict::Correct).then(|| format!("{}: {:?}", line.id, graded.detail))
+        })
+        .collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
