@@ -68,7 +68,7 @@ fn programs() {
     let items = items(&["code", "composite"]);
     let lines: Vec<Solution> = include_str!("independent/code.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), items.len());
-    let sandbox = Sandbox::default();
+    let sandbox = Sandbox { helper: env!("CARGO_BIN_EXE_ballast").into(), allow_missing_layers: false };
     let failed: Vec<String> = lines
         .par_iter()
         .filter_map(|line| {
