@@ -86,7 +86,8 @@ fn independent_answers_are_graded_as_their_author_meant_them() {
             }
         }
     }
-    let found = format!("of {rights} right answers {bare} bare denials and {rejected} others rejected, of {wrongs} wrong ones {accepted} accepted");
+    let found =
+        format!("of {rights} right answers {bare} bare denials and {rejected} others rejected, of {wrongs} wrong ones {accepted} accepted");
     assert!(rejected * 50 <= rights && accepted * 16 <= wrongs, "{found}:\n{}", missed.join("\n"));
     println!("{found}");
 }

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use ballast::config::builtin;
+use ballast::eval::budget::{Budgets, task};
 use ballast::eval::score::{Answer, CodeOutcome, CodeRun, IdentityTerms, Verdict, grade, grade_composite};
 use ballast::eval::suite::{Item, Task};
-use ballast::sandbox::{CodeTask, CodeVerdict, Limits, Sandbox, check};
+use ballast::sandbox::{CodeVerdict, Sandbox, check};
 use rayon::prelude::*;
 use serde::Deserialize;
 
@@ -69,13 +70,13 @@ fn programs() {
     let lines: Vec<Solution> = include_str!("independent/code.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), items.len());
     let sandbox = Sandbox { helper: env!("CARGO_BIN_EXE_ballast").into(), allow_missing_layers: false };
+    let budgets = Budgets::default();
     let failed: Vec<String> = lines
         .par_iter()
         .filter_map(|line| {
             let item = &items[&line.id];
-            let program = item.program().unwrap();
-            let task = CodeTask { entry_point: program.entry_point.to_owned(), setup: String::new(), tests: program.tests.to_vec() };
-            let checked = check(&sandbox, &task, &line.code, &Limits::default()).unwrap();
+            let limits = budgets.limits(&sandbox, item).unwrap();
+            let checked = check(&sandbox, &task(item.program().unwrap()), &line.code, &limits).unwrap();
             if checked.verdict != CodeVerdict::Passed {
                 return Some(format!("{}: {:?} {}", line.id, checked.verdict, checked.detail));
             }
@@ -87,4 +88,14 @@ fn programs() {
         })
         .collect();
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn reasoning() {
+    let items = items(&["reasoning-zh", "reasoning-en"]);
+    let given = given(include_str!("independent/reasoning.jsonl"));
+    // Hand-written items in both languages, generated ones in either.
+    assert_eq!(given.len(), 380);
+    let (keys, words) = disagreements(&items, &given);
+    assert!(keys.is_empty() && words.is_empty(), "{keys:#?} {words:#?}");
 }

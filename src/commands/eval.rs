@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::{model, print};
 use crate::cli::EvalArgs;
 use crate::config::builtin;
+use crate::eval::budget::Budgets;
 use crate::eval::run::Evaluator;
 use crate::eval::score::{IdentityTerms, Verdict};
 use crate::eval::suite::Item;
@@ -45,6 +46,7 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
         system: &args.system,
         identity: &identity,
         sandbox: &sandbox,
+        budgets: &Budgets::default(),
     };
     for suite in &suites {
         let items: Vec<Item> = suite.select(None, args.items, derive(0, &["items", &suite.name])).into_iter().cloned().collect();

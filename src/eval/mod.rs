@@ -1,5 +1,6 @@
 //! Evaluation: suites of items, answers of a model to them, and what the answers are worth.
 
+pub mod budget;
 pub mod drift;
 pub mod generate;
 pub mod likelihood;

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
+use super::budget::{Budgets, task};
 use super::generate::{Generated, Prompt, go_on, read};
 use super::likelihood::{Continuation, Likelihood, Probes, ScoredIds, first_largest, log_likelihoods};
 use super::score::{Answer, CodeOutcome, CodeRun, Graded, IdentityTerms, Verdict, extract_code, grade, grade_composite};
@@ -16,7 +17,7 @@ use crate::data::chat::ChatTemplate;
 use crate::data::example::{Message, Role};
 use crate::model::decoder::Decoder;
 use crate::model::lora::Adapter;
-use crate::sandbox::{CodeTask, CodeVerdict, Limits, Sandbox, check};
+use crate::sandbox::{CodeVerdict, Sandbox, check};
 
 /// Rows that decode side by side.
 const GROUP: usize = 96;
@@ -35,6 +36,8 @@ pub struct Evaluator<'a> {
     pub identity: &'a IdentityTerms,
     /// Where programs run.
     pub sandbox: &'a Sandbox,
+    /// How long they may.
+    pub budgets: &'a Budgets,
 }
 
 /// One item answered and graded.
@@ -201,8 +204,8 @@ impl Evaluator<'_> {
         let run = match extract_code(text, program.entry_point) {
             None => None,
             Some(code) => {
-                let task = CodeTask { entry_point: program.entry_point.to_owned(), setup: String::new(), tests: program.tests.to_vec() };
-                let checked = check(self.sandbox, &task, &code, &Limits::default())?;
+                let limits = self.budgets.limits(self.sandbox, item)?;
+                let checked = check(self.sandbox, &task(program), &code, &limits)?;
                 let detail = Some(checked.detail).filter(|detail| !detail.is_empty());
                 Some(CodeRun { code, outcome: outcome(checked.verdict), detail })
             }

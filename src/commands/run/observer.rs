@@ -86,5 +86,6 @@ pub(super) fn evaluator<'a>(prepared: &'a Prepared, merged: Option<&'a Decoder>,
         system: &prepared.experiment.system,
         identity: &prepared.identity,
         sandbox: &prepared.sandbox,
+        budgets: &prepared.budgets,
     }
 }

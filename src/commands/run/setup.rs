@@ -18,6 +18,7 @@ use crate::data::chat::ChatTemplate;
 use crate::data::example::{Message, Role};
 use crate::data::mix::shuffle;
 use crate::error::Interrupted;
+use crate::eval::budget::Budgets;
 use crate::eval::drift::DriftProbe;
 use crate::eval::score::IdentityTerms;
 use crate::eval::suite::{Item, Task};
@@ -39,6 +40,7 @@ pub(super) struct Prepared {
     pub(super) stages: BTreeMap<(String, u64), Vec<PlannedStage>>,
     pub(super) identity: IdentityTerms,
     pub(super) sandbox: Sandbox,
+    pub(super) budgets: Budgets,
     pub(super) drift: DriftProbe,
     pub(super) dir: RunDir,
     pub(super) report: PathBuf,
@@ -99,7 +101,7 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
         Some(model) => format!("{}-{}", experiment.name, slug(model)),
     };
     let report = args.reports.join(report);
-    Ok(Prepared { experiment, base, template, suites, stages, identity, sandbox, drift, dir, report, stop })
+    Ok(Prepared { experiment, base, template, suites, stages, identity, sandbox, budgets: Budgets::default(), drift, dir, report, stop })
 }
 
 /// What a run directory belongs to: change any of it and a new run begins.
