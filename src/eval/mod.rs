@@ -1,8 +1,10 @@
 //! Evaluation: suites of items, answers of a model to them, and what the answers are worth.
 
+pub mod benchmark;
 pub mod drift;
 pub mod generate;
 pub mod likelihood;
+pub mod program;
 pub mod run;
 pub mod sample;
 pub mod score;

@@ -9,13 +9,14 @@ use anyhow::{Context, Result};
 use rayon::prelude::*;
 
 use super::generate::{Generated, Prompt, generate};
+use super::program::check_program;
 use super::score::{Answer, CodeOutcome, CodeRun, Graded, IdentityTerms, extract_code, grade, grade_code};
 use super::suite::{Item, Task};
 use crate::data::chat::ChatTemplate;
 use crate::data::example::{Message, Role};
 use crate::model::decoder::Decoder;
 use crate::model::lora::Adapter;
-use crate::sandbox::{CodeTask, CodeVerdict, Limits, Sandbox, check};
+use crate::sandbox::{CodeVerdict, Sandbox};
 
 /// Rows that decode side by side.
 const GROUP: usize = 96;
@@ -112,13 +113,12 @@ impl Evaluator<'_> {
     }
 
     fn run_program(&self, item: &Item, generated: &Generated, text: &str) -> Result<Graded> {
-        let Task::Code { entry_point, tests, .. } = &item.task else { anyhow::bail!("{} is not a code item", item.id) };
+        let Task::Code { entry_point, .. } = &item.task else { anyhow::bail!("{} is not a code item", item.id) };
         let answer = Answer { text, truncated: generated.truncated };
         let run = match extract_code(text, entry_point) {
             None => None,
             Some(code) => {
-                let task = CodeTask { entry_point: entry_point.clone(), setup: String::new(), tests: tests.clone() };
-                let checked = check(self.sandbox, &task, &code, &Limits::default())?;
+                let checked = check_program(self.sandbox, &item.task, &code)?;
                 let detail = Some(checked.detail).filter(|detail| !detail.is_empty());
                 Some(CodeRun { code, outcome: outcome(checked.verdict), detail })
             }

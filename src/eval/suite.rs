@@ -27,10 +27,23 @@ pub struct Suite {
     pub max_new_tokens: usize,
     /// Accuracy of a random chooser.
     pub chance: f64,
+    /// What accuracy is counted by.
+    pub scoring: Scoring,
     /// In file order.
     pub items: Vec<Item>,
     /// sha256 over the values of `suite.toml` and the items in the order of their ids: two files with the same digest ask the same.
     pub digest: String,
+}
+
+/// What the accuracy of a suite is counted by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scoring {
+    /// The answer that the model writes.
+    #[default]
+    Generated,
+    /// The option that the model finds most probable: for multiple choice, where base models know the answer but not the form.
+    Likelihood,
 }
 
 /// One question and its key.
@@ -48,6 +61,11 @@ pub struct Item {
     pub style: Option<String>,
     /// The question as written, without options and instructions.
     pub prompt: String,
+    /// The user's message with `{prompt}` where the prompt goes, for a benchmark that is asked in words of its own; None puts
+    /// the usual instruction after the prompt. Apart from the prompt, so that rows trained on are compared with the question
+    /// and not with an instruction that half the field uses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<String>,
     /// What a right answer is.
     pub task: Task,
 }
@@ -91,6 +109,9 @@ pub enum Task {
     Code {
         /// Name of the function.
         entry_point: String,
+        /// Imports and helper functions that the answer and the tests may use: run before each of them, in its own process.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        setup: String,
         /// A right solution.
         reference: String,
         /// `assert` statements, never shown to the model.
@@ -124,6 +145,11 @@ pub fn parse_suite(suite_toml: &str, items_jsonl: &str, label: &str) -> Result<S
     }
     ensure!(!items.is_empty(), "{label}/items.jsonl: there is no item");
     ensure!(settings.max_new_tokens > 0, "{label}/suite.toml: max_new_tokens must be at least 1");
+    if settings.scoring == Scoring::Likelihood
+        && let Some(item) = items.iter().find(|item| !matches!(item.task, Task::Choice { .. }))
+    {
+        bail!("{label}/suite.toml: scoring is by likelihood, but item `{}` is not of grader choice", item.id);
+    }
     let chance = items.iter().map(Item::chance).sum::<f64>() / items.len() as f64;
     ensure!(
         (settings.chance - chance).abs() < 0.005,
@@ -131,8 +157,8 @@ pub fn parse_suite(suite_toml: &str, items_jsonl: &str, label: &str) -> Result<S
         settings.chance
     );
     let digest = settings.digest(&items)?;
-    let Settings { name, version, grader: _, max_new_tokens, chance, description } = settings;
-    Ok(Suite { name, version, description, max_new_tokens, chance, items, digest })
+    let Settings { name, version, grader: _, max_new_tokens, chance, description, scoring } = settings;
+    Ok(Suite { name, version, description, max_new_tokens, chance, scoring, items, digest })
 }
 
 impl Suite {
@@ -165,12 +191,18 @@ impl Suite {
 impl Item {
     /// The first 16 hexadecimal digits of the sha256 of what defines the question and its key: language, prompt and task.
     pub fn content_hash(&self) -> String {
-        let definition = serde_json::to_vec(&(self.language, &self.prompt, &self.task)).expect("plain texts and numbers are JSON");
-        sha256(&definition)[..16].to_owned()
+        let definition = match &self.form {
+            None => serde_json::to_vec(&(self.language, &self.prompt, &self.task)),
+            Some(form) => serde_json::to_vec(&(self.language, &self.prompt, form, &self.task)),
+        };
+        sha256(&definition.expect("plain texts and numbers are JSON"))[..16].to_owned()
     }
 
     /// What the model is asked: the prompt, the options of a choice and, where the form matters, how to answer.
     pub fn user_prompt(&self) -> String {
+        if let Some(form) = &self.form {
+            return form.replacen("{prompt}", &self.prompt, 1);
+        }
         let mut text = self.prompt.clone();
         match &self.task {
             Task::Text { .. } | Task::Number { .. } | Task::Identity { .. } => {}
@@ -227,7 +259,7 @@ impl Grader {
             Self::Text => (&["answers"], &["choices", "gold"]),
             Self::Number => (&["answers"], &[]),
             Self::Choice => (&["choices", "gold"], &[]),
-            Self::Code => (&["entry_point", "reference", "tests"], &[]),
+            Self::Code => (&["entry_point", "reference", "tests"], &["setup"]),
             Self::Identity => (&["require", "forbid"], &[]),
         }
     }
@@ -243,6 +275,8 @@ struct Settings {
     max_new_tokens: usize,
     chance: f64,
     description: String,
+    #[serde(default)]
+    scoring: Scoring,
 }
 
 impl Settings {
@@ -251,7 +285,11 @@ impl Settings {
             items.iter().map(|item| (&item.id, &item.cluster, &item.subject, &item.style, item.content_hash())).collect();
         rows.sort();
         let settings = (&self.name, self.version, self.grader, self.max_new_tokens, self.chance, &self.description);
-        Ok(sha256(&serde_json::to_vec(&(settings, rows))?))
+        let bytes = match self.scoring {
+            Scoring::Generated => serde_json::to_vec(&(settings, rows))?,
+            Scoring::Likelihood => serde_json::to_vec(&(settings, self.scoring, rows))?,
+        };
+        Ok(sha256(&bytes))
     }
 }
 
@@ -270,6 +308,7 @@ struct Line {
     choices: Option<Vec<String>>,
     gold: Option<usize>,
     entry_point: Option<String>,
+    setup: Option<String>,
     reference: Option<String>,
     tests: Option<Vec<String>>,
     require: Option<Vec<Vec<String>>>,
@@ -294,6 +333,7 @@ fn parse_item(line: &str, default: Grader) -> Result<Item> {
         Grader::Choice => Task::Choice { choices: line.choices.unwrap_or_default(), gold: line.gold.unwrap_or_default() },
         Grader::Code => Task::Code {
             entry_point: line.entry_point.unwrap_or_default(),
+            setup: line.setup.unwrap_or_default(),
             reference: line.reference.unwrap_or_default(),
             tests: line.tests.unwrap_or_default(),
         },
@@ -301,7 +341,7 @@ fn parse_item(line: &str, default: Grader) -> Result<Item> {
     };
     check_task(&task)?;
     let Line { id, cluster, lang, subject, style, prompt, .. } = line;
-    Ok(Item { id, cluster, language: lang, subject, style, prompt, task })
+    Ok(Item { id, cluster, language: lang, subject, style, prompt, form: None, task })
 }
 
 fn check_fields(line: &Line, grader: Grader) -> Result<()> {
@@ -310,6 +350,7 @@ fn check_fields(line: &Line, grader: Grader) -> Result<()> {
         ("choices", line.choices.is_some()),
         ("gold", line.gold.is_some()),
         ("entry_point", line.entry_point.is_some()),
+        ("setup", line.setup.is_some()),
         ("reference", line.reference.is_some()),
         ("tests", line.tests.is_some()),
         ("require", line.require.is_some()),
@@ -339,7 +380,7 @@ fn check_task(task: &Task) -> Result<()> {
             );
         }
         Task::Choice { choices, gold } => check_choices(choices, *gold)?,
-        Task::Code { entry_point, reference, tests } => {
+        Task::Code { entry_point, reference, tests, .. } => {
             let identifier = entry_point.chars().all(|c| c.is_alphanumeric() || c == '_');
             ensure!(!entry_point.is_empty() && identifier, "`entry_point` is not the name of a function: `{entry_point}`");
             ensure!(reference.contains(&format!("def {entry_point}(")), "`reference` does not define `{entry_point}`");
@@ -447,6 +488,8 @@ mod tests {
     fn settings_are_strict_too() {
         let unknown = error(&format!("{SETTINGS}extra = 1\n"), PARIS);
         assert!(unknown.contains("evalsets/t/suite.toml") && unknown.contains("line 7") && unknown.contains("extra"), "{unknown}");
+        let likelihood = error(&format!("{SETTINGS}scoring = \"likelihood\"\n"), PARIS);
+        assert!(likelihood.contains("item `a` is not of grader choice"), "{likelihood}");
         let chance = error(&SETTINGS.replace("chance = 0.0", "chance = 0.25"), PARIS);
         assert!(chance.contains("a random chooser scores 0.000"), "{chance}");
     }
