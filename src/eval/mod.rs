@@ -3,6 +3,7 @@
 pub mod benchmark;
 pub mod drift;
 pub mod generate;
+mod language;
 pub mod likelihood;
 pub mod program;
 pub mod run;
