@@ -31,8 +31,8 @@ mod tests {
     #[test]
     fn the_setup_comes_before_the_program_but_after_future_imports() {
         assert_eq!(with_setup("", "def f(): pass\n"), "def f(): pass\n");
-        assert_eq!(with_setup("import math\n", "def f(): pass\n"), "import math\n\n\ndef f(): pass\n");
+        assert_eq!(with_setup("import math\n", "def f(): pass\n"), "import math\n\ndef f(): pass\n");
         let program = "from __future__ import annotations\ndef f(): pass\n";
-        assert_eq!(with_setup("import math", program), "from __future__ import annotations\nimport math\n\n\ndef f(): pass\n");
+        assert_eq!(with_setup("import math", program), "from __future__ import annotations\nimport math\n\ndef f(): pass\n");
     }
 }

@@ -106,8 +106,7 @@ pub(super) fn positions(suite: &Suite) -> Finding {
     let mut counts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for item in &suite.items {
         let (options, gold) = match &item.task {
-            Task::Choice { choices, gold } => (choices.len(), *gold),
-            Task::Text { choices: Some(choices), gold: Some(gold), .. } => (choices.len(), *gold),
+            Task::Choice { choices, gold } | Task::Text { choices: Some(choices), gold: Some(gold), .. } => (choices.len(), *gold),
             _ => continue,
         };
         if let Some(count) = counts.entry(options).or_insert_with(|| vec![0; options]).get_mut(gold) {

@@ -1,4 +1,4 @@
-//! Models that are known without a model: one that is always right, and one that guesses.
+//! Models that are known without a model: one that is always right, one that never is, and one that guesses.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::RngCore;
@@ -37,6 +37,24 @@ pub(super) fn perfect(item: &Item, identity: &IdentityTerms) -> String {
                 (true, Lang::En) => "Hello.".to_owned(),
             }
         }
+    }
+}
+
+/// An answer in the right form that is not right.
+pub(super) fn wrong(item: &Item, identity: &IdentityTerms) -> String {
+    match &item.task {
+        Task::Text { choices, gold, .. } => {
+            let other = choices.iter().flatten().enumerate().find(|(index, _)| Some(*index) != *gold);
+            other.map_or_else(|| "Xyzzy".to_owned(), |(_, choice)| choice.clone())
+        }
+        Task::Number { .. } => "-987654321".to_owned(),
+        Task::Choice { choices, gold } => choice_letter((gold + 1) % choices.len()).to_string(),
+        Task::Code { entry_point, .. } => format!("```python\ndef {entry_point}(*args, **kwargs):\n    return None\n```"),
+        // Where nothing is asked for, only what is forbidden is wrong.
+        Task::Identity { require, forbid } if require.is_empty() => {
+            forbid.first().map(|text| fill(text, item.language, identity)).unwrap_or_default()
+        }
+        Task::Identity { .. } => "Xyzzy.".to_owned(),
     }
 }
 

@@ -33,26 +33,21 @@ pub(super) struct Source<'a> {
     pub(super) subject: String,
 }
 
-/// Whether the name ends like a file that is read.
-pub(super) fn is_readable(name: &str) -> bool {
+/// The format that a file's name ends in.
+pub(super) fn format_of(name: &str) -> Option<&'static str> {
     let name = name.to_lowercase();
-    FORMATS.iter().any(|format| name.ends_with(format))
+    FORMATS.into_iter().find(|format| name.ends_with(format))
 }
 
 /// All rows of a file. `headerless` names the columns of a csv file whose first line is a row already.
 pub(super) fn read(source: &Source, headerless: Option<&[&str]>) -> Result<Vec<Record>> {
     let path = source.path;
-    let name = path.to_string_lossy().to_lowercase();
-    let rows = if name.ends_with(".csv") {
-        csv_rows(&bytes(path)?, headerless)
-    } else if name.ends_with(".jsonl") {
-        line_rows(&bytes(path)?)
-    } else if name.ends_with(".jsonl.gz") {
-        unpacked(path).and_then(|bytes| line_rows(&bytes))
-    } else if name.ends_with(".parquet") {
-        column_rows(path)
-    } else {
-        bail!("{} cannot be read: benchmarks are files ending in {}", path.display(), FORMATS.join(", "));
+    let rows = match format_of(&path.to_string_lossy()) {
+        Some(".csv") => bytes(path).and_then(|bytes| csv_rows(&bytes, headerless)),
+        Some(".jsonl") => bytes(path).and_then(|bytes| line_rows(&bytes)),
+        Some(".jsonl.gz") => unpacked(path).and_then(|bytes| line_rows(&bytes)),
+        Some(".parquet") => column_rows(path),
+        _ => bail!("{} cannot be read: benchmarks are files ending in {}", path.display(), FORMATS.join(", ")),
     };
     let rows = rows.map_err(|error| anyhow!("{}{error:#}", path.display()))?;
     ensure!(!rows.is_empty(), "{}: there is no row", path.display());
@@ -112,7 +107,7 @@ fn unpacked(path: &Path) -> Result<Vec<u8>> {
 fn utf8(bytes: &[u8]) -> Result<&str> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     std::str::from_utf8(bytes).map_err(|error| {
-        let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
         anyhow!(":{line}: not valid UTF-8")
     })
 }

@@ -6,7 +6,7 @@
 
 use anyhow::{Result, bail, ensure};
 
-use super::record::{FORMATS, is_readable};
+use super::record::{FORMATS, format_of};
 
 /// Names that splits go by.
 const SPLITS: [&str; 8] = ["test", "dev", "val", "validation", "valid", "train", "auxiliary_train", "prompt"];
@@ -14,7 +14,7 @@ const SPLITS: [&str; 8] = ["test", "dev", "val", "validation", "valid", "train",
 /// The readable files among `names` (paths with `/`) that belong to a split, in order of their names; of several
 /// configurations the one called `config`. Where no name mentions any split, all are taken.
 pub(super) fn choose(names: &[String], split: &str, config: &str) -> Result<Vec<String>> {
-    let mut readable: Vec<&String> = names.iter().filter(|name| is_readable(name)).collect();
+    let mut readable: Vec<&String> = names.iter().filter(|name| format_of(name).is_some()).collect();
     readable.sort();
     ensure!(!readable.is_empty(), "there is no file ending in {}", FORMATS.join(", "));
     let marked = readable.iter().any(|name| split_of(name).is_some());
@@ -61,8 +61,7 @@ fn without<'a>(stem: &'a str, split: &str) -> Option<&'a str> {
 }
 
 fn stem(file: &str) -> &str {
-    let lower = file.to_lowercase();
-    let ending = FORMATS.iter().find(|format| lower.ends_with(**format)).map_or(0, |format| format.len());
+    let ending = format_of(file).map_or(0, str::len);
     file.get(..file.len() - ending).unwrap_or(file)
 }
 
