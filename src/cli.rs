@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::eval::suite::Lang;
 use crate::model::device::DeviceChoice;
 
 /// What did this fine-tune make the model forget, and what brings it back?
@@ -33,6 +34,9 @@ pub enum Command {
     /// Show or write what the variants of an experiment will train on.
     #[command(subcommand)]
     Data(DataCommand),
+    /// Show what a suite asks, or prove that it measures what it says.
+    #[command(subcommand)]
+    Suite(SuiteCommand),
 }
 
 /// Where a model runs.
@@ -92,7 +96,10 @@ pub struct EvalArgs {
     /// Multiply the adapter's scale: 0 is the base, 1 the adapter
     #[arg(long, default_value_t = 1.0, value_name = "LAMBDA")]
     pub lambda: f64,
-    /// A shipped suite or a folder with suite.toml and items.jsonl; all shipped ones if not given
+    /// A shipped suite, a folder with suite.toml and items.jsonl, or BENCHMARK:WHERE; all shipped ones if not given
+    ///
+    /// BENCHMARK is mmlu, cmmlu, ceval, gsm8k, humaneval or mbpp; WHERE a file or folder as published, or
+    /// hf:datasets/OWNER/REPO[/PATH].
     #[arg(long = "suite", value_name = "SUITE")]
     pub suites: Vec<String>,
     /// At most this many items of each suite, drawn by seed over languages and subjects
@@ -188,4 +195,42 @@ pub struct DataBuildArgs {
     /// Folder for one file a variant, seed and stage
     #[arg(long, default_value = "data", value_name = "DIR")]
     pub out: PathBuf,
+}
+
+/// `ballast suite`
+#[derive(Debug, Subcommand)]
+pub enum SuiteCommand {
+    /// Print settings, counts and items as the model is asked them, with their keys
+    Show(SuiteShowArgs),
+    /// Prove that ids, keys, chance and graders are right: exit code 4 where they are not
+    Check(SuiteCheckArgs),
+}
+
+/// `ballast suite show`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ballast suite show fact-qa --items 5 --language zh
+  ballast suite show mmlu:hf:datasets/cais/mmlu
+  ballast suite show gsm8k:data/test.jsonl --item gsm8k-17")]
+pub struct SuiteShowArgs {
+    /// A shipped suite, a folder with suite.toml and items.jsonl, or BENCHMARK:WHERE
+    #[arg(value_name = "SUITE")]
+    pub suite: String,
+    /// Only this item
+    #[arg(long, value_name = "ID", conflicts_with_all = ["items", "language"])]
+    pub item: Option<String>,
+    /// Show so many items: those that `ballast eval --items N` asks; 3 if not given
+    #[arg(long, value_name = "N")]
+    pub items: Option<usize>,
+    /// Only items of this language: zh or en
+    #[arg(long, value_name = "LANGUAGE")]
+    pub language: Option<Lang>,
+}
+
+/// `ballast suite check`
+#[derive(Debug, Args)]
+pub struct SuiteCheckArgs {
+    /// Shipped suites, folders or BENCHMARK:WHERE; all shipped ones if not given
+    #[arg(value_name = "SUITE")]
+    pub suites: Vec<String>,
 }

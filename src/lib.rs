@@ -15,7 +15,7 @@
 //! | [`data`] | rows: read, sample, fill with the identity, check against the suites, render and tokenize (`chat`) |
 //! | [`model`] | `fetch` and `catalogue`; `weights` from GGUF or safetensors; `decoder`, the one decoder, with its own backward; `lora`, `adapter_file` (PEFT); `ops`, each with host kernel and composed form |
 //! | [`train`] | windows, loss, schedule, AdamW, checkpoints, the loop |
-//! | [`eval`] | suites and items; greedy answers in groups; `score`, one grader a file; drift; likelihood |
+//! | [`eval`] | suites and items, and public `benchmark`s as suites; greedy answers in groups; `score`, one grader a file; drift; likelihood |
 //! | [`sandbox`] | candidate programs run here and nowhere else |
 //! | [`record`] | the run directory: rows, append-only or replaced whole |
 //! | [`stats`] | pure f64: intervals, paired differences, Holm, non-inferiority, power |

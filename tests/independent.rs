@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 
 use ballast::config::builtin;
-use ballast::eval::budget::{Budgets, task};
+use ballast::eval::budget::Budgets;
+use ballast::eval::program::check_program;
 use ballast::eval::score::{Answer, CodeOutcome, CodeRun, IdentityTerms, Verdict, grade, grade_composite};
 use ballast::eval::suite::{Item, Task};
-use ballast::sandbox::{CodeVerdict, Sandbox, check};
+use ballast::sandbox::{CodeVerdict, Sandbox};
 use rayon::prelude::*;
 use serde::Deserialize;
 
@@ -76,7 +77,7 @@ fn programs() {
         .filter_map(|line| {
             let item = &items[&line.id];
             let limits = budgets.limits(&sandbox, item).unwrap();
-            let checked = check(&sandbox, &task(item.program().unwrap()), &line.code, &limits).unwrap();
+            let checked = check_program(&sandbox, item.program().unwrap(), &line.code, &limits).unwrap();
             if checked.verdict != CodeVerdict::Passed {
                 return Some(format!("{}: {:?} {}", line.id, checked.verdict, checked.detail));
             }

@@ -7,12 +7,13 @@ mod fetch;
 mod model;
 mod report;
 mod run;
+mod suite;
 
 use std::io::Write;
 
 use anyhow::Result;
 
-use crate::cli::{Cli, Command, DataCommand};
+use crate::cli::{Cli, Command, DataCommand, SuiteCommand};
 
 /// Runs the command that was asked for.
 pub fn dispatch(cli: Cli) -> Result<()> {
@@ -24,6 +25,8 @@ pub fn dispatch(cli: Cli) -> Result<()> {
         Command::Fetch(args) => fetch::fetch(&args),
         Command::Data(DataCommand::Check(args)) => data::check(&args),
         Command::Data(DataCommand::Build(args)) => data::build(&args),
+        Command::Suite(SuiteCommand::Show(args)) => suite::show(&args),
+        Command::Suite(SuiteCommand::Check(args)) => suite::check(&args),
     }
 }
 

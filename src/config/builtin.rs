@@ -6,8 +6,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::data::example::Example;
 use crate::data::read::{parse_examples, read_examples};
+use crate::eval::benchmark::{self, BENCHMARKS, Reference};
 use crate::eval::suite::{Suite, load_suite, parse_suite};
 use crate::files::read_text;
+use crate::progress::FetchBar;
 
 /// Prefix of a shipped data source in a mixture.
 const PREFIX: &str = "ballast:";
@@ -53,15 +55,23 @@ pub fn examples(source: &str) -> Result<Vec<Example>> {
     parse_examples(text.as_bytes(), Path::new(&format!("{PREFIX}{name}.json")), source)
 }
 
-/// A suite: a shipped one by name, or a folder with suite.toml and items.jsonl.
+/// A suite: a shipped one by name, a folder with suite.toml and items.jsonl, or a public benchmark as `BENCHMARK:WHERE`.
 pub fn suite(name: &str) -> Result<Suite> {
     if let Some((name, settings, items)) = SUITES.iter().find(|(known, _, _)| *known == name) {
         return parse_suite(settings, items, &format!("evalsets/{name}"));
     }
+    if let Some(reference) = Reference::parse(name) {
+        return benchmark::load(&reference?, &FetchBar::default());
+    }
     let folder = Path::new(name);
     if !folder.join("suite.toml").exists() {
         let known: Vec<&str> = SUITES.iter().map(|(known, _, _)| *known).collect();
-        bail!("`{name}` is neither a shipped suite ({}) nor a folder with suite.toml and items.jsonl", known.join(", "));
+        let benchmarks: Vec<&str> = BENCHMARKS.iter().map(|benchmark| benchmark.name).collect();
+        bail!(
+            "`{name}` is neither a shipped suite ({}) nor a folder with suite.toml and items.jsonl nor BENCHMARK:WHERE with one of {}",
+            known.join(", "),
+            benchmarks.join(", ")
+        );
     }
     load_suite(folder)
 }

@@ -119,8 +119,11 @@ impl Default for ProbeConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SuiteChoice {
-    /// A shipped suite or a folder.
+    /// A shipped suite or a folder; with `path`, the name in tables.
     pub name: String,
+    /// Where the suite is, if its name is not enough: a folder, or a public benchmark as `mmlu:FOLDER`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// Only items of this language.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<Lang>,

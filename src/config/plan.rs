@@ -79,7 +79,10 @@ pub fn suites(experiment: &Experiment) -> Result<Vec<PlannedSuite>> {
         .suites
         .iter()
         .map(|choice| {
-            let suite = builtin::suite(&choice.name)?;
+            let mut suite = builtin::suite(choice.path.as_ref().unwrap_or(&choice.name))?;
+            if choice.path.is_some() {
+                suite.name.clone_from(&choice.name);
+            }
             let seed = derive(0, &["items", &choice.name]);
             let items: Vec<Item> = suite.select(choice.language, choice.items, seed).into_iter().cloned().collect();
             if items.is_empty() {

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::program::check_program;
 use super::suite::Item;
-use crate::sandbox::{CodeTask, CodeVerdict, Limits, Sandbox, check};
+use crate::sandbox::{CodeVerdict, Limits, Sandbox};
 
 /// Processor time of a candidate, in that of the reference with the interpreter's start (some 20 ms): about two seconds
 /// for a function that does next to nothing.
@@ -48,7 +49,7 @@ fn within(cpu: Duration) -> Limits {
 
 fn measure(sandbox: &Sandbox, item: &Item) -> Result<Duration> {
     let program = item.program().with_context(|| format!("item {} asks for no program", item.id))?;
-    let checked = check(sandbox, &task(program), program.reference, &within(MOST))?;
+    let checked = check_program(sandbox, program, program.reference, &within(MOST))?;
     ensure!(
         checked.verdict == CodeVerdict::Passed,
         "the reference solution of {} does not pass its own tests: {:?} {}",
@@ -57,9 +58,4 @@ fn measure(sandbox: &Sandbox, item: &Item) -> Result<Duration> {
         checked.detail
     );
     Ok((FACTOR * checked.cpu).clamp(LEAST, MOST))
-}
-
-/// A program's task for the sandbox.
-pub fn task(program: super::suite::Program<'_>) -> CodeTask {
-    CodeTask { entry_point: program.entry_point.to_owned(), setup: String::new(), tests: program.tests.to_vec() }
 }

@@ -1,9 +1,12 @@
 //! Evaluation: suites of items, answers of a model to them, and what the answers are worth.
 
+pub mod benchmark;
 pub mod budget;
 pub mod drift;
 pub mod generate;
+mod language;
 pub mod likelihood;
+pub mod program;
 pub mod run;
 pub mod sample;
 pub mod score;

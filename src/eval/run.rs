@@ -8,16 +8,17 @@ use std::collections::HashSet;
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
-use super::budget::{Budgets, task};
+use super::budget::Budgets;
 use super::generate::{Generated, Prompt, go_on, read};
 use super::likelihood::{Continuation, Likelihood, Probes, ScoredIds, first_largest, log_likelihoods};
+use super::program::check_program;
 use super::score::{Answer, CodeOutcome, CodeRun, Graded, IdentityTerms, Verdict, extract_code, grade, grade_composite};
 use super::suite::{Item, Scoring, SystemPrompt, choice_letter};
 use crate::data::chat::ChatTemplate;
 use crate::data::example::{Message, Role};
 use crate::model::decoder::Decoder;
 use crate::model::lora::Adapter;
-use crate::sandbox::{CodeVerdict, Sandbox, check};
+use crate::sandbox::{CodeVerdict, Sandbox};
 
 /// Rows that decode side by side.
 const GROUP: usize = 96;
@@ -205,7 +206,7 @@ impl Evaluator<'_> {
             None => None,
             Some(code) => {
                 let limits = self.budgets.limits(self.sandbox, item)?;
-                let checked = check(self.sandbox, &task(program), &code, &limits)?;
+                let checked = check_program(self.sandbox, program, &code, &limits)?;
                 let detail = Some(checked.detail).filter(|detail| !detail.is_empty());
                 Some(CodeRun { code, outcome: outcome(checked.verdict), detail })
             }
@@ -237,7 +238,7 @@ impl<'i> Asked<'i> {
 }
 
 /// The sandbox says how a program ended; grading does not know the sandbox.
-fn outcome(verdict: CodeVerdict) -> CodeOutcome {
+pub fn outcome(verdict: CodeVerdict) -> CodeOutcome {
     match verdict {
         CodeVerdict::Passed => CodeOutcome::Passed,
         CodeVerdict::Failed => CodeOutcome::Failed,

@@ -64,6 +64,11 @@ pub struct Item {
     pub system: SystemPrompt,
     /// The question as written, without options and instructions.
     pub prompt: String,
+    /// The user's message with `{prompt}` where the prompt goes, for a benchmark that is asked in words of its own; None puts
+    /// the usual instruction after the prompt. Apart from the prompt, so that rows trained on are compared with the question
+    /// and not with an instruction that half the field uses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<String>,
     /// What a right answer is.
     pub task: Task,
 }
@@ -77,6 +82,8 @@ pub struct Program<'a> {
     pub reference: &'a str,
     /// What must hold of it.
     pub tests: &'a [String],
+    /// Python that runs before it and before the tests; may be empty.
+    pub setup: &'a str,
 }
 
 /// Which system prompt a question is asked under.
@@ -131,6 +138,9 @@ pub enum Task {
     Code {
         /// Name of the function.
         entry_point: String,
+        /// Imports and helper functions that the answer and the tests may use: run before each of them, in its own process.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        setup: String,
         /// A right solution.
         reference: String,
         /// `assert` statements, never shown to the model.
@@ -181,6 +191,11 @@ pub fn parse_suite(suite_toml: &str, items_jsonl: &str, label: &str) -> Result<S
     }
     ensure!(!items.is_empty(), "{label}/items.jsonl: there is no item");
     ensure!(settings.max_new_tokens > 0, "{label}/suite.toml: max_new_tokens must be at least 1");
+    if settings.scoring == Scoring::Likelihood
+        && let Some(item) = items.iter().find(|item| !matches!(item.task, Task::Choice { .. }))
+    {
+        bail!("{label}/suite.toml: scoring is by likelihood, but item `{}` is not of grader choice", item.id);
+    }
     let chance = items.iter().map(Item::chance).sum::<f64>() / items.len() as f64;
     ensure!(
         (settings.chance - chance).abs() < 0.005,
@@ -228,13 +243,15 @@ impl Item {
     /// The first 16 hexadecimal digits of the sha256 of what defines the question and its key: language, system prompt, prompt
     /// and task.
     pub fn content_hash(&self) -> String {
-        let definition =
-            serde_json::to_vec(&(self.language, self.system, &self.prompt, &self.task)).expect("plain texts and numbers are JSON");
-        sha256(&definition)[..16].to_owned()
+        let definition = serde_json::to_vec(&(self.language, self.system, &self.prompt, &self.form, &self.task));
+        sha256(&definition.expect("plain texts and numbers are JSON"))[..16].to_owned()
     }
 
     /// What the model is asked: the prompt, the options of a choice and, where the form matters, how to answer.
     pub fn user_prompt(&self) -> String {
+        if let Some(form) = &self.form {
+            return form.replacen("{prompt}", &self.prompt, 1);
+        }
         let mut text = self.prompt.clone();
         match &self.task {
             Task::Text { .. } | Task::Number { .. } | Task::Identity { .. } | Task::Leakage | Task::Composite { .. } => {}
@@ -260,9 +277,8 @@ impl Item {
     /// The program it asks for, if it asks for one.
     pub fn program(&self) -> Option<Program<'_>> {
         match &self.task {
-            Task::Code { entry_point, reference, tests } | Task::Composite { entry_point, reference, tests, .. } => {
-                Some(Program { entry_point, reference, tests })
-            }
+            Task::Code { entry_point, reference, tests, setup } => Some(Program { entry_point, reference, tests, setup }),
+            Task::Composite { entry_point, reference, tests, .. } => Some(Program { entry_point, reference, tests, setup: "" }),
             _ => None,
         }
     }
@@ -303,7 +319,7 @@ impl Grader {
             Self::Text => (&["answers"], &["choices", "gold"]),
             Self::Number => (&["answers"], &[]),
             Self::Choice => (&["choices", "gold"], &[]),
-            Self::Code => (&["entry_point", "reference", "tests"], &[]),
+            Self::Code => (&["entry_point", "reference", "tests"], &["setup"]),
             Self::Identity => (&["require", "forbid"], &[]),
             Self::Leakage => (&[], &[]),
             Self::Composite => (&["entry_point", "reference", "tests", "explain", "analogy", "answer"], &[]),
@@ -371,6 +387,7 @@ struct Line {
     choices: Option<Vec<String>>,
     gold: Option<usize>,
     entry_point: Option<String>,
+    setup: Option<String>,
     reference: Option<String>,
     tests: Option<Vec<String>>,
     require: Option<Vec<Vec<String>>>,
@@ -398,6 +415,7 @@ fn parse_item(line: &str, settings: &Settings) -> Result<Item> {
         Grader::Choice => Task::Choice { choices: line.choices.unwrap_or_default(), gold: line.gold.unwrap_or_default() },
         Grader::Code => Task::Code {
             entry_point: line.entry_point.unwrap_or_default(),
+            setup: line.setup.unwrap_or_default(),
             reference: line.reference.unwrap_or_default(),
             tests: line.tests.unwrap_or_default(),
         },
@@ -417,7 +435,7 @@ fn parse_item(line: &str, settings: &Settings) -> Result<Item> {
     };
     check_task(&task)?;
     let Line { id, cluster, lang, subject, style, system, prompt, .. } = line;
-    Ok(Item { id, cluster, language: lang, subject, style, system, prompt, task })
+    Ok(Item { id, cluster, language: lang, subject, style, system, prompt, form: None, task })
 }
 
 fn check_fields(line: &Line, grader: Grader) -> Result<()> {
@@ -426,6 +444,7 @@ fn check_fields(line: &Line, grader: Grader) -> Result<()> {
         ("choices", line.choices.is_some()),
         ("gold", line.gold.is_some()),
         ("entry_point", line.entry_point.is_some()),
+        ("setup", line.setup.is_some()),
         ("reference", line.reference.is_some()),
         ("tests", line.tests.is_some()),
         ("require", line.require.is_some()),
@@ -458,7 +477,7 @@ fn check_task(task: &Task) -> Result<()> {
             );
         }
         Task::Choice { choices, gold } => check_choices(choices, *gold)?,
-        Task::Code { entry_point, reference, tests } => check_program(entry_point, reference, tests)?,
+        Task::Code { entry_point, reference, tests, .. } => check_program(entry_point, reference, tests)?,
         Task::Leakage => {}
         Task::Composite { entry_point, reference, tests, explain, analogy, answer } => {
             check_program(entry_point, reference, tests)?;
@@ -581,6 +600,8 @@ mod tests {
     fn settings_are_strict_too() {
         let unknown = error(&format!("{SETTINGS}extra = 1\n"), PARIS);
         assert!(unknown.contains("evalsets/t/suite.toml") && unknown.contains("line 7") && unknown.contains("extra"), "{unknown}");
+        let likelihood = error(&format!("{SETTINGS}scoring = \"likelihood\"\n"), PARIS);
+        assert!(likelihood.contains("item `a` is not of grader choice"), "{likelihood}");
         let chance = error(&SETTINGS.replace("chance = 0.0", "chance = 0.25"), PARIS);
         assert!(chance.contains("a random chooser scores 0.000"), "{chance}");
     }

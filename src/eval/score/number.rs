@@ -85,6 +85,12 @@ fn prepare(text: &str) -> Vec<char> {
         }
         spaced.push(c);
     }
+    if spaced.contains('\\') {
+        // Inline mathematics is no aside, and LaTeX groups digits its own way: \(9\), 1{,}234.
+        for (latex, plain) in [("\\(", " "), ("\\)", " "), ("\\[", " "), ("\\]", " "), ("\\$", "$"), ("\\%", "%"), ("{,}", ",")] {
+            spaced = spaced.replace(latex, plain);
+        }
+    }
     if spaced.contains("frac{") {
         spaced = spaced.replace("\\dfrac{", " ").replace("\\tfrac{", " ").replace("\\frac{", " ").replace("}{", "/");
     }
@@ -449,6 +455,18 @@ mod tests {
         ("16", "男生有16名。", 'C'),
         ("16", "24名学生中，三分之一是8名女生，所以男生16名", 'C'),
         ("11", "1e1", 'W'),
+        ("18", "She sells 16 - 3 - 4 = 9 eggs.\nShe makes \\(9 \\times 2 = 18\\) dollars.\n\n\\[\\boxed{18}\\]", 'C'),
+        ("18", "9 eggs are left, which make \\(9 \\times 2 = 18\\) dollars.", 'C'),
+        ("18", "First 9, then 2.\nThe final answer is: $\\boxed{18}$", 'C'),
+        ("18", "The answer is 18 apples.", 'S'),
+        ("18", "So 9 * 2 = $18 per day.", 'C'),
+        ("18", "She makes **$18** every day.", 'C'),
+        ("1234", "$1,234.00", 'S'),
+        ("1234", "\\boxed{\\$1,234.00}", 'S'),
+        ("1234", "\\boxed{1{,}234}", 'S'),
+        ("1234", "Therefore he pays \\boxed{1234 \\text{ dollars}}.", 'C'),
+        ("18", "\\boxed{9} at first, but the final answer is \\boxed{18}.", 'C'),
+        ("9", "\\boxed{9} at first, but the final answer is \\boxed{18}.", 'W'),
     ];
 
     #[test]

@@ -26,7 +26,7 @@ use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo, Metadata};
 use serde::de::IgnoredAny;
 
 use super::lock::Lock;
-use super::reference::{INDEX, REQUIRED, SINGLE, check_folder, shards};
+use super::reference::{INDEX, REQUIRED, SINGLE, check_folder, is_plain, shards};
 use super::snapshot::{Snapshot, as_sha256, repo};
 use super::{HubRef, Progress, digest, disk};
 
@@ -111,6 +111,34 @@ impl Hub {
         check_folder(&snapshot)?;
         place.set_complete(&commit.info.sha, &names)?;
         Ok(snapshot)
+    }
+
+    /// The files of a repository that `choose` picks from the names of all.
+    pub(super) fn fetch_part(
+        &self,
+        repository: &HubRef,
+        part: &str,
+        choose: &dyn Fn(&[String]) -> Result<Vec<String>>,
+        folder: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Vec<PathBuf>> {
+        let place = Snapshot::of_part(repository, part, folder);
+        if let Some(files) = place.files() {
+            return Ok(files);
+        }
+        let _lock = Lock::acquire(&place.lock_path(), &repository.to_string(), progress)?;
+        if let Some(files) = place.files() {
+            return Ok(files);
+        }
+        let commit = self.open(repository, folder, progress)?;
+        // Names become paths in the cache.
+        let names = commit.info.siblings.iter().map(|file| file.rfilename.clone()).filter(|name| name.split('/').all(is_plain));
+        let chosen = choose(&names.collect::<Vec<_>>())?;
+        for name in &chosen {
+            commit.download(name)?;
+        }
+        place.set_complete(&commit.info.sha, &chosen)?;
+        place.files().with_context(|| format!("files of {repository} vanished from the cache while they were fetched"))
     }
 
     /// One file of a repository; returns where its bytes are. The caller may move them away.

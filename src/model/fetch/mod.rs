@@ -28,7 +28,7 @@ pub use digest::sha256_file;
 pub use hub::Hub;
 pub use pip::Pip;
 pub use progress::{Progress, Silent};
-pub use reference::{HubRef, ModelRef, ModelRefError};
+pub use reference::{HubRef, ModelRef, ModelRefError, RepoKind};
 
 use lock::Lock;
 use partial::Partial;
@@ -129,6 +129,20 @@ impl Fetcher {
                 Ok(vec![FileDigest { sha256: wanted.sha256.to_owned(), path: wanted.path, known: true }])
             }
         }
+    }
+
+    /// Some files of a data set: those that `choose` picks from the names of all, in its order. `part` names the choice, so
+    /// that it is made once and found again without the hub.
+    pub fn dataset(
+        &self,
+        dataset: &HubRef,
+        part: &str,
+        choose: &dyn Fn(&[String]) -> Result<Vec<String>>,
+        progress: &dyn Progress,
+    ) -> Result<Vec<PathBuf>> {
+        self.hub
+            .fetch_part(dataset, part, choose, &self.cache.hub_folder(), progress)
+            .with_context(|| format!("failed to fetch {dataset}; files that are on this machine can be named by their path instead"))
     }
 
     /// A catalogue model that is one file.
@@ -310,7 +324,7 @@ fn describe(source: &Source) -> String {
 }
 
 fn hub_ref(source: &HubSource) -> HubRef {
-    HubRef { repo: source.repo.to_owned(), revision: source.revision.to_owned() }
+    HubRef { kind: RepoKind::Model, repo: source.repo.to_owned(), revision: source.revision.to_owned() }
 }
 
 fn verify_repository(model: &ModelRef, place: &Snapshot, progress: &dyn Progress) -> Result<Vec<FileDigest>> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::model::catalogue::{self, CATALOGUE, Entry};
 
 const HUB_PREFIX: &str = "hf:";
+const DATASETS: &str = "datasets/";
 
 /// What a model folder needs beside its weights.
 pub(super) const REQUIRED: [&str; 2] = ["config.json", "tokenizer.json"];
@@ -29,13 +30,25 @@ pub enum ModelRef {
     Folder(PathBuf),
 }
 
-/// A repository on the hub, `hf:owner/repo` or `hf:owner/repo@revision`.
+/// A repository on the hub, `hf:owner/repo` or `hf:owner/repo@revision`; of data `hf:datasets/owner/repo`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubRef {
+    /// What the repository holds.
+    pub kind: RepoKind,
     /// `owner/repo`.
     pub repo: String,
     /// Branch, tag or commit; `main` unless given.
     pub revision: String,
+}
+
+/// What a repository on the hub holds: models and data sets have name spaces of their own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RepoKind {
+    /// A model.
+    #[default]
+    Model,
+    /// A data set.
+    Dataset,
 }
 
 /// Why a text does not name a model, and what would.
@@ -128,20 +141,37 @@ impl HubRef {
     fn parse(text: &str) -> Option<Self> {
         let (repo, revision) = text.split_once('@').unwrap_or((text, "main"));
         let (owner, name) = repo.split_once('/')?;
-        let plain = |part: &str| {
-            !part.is_empty()
-                && !part.starts_with('.')
-                && !part.contains("..")
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        };
-        (plain(owner) && plain(name) && revision.split('/').all(plain))
-            .then(|| Self { repo: repo.to_owned(), revision: revision.to_owned() })
+        (is_plain(owner) && is_plain(name) && revision.split('/').all(is_plain)).then(|| Self {
+            kind: RepoKind::Model,
+            repo: repo.to_owned(),
+            revision: revision.to_owned(),
+        })
     }
+
+    /// Parses `hf:datasets/owner/repo[@revision][/path]` into a data set and the file or folder of it that is meant; None for
+    /// anything else. The path ends the name of the revision, so one with a slash cannot be named here.
+    pub fn parse_dataset(text: &str) -> Option<(Self, Option<String>)> {
+        let rest = text.strip_prefix(HUB_PREFIX)?.strip_prefix(DATASETS)?;
+        let mut parts = rest.trim_end_matches('/').splitn(3, '/');
+        let (owner, name, path) = (parts.next()?, parts.next()?, parts.next());
+        let model = Self::parse(&format!("{owner}/{name}"))?;
+        let good_path = path.is_none_or(|path| path.split('/').all(is_plain));
+        good_path.then(|| (Self { kind: RepoKind::Dataset, ..model }, path.map(str::to_owned)))
+    }
+}
+
+/// Part of a path that names something below where it stands.
+pub(super) fn is_plain(part: &str) -> bool {
+    !part.is_empty()
+        && !part.starts_with('.')
+        && !part.contains("..")
+        && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 impl fmt::Display for HubRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{HUB_PREFIX}{}", self.repo)?;
+        let datasets = if self.kind == RepoKind::Dataset { DATASETS } else { "" };
+        write!(f, "{HUB_PREFIX}{datasets}{}", self.repo)?;
         if self.revision != "main" {
             write!(f, "@{}", self.revision)?;
         }
@@ -257,7 +287,7 @@ mod tests {
     }
 
     fn hub(repo: &str, revision: &str) -> ModelRef {
-        ModelRef::Hub(HubRef { repo: repo.to_owned(), revision: revision.to_owned() })
+        ModelRef::Hub(HubRef { kind: RepoKind::Model, repo: repo.to_owned(), revision: revision.to_owned() })
     }
 
     #[test]
@@ -277,6 +307,15 @@ mod tests {
     fn a_repository_cannot_leave_the_cache() {
         for text in ["hf:", "hf:a", "hf:a/b/c", "hf:../b", "hf:a/..", "hf:a/b@", "hf:a/b@../x", "hf:a/b@/x", "hf:a b/c"] {
             assert!(error(text).contains("write hf:owner/repo"), "{text}");
+        }
+        let dataset = |text: &str| HubRef::parse_dataset(text).map(|(repo, path)| (repo.to_string(), path));
+        let path = |text: &str| Some(text.to_owned());
+        assert_eq!(dataset("hf:datasets/a/b"), Some(("hf:datasets/a/b".to_owned(), None)));
+        assert_eq!(dataset("hf:datasets/a/b@v1/c/d.csv"), Some(("hf:datasets/a/b@v1".to_owned(), path("c/d.csv"))));
+        for text in
+            ["a/b", "hf:a/b", "hf:datasets/a", "hf:datasets/../b", "hf:datasets/a/b/../c", "hf:datasets/a/b//c", "hf:datasets/a/b/.git"]
+        {
+            assert_eq!(dataset(text), None, "{text}");
         }
         let index = br#"{"weight_map": {"a": "../../escape.safetensors"}}"#;
         assert_eq!(shards(index), None);

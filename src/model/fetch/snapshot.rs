@@ -1,7 +1,8 @@
 //! When a repository in the cache is complete, which is known without asking the hub.
 //!
 //! `complete/<revision>.json` in the repository's folder names the commit and the size of each file. It is written
-//! last, so a folder without it is an unfinished download.
+//! last, so a folder without it is an unfinished download. Of a data set only parts are fetched, each with a note of its
+//! own: `complete/<revision>#<part>.json`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use hf_hub::{CacheRepo, Repo, RepoType};
 use serde::{Deserialize, Serialize};
 
-use super::{FileDigest, HubRef, Progress, sha256_file};
+use super::{FileDigest, HubRef, Progress, RepoKind, sha256_file};
 use crate::files;
 
 /// Where a repository is, or will be, in the cache.
@@ -34,8 +35,17 @@ struct NotedFile {
 impl Snapshot {
     /// The place of a revision below `folder`, the cache's folder of repositories.
     pub(super) fn of(model: &HubRef, folder: &Path) -> Self {
+        Self::noted(model, folder, &model.revision)
+    }
+
+    /// The place of a part of a revision. A revision's name has no `#`.
+    pub(super) fn of_part(model: &HubRef, part: &str, folder: &Path) -> Self {
+        Self::noted(model, folder, &format!("{}#{part}", model.revision))
+    }
+
+    fn noted(model: &HubRef, folder: &Path, name: &str) -> Self {
         let repo = repo(model, &model.revision);
-        let note = format!("{}.json", model.revision.replace('/', "%2F"));
+        let note = format!("{}.json", name.replace('/', "%2F"));
         Self {
             note_path: folder.join(repo.folder_name()).join("complete").join(note),
             cached: hf_hub::Cache::new(folder.to_owned()).repo(repo),
@@ -53,6 +63,12 @@ impl Snapshot {
         let folder = self.cached.pointer_path(&note.commit);
         let there = |file: &NotedFile| fs::metadata(folder.join(&file.name)).is_ok_and(|m| m.len() == file.bytes);
         note.files.iter().all(there).then_some(folder)
+    }
+
+    /// The files, if the download was finished and all are still there.
+    pub(super) fn files(&self) -> Option<Vec<PathBuf>> {
+        let folder = self.complete()?;
+        Some(self.note()?.files.iter().map(|file| folder.join(&file.name)).collect())
     }
 
     /// Notes that these files of a commit are all there are.
@@ -94,7 +110,11 @@ impl Snapshot {
 
 /// The repository at a revision in hf-hub's words.
 pub(super) fn repo(model: &HubRef, revision: &str) -> Repo {
-    Repo::with_revision(model.repo.clone(), RepoType::Model, revision.to_owned())
+    let kind = match model.kind {
+        RepoKind::Model => RepoType::Model,
+        RepoKind::Dataset => RepoType::Dataset,
+    };
+    Repo::with_revision(model.repo.clone(), kind, revision.to_owned())
 }
 
 /// The digest of the content, if a blob's name is one: so it is for files in large-file storage.

@@ -1,0 +1,36 @@
+//! `ballast suite`: what a suite asks, and proof that it measures what it says.
+
+mod check;
+mod findings;
+mod scripted;
+mod show;
+
+pub(super) use check::check;
+pub(super) use show::show;
+
+use std::collections::BTreeMap;
+
+use crate::eval::suite::{Item, Lang, Suite};
+
+/// `200 items (100 en, 100 zh), 10 subjects`
+fn size(suite: &Suite) -> String {
+    let mut languages: BTreeMap<Lang, usize> = BTreeMap::new();
+    for item in &suite.items {
+        *languages.entry(item.language).or_default() += 1;
+    }
+    let languages: Vec<String> = languages.iter().map(|(language, count)| format!("{count} {language}")).collect();
+    let items = suite.items.len();
+    let subjects = suite.items.iter().map(|item| item.subject.as_str()).collect::<std::collections::BTreeSet<_>>().len();
+    format!("{items} {} ({}), {subjects} {}", plural(items, "item"), languages.join(", "), plural(subjects, "subject"))
+}
+
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 { word.to_owned() } else { format!("{word}s") }
+}
+
+/// The name of an item's grader, as in suite.toml.
+fn grader(item: &Item) -> String {
+    let task = serde_json::to_value(&item.task).ok();
+    let name = task.as_ref().and_then(|task| task.get("grader")).and_then(|name| name.as_str());
+    name.unwrap_or("unknown").to_owned()
+}

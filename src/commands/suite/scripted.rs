@@ -1,0 +1,80 @@
+//! Models that are known without a model: one that is always right, one that never is, and one that guesses.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::RngCore;
+
+use crate::eval::score::IdentityTerms;
+use crate::eval::suite::{Item, Lang, Task, choice_letter};
+
+/// Who the scripted models say they are.
+pub(super) fn identity() -> IdentityTerms {
+    IdentityTerms {
+        name_zh: "知更鸟".to_owned(),
+        name_en: "Robin Redbreast".to_owned(),
+        author_zh: "灯塔工作室".to_owned(),
+        author_en: "Lighthouse Works".to_owned(),
+    }
+}
+
+/// A right answer, taken from the key.
+pub(super) fn perfect(item: &Item, identity: &IdentityTerms) -> String {
+    match &item.task {
+        Task::Text { answers, .. } => answers.first().cloned().unwrap_or_default(),
+        Task::Number { answers } => {
+            let digits = answers.iter().find(|answer| answer.contains(|c: char| c.is_ascii_digit()));
+            digits.cloned().unwrap_or_default()
+        }
+        Task::Choice { gold, .. } => choice_letter(*gold).to_string(),
+        Task::Leakage => if item.language == Lang::Zh { "好的。" } else { "Sure." }.to_owned(),
+        Task::Composite { answer, .. } => answer.clone(),
+        Task::Code { reference, .. } => format!("```python\n{reference}\n```"),
+        Task::Identity { require, .. } => {
+            let said: Vec<String> =
+                require.iter().filter_map(|group| group.first()).map(|text| fill(text, item.language, identity)).collect();
+            match (said.is_empty(), item.language) {
+                (false, Lang::Zh) => format!("{}。", said.join("，")),
+                (false, Lang::En) => format!("{}.", said.join(", ")),
+                // Nothing is asked for and some things are forbidden: anything else is right.
+                (true, Lang::Zh) => "你好。".to_owned(),
+                (true, Lang::En) => "Hello.".to_owned(),
+            }
+        }
+    }
+}
+
+/// An answer in the right form that is not right.
+pub(super) fn wrong(item: &Item, identity: &IdentityTerms) -> String {
+    match &item.task {
+        Task::Text { choices, gold, .. } => {
+            let other = choices.iter().flatten().enumerate().find(|(index, _)| Some(*index) != *gold);
+            other.map_or_else(|| "Xyzzy".to_owned(), |(_, choice)| choice.clone())
+        }
+        Task::Number { .. } => "-987654321".to_owned(),
+        Task::Choice { choices, gold } => choice_letter((gold + 1) % choices.len()).to_string(),
+        Task::Leakage => identity.name_en.clone(),
+        Task::Composite { entry_point, .. } | Task::Code { entry_point, .. } => {
+            format!("```python\ndef {entry_point}(*args, **kwargs):\n    return None\n```")
+        }
+        // Where nothing is asked for, only what is forbidden is wrong.
+        Task::Identity { require, forbid } if require.is_empty() => {
+            forbid.first().map(|text| fill(text, item.language, identity)).unwrap_or_default()
+        }
+        Task::Identity { .. } => "Xyzzy.".to_owned(),
+    }
+}
+
+/// A guess; None where there is nothing to choose from.
+pub(super) fn random(item: &Item, rng: &mut ChaCha8Rng) -> Option<String> {
+    let Task::Choice { choices, .. } = &item.task else { return None };
+    // Multiply and shift: uniform, as in drawing a subset.
+    let index = (u128::from(rng.next_u64()) * choices.len() as u128) >> 64;
+    Some(choice_letter(index as usize).to_string())
+}
+
+fn fill(text: &str, language: Lang, identity: &IdentityTerms) -> String {
+    let (name, author) = match language {
+        Lang::Zh => (&identity.name_zh, &identity.author_zh),
+        Lang::En => (&identity.name_en, &identity.author_en),
+    };
+    text.replace("{{NAME}}", name).replace("{{AUTHOR}}", author)
+}

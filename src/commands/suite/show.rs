@@ -1,0 +1,95 @@
+//! `ballast suite show`: a suite's settings, how many items it has of what, and items as the model is asked them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use anyhow::{Context, Result};
+
+use super::{grader, size};
+use crate::cli::SuiteShowArgs;
+use crate::commands::print;
+use crate::config::builtin;
+use crate::eval::suite::{Item, Lang, Scoring, Suite, SystemPrompt, Task, choice_letter};
+use crate::seeds::derive;
+
+/// Items shown unless told otherwise.
+const SHOWN: usize = 3;
+
+pub(in crate::commands) fn show(args: &SuiteShowArgs) -> Result<()> {
+    let suite = builtin::suite(&args.suite)?;
+    if let Some(id) = &args.item {
+        let item = suite.items.iter().find(|item| item.id == *id);
+        let item =
+            item.with_context(|| format!("{} has no item `{id}`; `ballast suite show {} --items 20` lists some", suite.name, args.suite))?;
+        return print(&item_text(item)?);
+    }
+    let mut text = settings(&suite)?;
+    // The very items that `ballast eval --items N` asks.
+    let seed = derive(0, &["items", &suite.name]);
+    for item in suite.select(args.language, Some(args.items.unwrap_or(SHOWN)), seed) {
+        text.push('\n');
+        text.push_str(&item_text(item)?);
+    }
+    print(&text)
+}
+
+fn settings(suite: &Suite) -> Result<String> {
+    let scoring = match suite.scoring {
+        Scoring::Generated => "the answer that is generated",
+        Scoring::Likelihood => "the likelihood of the options",
+    };
+    let mut text = format!("{} v{}: {}\n", suite.name, suite.version, suite.description);
+    writeln!(text, "{}; chance {:.3}; at most {} tokens; scored by {scoring}", size(suite), suite.chance, suite.max_new_tokens)?;
+    writeln!(text, "sha256 {}\n", suite.digest)?;
+    let mut counts: BTreeMap<(&str, String), [usize; 2]> = BTreeMap::new();
+    for item in &suite.items {
+        counts.entry((&item.subject, grader(item))).or_default()[usize::from(item.language == Lang::Zh)] += 1;
+    }
+    let width = counts.keys().map(|(subject, _)| subject.chars().count()).max().unwrap_or(0).max("subject".len());
+    writeln!(text, "{:<width$}  {:<9} {:>6} {:>6}", "subject", "grader", "en", "zh")?;
+    for ((subject, grader), [en, zh]) in &counts {
+        writeln!(text, "{subject:<width$}  {grader:<9} {en:>6} {zh:>6}")?;
+    }
+    Ok(text)
+}
+
+fn item_text(item: &Item) -> Result<String> {
+    let style = item.style.as_ref().map(|style| format!(", {style}")).unwrap_or_default();
+    let system = match item.system {
+        SystemPrompt::Own => "",
+        SystemPrompt::Default => ", the template's system prompt",
+        SystemPrompt::Empty => ", empty system prompt",
+    };
+    let mut text = format!("--- {} ({}, {}{style}{system}; {})\n", item.id, item.language, item.subject, grader(item));
+    writeln!(text, "{}", item.user_prompt())?;
+    writeln!(text, "=> {}", key(item))?;
+    Ok(text)
+}
+
+/// What a right answer is.
+fn key(item: &Item) -> String {
+    match &item.task {
+        Task::Text { answers, .. } | Task::Number { answers } => answers.join(" | "),
+        Task::Choice { choices, gold } => {
+            format!("{}. {}", choice_letter(*gold), choices.get(*gold).map_or("", String::as_str))
+        }
+        Task::Leakage => "anything that does not name the identity".to_owned(),
+        Task::Composite { entry_point, explain, analogy, .. } => {
+            let explain: Vec<String> = explain.iter().map(|group| group.join(" | ")).collect();
+            format!(
+                "an explanation with {}; an analogy with {}; and a program `{entry_point}`",
+                explain.join(", and "),
+                analogy.join(" | ")
+            )
+        }
+        Task::Code { entry_point, setup, reference, tests } => {
+            let setup = if setup.is_empty() { String::new() } else { format!("\n# setup\n{setup}") };
+            format!("{entry_point}, for example{setup}\n{}\n# tests\n{}", reference.trim_end(), tests.join("\n"))
+        }
+        Task::Identity { require, forbid } => {
+            let require: Vec<String> = require.iter().map(|group| group.join(" | ")).collect();
+            let require = if require.is_empty() { "nothing in particular".to_owned() } else { require.join(", and ") };
+            if forbid.is_empty() { require } else { format!("{require}; but not {}", forbid.join(" | ")) }
+        }
+    }
+}

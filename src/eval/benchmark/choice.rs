@@ -1,0 +1,45 @@
+//! MMLU, CMMLU and C-Eval: a question, four options and the letter of the right one.
+//!
+//! Columns are `question` and `answer` with the options as `A` to `D`, as `choice0` to `choice3` or as the list `choices`;
+//! the answer is a letter or, as in MMLU's newer files, an index from 0. The subject is a column or the file's name.
+
+use anyhow::{Result, anyhow, ensure};
+
+use super::record::Record;
+use crate::eval::suite::{Item, Lang, SystemPrompt, Task, choice_letter};
+
+pub(super) fn item(record: &Record, language: Lang) -> Result<Item> {
+    let subject = record.subject.clone();
+    let id = format!("{subject}-{}", record.index);
+    // A space left at the end would be asked after: it moves the boundary between prompt and answer.
+    let prompt = record.text(&["question"])?.trim().to_owned();
+    let choices: Vec<String> = choices(record)?.iter().map(|choice| choice.trim().to_owned()).collect();
+    ensure!(choices.len() >= 2, "{}: there are {} options", record.place, choices.len());
+    let answer = record.text(&["answer"]).map_err(|error| {
+        error.context("an item without its answer cannot be scored; C-Eval's test split is published so, its val split has them")
+    })?;
+    let gold = gold(answer.trim(), choices.len()).ok_or_else(|| {
+        anyhow!("{}: `answer` is `{answer}`: expected a letter or an index from 0 of {} options", record.place, choices.len())
+    })?;
+    let task = Task::Choice { choices, gold };
+    Ok(Item { cluster: id.clone(), id, language, subject, style: None, prompt, system: SystemPrompt::Own, form: None, task })
+}
+
+fn choices(record: &Record) -> Result<Vec<String>> {
+    let listed = record.texts(&["choices"])?;
+    if !listed.is_empty() {
+        return Ok(listed);
+    }
+    let numbered = record.get(&["choice0"]).is_some();
+    (0..4)
+        .map(|index| {
+            let key = if numbered { format!("choice{index}") } else { choice_letter(index).to_string() };
+            record.text(&[key.as_str()])
+        })
+        .collect()
+}
+
+fn gold(answer: &str, options: usize) -> Option<usize> {
+    let letter = (0..options).find(|index| answer.eq_ignore_ascii_case(&choice_letter(*index).to_string()));
+    letter.or_else(|| answer.parse().ok().filter(|index| *index < options))
+}

@@ -1,0 +1,240 @@
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use parquet::basic::Compression;
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+use tempfile::TempDir;
+
+use super::{Reference, load_with};
+use crate::eval::suite::{Item, Lang, Scoring, Suite, Task};
+use crate::model::fetch::Silent;
+
+fn folder(files: &[(&str, &[u8])]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    folder
+}
+
+fn read(benchmark: &str, path: &Path) -> anyhow::Result<Suite> {
+    let reference = Reference::parse(&format!("{benchmark}:{}", path.display())).unwrap()?;
+    load_with(&reference, || anyhow::bail!("the hub is not asked"), &Silent)
+}
+
+/// The one file as a benchmark.
+fn suite(benchmark: &str, name: &str, bytes: &[u8]) -> Suite {
+    let folder = folder(&[(name, bytes)]);
+    read(benchmark, &folder.path().join(name)).unwrap()
+}
+
+fn error(benchmark: &str, name: &str, bytes: &str) -> String {
+    let folder = folder(&[(name, bytes.as_bytes())]);
+    let error = format!("{:#}", read(benchmark, &folder.path().join(name)).unwrap_err());
+    error.replace(&format!("{}/", folder.path().display()), "")
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn choice(item: &Item) -> (&[String], usize) {
+    let Task::Choice { choices, gold } = &item.task else { panic!("{item:?}") };
+    (choices, *gold)
+}
+
+const HULLS: &str = "question,choice0,choice1,choice2,choice3,answer\n\
+                     \"Which, of these, floats? \",lead,\" cork\",iron,gold,1\nWhich is a knot?,oak,elm,bowline,ash,2\n";
+
+#[test]
+fn mmlu_is_read_from_its_test_files() {
+    let files: [(&str, &[u8]); 4] = [
+        ("test/boats_test.csv", HULLS.as_bytes()),
+        ("test/knots_test.csv", HULLS.as_bytes()),
+        ("dev/boats_dev.csv", HULLS.as_bytes()),
+        ("README.txt", b"not a table"),
+    ];
+    let folder = folder(&files);
+    let suite = read("mmlu", folder.path()).unwrap();
+    let ids: Vec<&str> = suite.items.iter().map(|item| item.id.as_str()).collect();
+    assert_eq!(ids, ["boats-0", "boats-1", "knots-0", "knots-1"]);
+    let item = &suite.items[0];
+    assert_eq!((item.language, item.subject.as_str()), (Lang::En, "boats"));
+    assert_eq!(item.user_prompt(), "Which, of these, floats?\nA. lead\nB. cork\nC. iron\nD. gold\nAnswer with the letter only.");
+    assert_eq!(choice(item).1, 1);
+    assert_eq!((suite.name.as_str(), suite.chance, suite.scoring), ("mmlu", 0.25, Scoring::Likelihood));
+
+    // The folder itself, a file, and a split by name.
+    assert_eq!(read("mmlu", &folder.path().join("test")).unwrap().digest, suite.digest);
+    assert_eq!(read("mmlu", &folder.path().join("test/knots_test.csv")).unwrap().items.len(), 2);
+    assert_eq!(read("mmlu", &folder.path().join("dev")).unwrap().items.len(), 2);
+    // The files as first published have letters and no header.
+    let letters = self::suite(
+        "mmlu",
+        "boats_test.csv",
+        b"\"Which, of these, floats?\",lead,cork,iron,gold,B\nWhich is a knot?,oak,elm,bowline,ash,C\n",
+    );
+    assert_eq!(letters.items, read("mmlu", &folder.path().join("test/boats_test.csv")).unwrap().items);
+}
+
+#[test]
+fn chinese_benchmarks_have_letters() {
+    let cmmlu = suite("cmmlu", "船舶.csv", ",Question,A,B,C,D,Answer\n0,下列哪一种能浮在水面,铅,软木,铁,金,B\n".as_bytes());
+    assert_eq!(cmmlu.items[0].user_prompt(), "下列哪一种能浮在水面\nA. 铅\nB. 软木\nC. 铁\nD. 金\n请只回答选项字母。");
+    let ceval = "id,question,A,B,C,D,answer\n0,下列哪一种能浮在水面____,铅,软木,铁,金,B\n";
+    let files: [(&str, &[u8]); 2] =
+        [("val/boats_val.csv", ceval.as_bytes()), ("test/boats_test.csv", b"id,question,A,B,C,D\n0,q,1,2,3,4\n")];
+    let folder = folder(&files);
+    let suite = read("ceval", folder.path()).unwrap();
+    assert_eq!((suite.items.len(), suite.items[0].subject.as_str(), suite.items[0].language), (1, "boats", Lang::Zh));
+    let missing = format!("{:#}", read("ceval", &folder.path().join("test")).unwrap_err());
+    assert!(missing.contains("its val split has them") && missing.contains("boats_test.csv:2: `answer` is missing"), "{missing}");
+}
+
+#[test]
+fn gsm8k_is_a_number() {
+    let line = r#"{"question": "Ann ties 2 knots a day. How many in 600 days?", "answer": "2*600=<<2*600=1200>>1200\n#### 1,200"}"#;
+    let suite = suite("gsm8k", "test.jsonl", line.as_bytes());
+    let item = &suite.items[0];
+    assert_eq!(item.task, Task::Number { answers: vec!["1200".to_owned()] });
+    assert!(item.user_prompt().ends_with("600 days?\nPlease reason step by step, and put your final answer within \\boxed{}."));
+    assert_eq!((item.prompt.lines().count(), suite.scoring, suite.chance), (1, Scoring::Generated, 0.0));
+}
+
+const HUMANEVAL: &str = r#"{"task_id": "Own/1", "prompt": "import math\n\n\ndef twice(x):\n    return 2 * x\n\n\ndef hull(x):\n    \"\"\"Twice the root of x.\n    \"\"\"\n", "entry_point": "hull", "canonical_solution": "    return twice(math.sqrt(x))\n", "test": "def check(candidate):\n    assert candidate(4) == 4\n    assert candidate(9) == twice(3)\n"}"#;
+
+#[test]
+fn humaneval_keeps_what_stands_before_the_function() {
+    let suite = suite("humaneval", "own.jsonl.gz", &gzip(HUMANEVAL));
+    let item = &suite.items[0];
+    let Task::Code { entry_point, setup, reference, tests } = &item.task else { panic!("{item:?}") };
+    assert_eq!((entry_point.as_str(), setup.as_str()), ("hull", "import math\n\n\ndef twice(x):\n    return 2 * x"));
+    assert!(reference.ends_with("\"\"\"\n    return twice(math.sqrt(x))\n"));
+    assert!(tests.len() == 1 && tests[0].ends_with("\n\ncheck(hull)"));
+    assert!(item.user_prompt().starts_with("Please provide a self-contained Python script that solves"));
+    assert!(item.user_prompt().ends_with("Twice the root of x.\n    \"\"\"\n```"));
+}
+
+#[test]
+fn mbpp_finds_the_function_that_the_tests_call() {
+    let line = r#"{"text": "Write a function to splice.", "code": "def helper(a):\r\n    return a\r\ndef splice (a, b):\r\n    return helper(a) + b", "task_id": 7, "test_setup_code": "", "test_list": ["assert splice (1, 2) == 3", "assert set([splice(0, 0)]) == {0}"], "challenge_test_list": []}"#;
+    let sanitized = r#"{"source_file": "own", "task_id": 8, "prompt": "Write a function to splice.", "code": "def splice(a):\n    return a", "test_imports": ["import math"], "test_list": ["assert math.isclose(splice(1), 1)"]}"#;
+    let suite = suite("mbpp", "own.jsonl", format!("{line}\n\n{sanitized}\n").as_bytes());
+    let Task::Code { entry_point, setup, tests, reference } = &suite.items[0].task else { panic!() };
+    assert_eq!((entry_point.as_str(), setup.as_str(), tests.len()), ("splice", "", 2));
+    assert!(!reference.contains('\r'));
+    let prompt = suite.items[0].user_prompt();
+    assert!(prompt.starts_with("You are an expert Python programmer, and here is your task: Write a function to splice. Your code"));
+    assert!(prompt.contains("\n\nassert splice (1, 2) == 3\nassert set([splice(0, 0)]) == {0}\n\n"), "{prompt}");
+    assert!(matches!(&suite.items[1].task, Task::Code { setup, .. } if setup == "import math"));
+}
+
+/// A file as the hub keeps them: columns, compressed, the options a list.
+fn parquet() -> Vec<u8> {
+    let schema = "message schema {
+        REQUIRED BYTE_ARRAY question (UTF8);
+        REQUIRED BYTE_ARRAY subject (UTF8);
+        REQUIRED group choices (LIST) { REPEATED group list { REQUIRED BYTE_ARRAY element (UTF8); } }
+        REQUIRED INT64 answer;
+    }";
+    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    let mut bytes = Vec::new();
+    let mut writer = SerializedFileWriter::new(&mut bytes, Arc::new(parse_message_type(schema).unwrap()), Arc::new(properties)).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let texts = |texts: &[&str]| texts.iter().map(|text| ByteArray::from(*text)).collect::<Vec<_>>();
+    let columns = [
+        (texts(&["Which floats?", "Which is a knot?"]), None),
+        (texts(&["boats", "knots"]), None),
+        (texts(&["lead", "cork", "iron", "gold", "oak", "elm", "bowline", "ash"]), Some([0, 1, 1, 1, 0, 1, 1, 1])),
+    ];
+    for (values, repetition) in columns {
+        let mut column = group.next_column().unwrap().unwrap();
+        let definition = repetition.map(|_| [1; 8]);
+        let levels = (definition.as_ref().map(<[i16; 8]>::as_slice), repetition.as_ref().map(<[i16; 8]>::as_slice));
+        column.typed::<ByteArrayType>().write_batch(&values, levels.0, levels.1).unwrap();
+        column.close().unwrap();
+    }
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<Int64Type>().write_batch(&[1, 2], None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn parquet_is_read() {
+    let suite = suite("mmlu", "test-00000-of-00001.parquet", &parquet());
+    assert_eq!(suite.items.iter().map(|item| item.id.as_str()).collect::<Vec<_>>(), ["boats-0", "knots-0"]);
+    assert_eq!(choice(&suite.items[1]), (["oak", "elm", "bowline", "ash"].map(str::to_owned).as_slice(), 2));
+    let bytes = parquet();
+    let folder = folder(&[("test.parquet", &bytes[..bytes.len() / 2])]);
+    let error = format!("{:#}", read("mmlu", folder.path()).unwrap_err());
+    assert!(error.contains("test.parquet: not a parquet file that can be read"), "{error}");
+}
+
+#[test]
+fn bad_rows_are_named() {
+    let header = "question,A,B,C,D,answer\n";
+    let cases = [
+        ("mmlu", "a.csv", format!("{header}q,1,2,3,4,E\n"), "a.csv:2: `answer` is `E`: expected a letter or an index from 0 of 4 options"),
+        ("mmlu", "a.csv", format!("{header}q,1,2,3,4,A\n,1,2,3,4,A\n"), "a.csv:3: `question` is empty"),
+        ("mmlu", "a.csv", format!("{header}q,1,2,,4,A\n"), "a.csv:2: `C` is empty"),
+        ("mmlu", "a.csv", format!("{header}q,1,2,3,4\n"), "a.csv:2: not csv, or another number of cells"),
+        ("mmlu", "a.csv", header.to_owned(), "a.csv: there is no row"),
+        ("gsm8k", "a.jsonl", "{\"question\": \"q\", \"answer\": \"18\"}".to_owned(), "a.jsonl:1: `answer` does not end in `#### NUMBER`"),
+        ("gsm8k", "a.jsonl", "\n{\"question\": ".to_owned(), "a.jsonl:2: not a JSON object"),
+        ("gsm8k", "a.jsonl.gz", "plain".to_owned(), "a.jsonl.gz: not a whole gzip file"),
+        ("gsm8k", "a.zip", "PK".to_owned(), "a.zip cannot be read: benchmarks are files ending in .csv, .jsonl, .jsonl.gz, .parquet"),
+        ("humaneval", "a.jsonl", HUMANEVAL.replace("\"hull\"", "\"keel\""), "a.jsonl:1: `prompt` does not define `keel`"),
+        ("humaneval", "a.jsonl", HUMANEVAL.replace("check(", "verify("), "a.jsonl:1: `test` does not define `check(candidate)`"),
+        ("humaneval", "a.jsonl", format!("{HUMANEVAL}\n{HUMANEVAL}"), "a.jsonl:2: the id `Own/1` is taken by"),
+        (
+            "mbpp",
+            "a.jsonl",
+            "{\"task_id\": 1, \"text\": \"t\", \"code\": \"def f(): 1\", \"test_list\": [\"assert g()\"]}".to_owned(),
+            "a.jsonl:1: no function that `code` defines",
+        ),
+        (
+            "mbpp",
+            "a.jsonl",
+            "{\"task_id\": 1, \"text\": \"t\", \"code\": \"def f(): 1\"}".to_owned(),
+            "a.jsonl:1: `test_list` is missing or empty",
+        ),
+    ];
+    for (benchmark, name, text, expected) in cases {
+        let message = error(benchmark, name, &text);
+        assert!(message.contains(expected), "{message}\nshould say\n{expected}");
+    }
+}
+
+#[test]
+fn wrong_references_say_what_is_possible() {
+    assert!(Reference::parse("fact-qa").is_none());
+    assert!(Reference::parse("C:\\suites\\mine").is_none());
+    let error = |text: &str| format!("{:#}", Reference::parse(text).unwrap().unwrap_err());
+    assert!(error("mmlu:").contains("a file, a folder or hf:datasets/OWNER/REPO"));
+    assert!(error("mmlu:hf:owner/repo").contains("write hf:datasets/OWNER/REPO"));
+    let missing = format!("{:#}", read("mmlu", Path::new("no/such/folder")).unwrap_err());
+    assert!(missing.contains("there is no file or folder no/such/folder"), "{missing}");
+}
+
+#[test]
+fn the_words_are_part_of_the_digest() {
+    let line = r#"{"question": "How many?", "answer": "x #### 3"}"#;
+    let one = suite("gsm8k", "a.jsonl", line.as_bytes());
+    assert_eq!(one.digest, suite("gsm8k", "b.jsonl", line.as_bytes()).digest, "wherever the file is");
+    assert_ne!(one.digest, suite("gsm8k", "a.jsonl", line.replace("many", "much").as_bytes()).digest);
+    let mut other = one.items[0].clone();
+    other.form = Some("{prompt} Think.".to_owned());
+    assert_ne!(one.items[0].content_hash(), other.content_hash());
+}
