@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use ballast::config::builtin;
 use ballast::eval::program::check_program;
 use ballast::eval::score::extract_code;
-use ballast::eval::suite::{Scoring, Suite, Task};
+use ballast::eval::suite::{Scoring, Suite};
 use ballast::sandbox::{CodeVerdict, Limits, Sandbox};
 use rayon::prelude::*;
 
