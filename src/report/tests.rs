@@ -8,7 +8,7 @@ use crate::record::run_dir::Run;
 
 fn page(run: &Run) -> String {
     let results = Results::new(View::new(run));
-    markdown::page(&results, &figures::all(&results.view).unwrap())
+    markdown::page(&results, &figures::all(&results.view).unwrap(), markdown::Medium::Markdown)
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn a_report_is_complete_and_the_same_records_give_the_same_bytes() {
         assert!(names.contains(&name.as_str()), "{name} in {names:?}");
     }
     let csv = ["accuracy.csv", "differences.csv", "dose.csv", "outcomes.csv", "flips.csv"];
-    assert_eq!(names[11..], csv);
+    assert_eq!(names[12..], csv);
     let bytes = |name: &str| &files.iter().find(|file| file.name == name).unwrap().bytes;
     // Once more, but for the slow pictures: `plot::raster` holds those to the same promise.
     let again = run();
