@@ -154,7 +154,7 @@ def pictures(browser, url, folder):
             browser.run(f"{ROWS}[0].querySelector('a').click()")
             browser.wait("!document.getElementById('reader').hidden")
             browser.shot(folder / f"{name}-item-zh.png")
-    browser.look()
+    browser.look(media="")
     browser.open(url)
     browser.pdf(folder / "print.pdf")
     browser.open(f"{url}{item}")

@@ -40,8 +40,8 @@ pub(super) fn page(results: &Results, figures: &[Figure], medium: Medium) -> Str
         Some(format!("# {}", plain(&results.view.run.experiment.title))),
         Some(plain(&format!("{}.", results.view.subtitle()))),
         Some(headline(results)),
-        Some(other.to_owned()),
         variants(&results.view),
+        Some(other.to_owned()),
     ];
     let sections = [
         accuracy::section(results),

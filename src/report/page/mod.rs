@@ -42,8 +42,8 @@ pub(super) fn page(results: &Results, figures: &[Figure]) -> Result<String> {
 <a class="skip" href="#items">Skip to the items</a>
 <nav id="contents" aria-label="Contents">
 <ul>
-{contents}
 <li><a href="#items" class="strong">Every item</a></li>
+{contents}
 </ul>
 </nav>
 <main>
