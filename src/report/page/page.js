@@ -2,7 +2,7 @@
 // The item browser. Everything from the data goes into the page as text, never as HTML.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const CHUNK = 100;
+  const CHUNK = 60;
   const MARKS = { correct: "\u2713", wrong: "\u2717", unparsed: "?", truncated: "\u2702", error: "!" };
   const CORRECT = data.verdicts.indexOf("correct");
   const cells = data.cells.map(([name, seed], at) => {
@@ -94,19 +94,23 @@
   const more = el("button", { type: "button", id: "more", onclick: () => draw() });
   const body = el("tbody");
   const columns = [
-    { key: "item", label: "item", of: (item) => item.id },
-    { key: "suite", label: "suite", of: (item) => item.suite },
-    { key: "lang", label: "language", of: (item) => item.lang },
-    { key: "subject", label: "subject", of: (item) => item.subject },
-    { key: "prompt", label: "question", of: (item) => item.prompt },
-    ...cells.map((cell) => ({ key: `c${cell.at}`, label: cell.label, of: (item) => (item.answers[cell.at] ? item.answers[cell.at][0] : 99) })),
-    { key: "lost", label: "lost by", of: (item) => -lost(item) },
+    { key: "item", label: "item", wide: 8.5, of: (item) => item.id },
+    { key: "suite", label: "suite", wide: 7.5, of: (item) => item.suite },
+    { key: "lang", label: "language", wide: 5.5, of: (item) => item.lang },
+    { key: "subject", label: "subject", wide: 7, of: (item) => item.subject },
+    { key: "prompt", label: "question", wide: null, of: (item) => item.prompt },
+    ...cells.map((cell) => ({ key: `c${cell.at}`, label: cell.label, wide: 7.8, of: (item) => (item.answers[cell.at] ? item.answers[cell.at][0] : 99) })),
+    { key: "lost", label: "lost by", wide: 4.8, of: (item) => -lost(item) },
   ];
   const lost = (item) => cells.filter((cell) => flip(item, cell.at, Number(filter.ref)) < 0).length;
   const headers = columns.map((column) => el("th", { scope: "col", class: `col-${column.key.replace(/\d+/, "")}` },
     el("button", { type: "button", onclick: () => sortBy(column.key) }, column.label, el("span", { class: "arrow", "aria-hidden": "true" }))));
-  const table = el("table", { id: "list" },
-    el("caption", { class: "unseen" }, "Items with the verdict of every model"), el("thead", {}, el("tr", {}, ...headers)), body);
+  // Fixed widths: the browser need not look at every row to lay out one.
+  const width = columns.reduce((sum, column) => sum + (column.wide ?? 12), 0);
+  const table = el("table", { id: "list", style: `min-width: ${width}rem` },
+    el("caption", { class: "unseen" }, "Items with the verdict of every model"),
+    el("colgroup", {}, ...columns.map((column) => el("col", { class: `col-${column.key.replace(/\d+/, "")}`, style: column.wide && `width: ${column.wide}rem` }))),
+    el("thead", {}, el("tr", {}, ...headers)), body);
 
   function build() {
     const readings = [["", "any"], ["right", "\u2713 correct"], ["not", "not correct"], ...data.verdicts.slice(1).map((name) => [name, `${MARKS[name] || ""} ${name}`])];
