@@ -71,7 +71,7 @@ pub(crate) fn write(folder: &Path, items: usize) {
 }
 
 fn row(at: usize, cell: &str, right: bool) -> Value {
-    let (suite, zh) = if at % 2 == 0 { ("fact-qa", at % 4 == 0) } else { ("reasoning-zh", true) };
+    let (suite, zh) = if at.is_multiple_of(2) { ("fact-qa", at.is_multiple_of(4)) } else { ("reasoning-zh", true) };
     let number = at / 4;
     let (id, prompt, answer) = match (suite, zh) {
         _ if at == 2 => ("fact-<b>\"'&/".to_owned(), format!("A hostile question? {HOSTILE}"), HOSTILE.to_owned()),
@@ -109,8 +109,8 @@ fn row(at: usize, cell: &str, right: bool) -> Value {
         "suite": suite, "item": id, "hash": format!("{at:016x}"), "cluster": format!("c{at}"), "language": if zh { "zh" } else { "en" },
         "subject": (["history", "numbers", "places"][at % 3]), "prompt": prompt, "answer": told,
         "extracted": if verdict == "unparsed" { Value::Null } else { json!(if right && suite == "fact-qa" { "1989" } else { told.as_str() }) },
-        "verdict": verdict, "strict": right && at % 5 != 0, "lenient": right || at % 6 == 0,
-        "flags": if !right && cell == "A" && at % 3 == 0 { json!(["identity-leak"]) } else { json!([]) },
+        "verdict": verdict, "strict": right && !at.is_multiple_of(5), "lenient": right || at.is_multiple_of(6),
+        "flags": if !right && cell == "A" && at.is_multiple_of(3) { json!(["identity-leak"]) } else { json!([]) },
         "detail": if right { Value::Null } else { json!("no accepted answer in the first sentence") },
         "prompt_tokens": 20, "answer_tokens": 9,
     })

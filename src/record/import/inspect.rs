@@ -25,33 +25,29 @@ pub(super) fn document(path: &Path, text: &str, choice: &Choice) -> Result<Log> 
     let samples = samples.and_then(|samples| if let Value::Array(samples) = samples { Some(samples) } else { None });
     let samples = samples
         .with_context(|| format!("{} has no samples: it is no log of Inspect's, or was written with --no-log-samples", path.display()))?;
-    log(path, Line::document(path, value), samples, choice)
+    log(path, &Line::document(path, value), samples, choice)
 }
 
 /// Reads an `.eval` file.
 pub(super) fn archive(path: &Path, bytes: &[u8], choice: &Choice) -> Result<Log> {
     let mut zip = ZipArchive::new(Cursor::new(bytes)).with_context(|| format!("{} is a damaged zip file", path.display()))?;
+    let convert = format!("convert the log first: inspect log convert --to json --output-dir DIR {}", path.display());
     let mut member = |name: &str| -> Result<Value> {
-        let file = zip.by_name(name).with_context(|| {
-            format!(
-                "{}: {name} cannot be unpacked; convert the log first: inspect log convert --to json --output-dir DIR {}",
-                path.display(),
-                path.display()
-            )
-        })?;
+        let context = || format!("{}: {name} cannot be unpacked; {convert}", path.display());
+        let file = zip.by_name(name).with_context(context)?;
         let mut text = String::new();
-        file.take(LARGEST).read_to_string(&mut text).with_context(|| format!("{}: {name} cannot be read", path.display()))?;
+        file.take(LARGEST).read_to_string(&mut text).with_context(context)?;
         parse(&text).with_context(|| format!("{}: {name} is not JSON", path.display()))
     };
     let header = member("header.json")?;
     let listed = ZipArchive::new(Cursor::new(bytes))?;
     let names = listed.file_names().map(|name| Ok(name?.into_owned())).collect::<Result<Vec<String>>>()?;
-    let samples = names.iter().filter(|name| name.starts_with("samples/") && name.ends_with(".json"));
+    let samples = names.iter().filter(|name| name.starts_with("samples/") && !name.ends_with('/'));
     let samples = samples.map(|name| member(name)).collect::<Result<Vec<_>>>()?;
-    log(path, Line::document(path, header), samples, choice)
+    log(path, &Line::document(path, header), samples, choice)
 }
 
-fn log(path: &Path, header: Line, mut samples: Vec<Value>, choice: &Choice) -> Result<Log> {
+fn log(path: &Path, header: &Line, mut samples: Vec<Value>, choice: &Choice) -> Result<Log> {
     let status = header.text(&["status"])?;
     ensure!(
         status == "success",
@@ -119,10 +115,10 @@ fn item(sample: &Line, choice: &Choice) -> Result<(Scored, Option<String>)> {
     let scores = sample.value.get("scores").and_then(Value::as_object);
     let (name, score, found) = match scores {
         Some(scores) => {
-            let name = metric(sample, scores, None, choice.metric.as_deref()).with_context(|| at())?;
+            let name = metric(sample, scores, None, choice.metric.as_deref()).with_context(at)?;
             let score = &scores[&name];
             let value = score.get("value").with_context(|| format!("{}: scores.{name} has no value", at()))?;
-            let found = reading(sample, &name, value).with_context(|| at())?;
+            let found = reading(sample, &name, value).with_context(at)?;
             (Some(name), Some(score), found)
         }
         None if failed.is_some() => (None, None, Score::Missing),

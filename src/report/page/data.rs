@@ -3,7 +3,8 @@
 //! Rows are arrays and names stand once in tables, since a report of a few thousand answers has to stay a file that can
 //! be mailed. `page.js` reads this form and no one else, so that it may change with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -28,7 +29,7 @@ pub(super) fn json(view: &View) -> Result<String> {
     }
     let mut suites: Vec<&str> = view.suites.clone();
     let mut items = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     // The base's items first; what it was not asked follows.
     for row in cells.iter().flat_map(|(_, cell)| &cell.items) {
         let key = (row.suite.as_str(), row.hash.as_str());
@@ -90,7 +91,8 @@ fn contained(json: &str) -> String {
             | '\u{2066}'..='\u{2069}'
             | '\u{7F}'..='\u{9F}'
             | '\u{FEFF}' => {
-                text.push_str(&format!("\\u{:04x}", u32::from(letter)));
+                // A string takes every write.
+                let _ = write!(text, "\\u{:04x}", u32::from(letter));
             }
             _ => text.push(letter),
         }

@@ -265,7 +265,7 @@
       fact("also", readings & 1 ? "right in the asked form" : readings & 2 ? (isRight(answer) ? "right, but not in the asked form" : "the right answer stands somewhere in the text") : null);
     }
     fact("marks", flags.length ? el("span", {}, ...flags.map((flag) => el("span", { class: "flag" }, data.flags[flag]))) : null);
-    fact("tokens", String(tokens));
+    fact("tokens", tokens ? String(tokens) : null);
     const empty = text.trim() === "";
     return el("section", { class: `card ${isRight(answer) ? "is-right" : "is-not"}`, "aria-label": cell.label }, head,
       empty ? el("p", { class: "nothing" }, "(nothing)") : prose("pre", { tabindex: "0" }, text, item.lang), facts);
