@@ -99,14 +99,14 @@
     { key: "lang", label: "language", wide: 5.5, of: (item) => item.lang },
     { key: "subject", label: "subject", wide: 7, of: (item) => item.subject },
     { key: "prompt", label: "question", wide: null, of: (item) => item.prompt },
-    ...cells.map((cell) => ({ key: `c${cell.at}`, label: cell.label, wide: 7.8, of: (item) => (item.answers[cell.at] ? item.answers[cell.at][0] : 99) })),
+    ...cells.map((cell) => ({ key: `c${cell.at}`, label: cell.label, wide: 7.5, of: (item) => (item.answers[cell.at] ? item.answers[cell.at][0] : 99) })),
     { key: "lost", label: "lost by", wide: 4.8, of: (item) => -lost(item) },
   ];
   const lost = (item) => cells.filter((cell) => flip(item, cell.at, Number(filter.ref)) < 0).length;
   const headers = columns.map((column) => el("th", { scope: "col", class: `col-${column.key.replace(/\d+/, "")}` },
     el("button", { type: "button", onclick: () => sortBy(column.key) }, column.label, el("span", { class: "arrow", "aria-hidden": "true" }))));
   // Fixed widths: the browser need not look at every row to lay out one.
-  const width = columns.reduce((sum, column) => sum + (column.wide ?? 12), 0);
+  const width = columns.reduce((sum, column) => sum + (column.wide ?? 11), 0);
   const table = el("table", { id: "list", style: `min-width: ${width}rem` },
     el("caption", { class: "unseen" }, "Items with the verdict of every model"),
     el("colgroup", {}, ...columns.map((column) => el("col", { class: `col-${column.key.replace(/\d+/, "")}`, style: column.wide && `width: ${column.wide}rem` }))),
