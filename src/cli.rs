@@ -31,6 +31,8 @@ pub enum Command {
     Chat(ChatArgs),
     /// Fetch a model into the cache and check it.
     Fetch(FetchArgs),
+    /// Read the logs of another harness as item rows, to compare and gate them like a run.
+    Import(ImportArgs),
     /// Show or write what the variants of an experiment will train on.
     #[command(subcommand)]
     Data(DataCommand),
@@ -161,6 +163,34 @@ pub struct FetchArgs {
     /// Read the cached files again and compare their sha256
     #[arg(long)]
     pub verify: bool,
+}
+
+/// `ballast import`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Reads lm-eval's samples_*.jsonl (--log_samples), evalscope's reviews/MODEL/*.jsonl and Inspect's logs (.json, .eval).
+The files of one command are the tasks of one model: import each model into a folder of its own.
+
+Example:
+  ballast import out/base/samples_gsm8k_*.jsonl --out imported/base
+  ballast import out/tuned/samples_gsm8k_*.jsonl --out imported/tuned"
+)]
+pub struct ImportArgs {
+    /// Logs of one model
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Folder for items.jsonl and import.json
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Metric (of Inspect: scorer) that says what is right; else exact_match, pass@1 or acc, or the only one
+    #[arg(long, value_name = "NAME")]
+    pub metric: Option<String>,
+    /// lm-eval's filter that the verdict is taken from; strict-match if there is one
+    #[arg(long, value_name = "NAME")]
+    pub filter: Option<String>,
+    /// Name of the model, where the logs have none or another
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
 }
 
 /// `ballast data`

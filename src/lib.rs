@@ -17,9 +17,9 @@
 //! | [`train`] | windows, loss, schedule, AdamW, checkpoints, the loop |
 //! | [`eval`] | suites and items, and public `benchmark`s as suites; greedy answers in groups; `score`, one grader a file; drift; likelihood |
 //! | [`sandbox`] | candidate programs run here and nowhere else |
-//! | [`record`] | the run directory: rows, append-only or replaced whole |
+//! | [`record`] | the run directory: rows, append-only or replaced whole; `import`, other harnesses' logs as rows |
 //! | [`stats`] | pure f64: intervals, paired differences, Holm, non-inferiority, power |
-//! | [`report`] | records to tables, figures, Markdown |
+//! | [`report`] | records to tables, figures, Markdown; `page`, the same with every item as one HTML file |
 //! | [`seeds`], [`files`], [`error`], [`progress`] | seeds by use, whole-file writes, exit codes, bars |
 //!
 //! # Invariants

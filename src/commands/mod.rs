@@ -4,6 +4,7 @@ mod chat;
 mod data;
 mod eval;
 mod fetch;
+mod import;
 mod model;
 mod report;
 mod run;
@@ -23,6 +24,7 @@ pub fn dispatch(cli: Cli) -> Result<()> {
         Command::Eval(args) => eval::eval(&args),
         Command::Chat(args) => chat::chat(&args),
         Command::Fetch(args) => fetch::fetch(&args),
+        Command::Import(args) => import::import(&args),
         Command::Data(DataCommand::Check(args)) => data::check(&args),
         Command::Data(DataCommand::Build(args)) => data::build(&args),
         Command::Suite(SuiteCommand::Show(args)) => suite::show(&args),

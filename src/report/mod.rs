@@ -1,4 +1,4 @@
-//! Reports: from a run's records to tables, figures and Markdown.
+//! Reports: from a run's records to tables, figures, Markdown and one HTML page.
 //!
 //! Everything is a pure function of the records: the same records give the same bytes, on any day. `view`
 //! arranges a run, `share`, `compare` and `kept` are the only files that ask `stats` for numbers, and the sections of
@@ -16,6 +16,7 @@ mod headline;
 mod kept;
 mod markdown;
 mod outcomes;
+mod page;
 mod results;
 #[cfg(test)]
 mod sample;
@@ -35,6 +36,7 @@ use anyhow::{Context, Result};
 
 use crate::files::{create_folder, write_atomic};
 use crate::record::run_dir::Run;
+use markdown::Medium;
 use results::Results;
 use view::View;
 
@@ -50,11 +52,14 @@ pub struct ReportFile {
     pub bytes: Vec<u8>,
 }
 
-/// The report of a run: `report.md`, each figure as SVG and PNG, each table as CSV.
+/// The report of a run: `report.md`, `report.html`, each figure as SVG and PNG, each table as CSV.
 pub fn render(run: &Run) -> Result<Vec<ReportFile>> {
     let results = Results::new(View::new(run));
     let figures = figures::all(&results.view)?;
-    let mut files = vec![ReportFile { name: "report.md".to_owned(), bytes: markdown::page(&results, &figures).into_bytes() }];
+    let mut files = vec![
+        ReportFile { name: "report.md".to_owned(), bytes: markdown::page(&results, &figures, Medium::Markdown).into_bytes() },
+        ReportFile { name: "report.html".to_owned(), bytes: page::page(&results, &figures)?.into_bytes() },
+    ];
     for figure in figures {
         let png = plot::raster::png(&figure.svg, SCALE).with_context(|| format!("failed to draw {}.png", figure.name))?;
         files.push(ReportFile { name: format!("{}.png", figure.name), bytes: png });

@@ -8,7 +8,7 @@ use crate::record::run_dir::Run;
 
 fn page(run: &Run) -> String {
     let results = Results::new(View::new(run));
-    markdown::page(&results, &figures::all(&results.view).unwrap())
+    markdown::page(&results, &figures::all(&results.view).unwrap(), markdown::Medium::Markdown)
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn a_report_is_complete_and_the_same_records_give_the_same_bytes() {
         assert!(names.contains(&name.as_str()), "{name} in {names:?}");
     }
     let csv = ["accuracy.csv", "differences.csv", "dose.csv", "outcomes.csv", "flips.csv"];
-    assert_eq!(names[11..], csv);
+    assert_eq!(names[12..], csv);
     let bytes = |name: &str| &files.iter().find(|file| file.name == name).unwrap().bytes;
     // Once more, but for the slow pictures: `plot::raster` holds those to the same promise.
     let again = run();
@@ -61,6 +61,8 @@ fn the_page_has_its_sections_in_order_and_its_key_lines() {
         "|  | `fact-qa` en | `fact-qa` zh | `identity` en | `identity` zh |",
         "| `A` | **-50.0** [-61.6, -35.2] | **-50.0** [-61.6, -35.2] | **+95.0** [+83.8, +100.0] |",
         "| `mixed` | -1.7 [-7.1, +3.8] | -1.7 [-7.1, +3.8] | **+96.7** [+86.0, +100.0] |",
+        "| `A` | 62.0 / 30.0 [19.9, 42.5] | 53.0 / 30.0 [19.9, 42.5] | 100.0 / 95.0 [86.3, 98.3] |",
+        "| `base` | 96.0 / 80.0 [68.2, 88.2] | 96.0 / 80.0 [68.2, 88.2] | n/a / 0.0 [0.0, 6.0] |",
         "| `fact-qa` | `A` | 60 | -50.0 | [-61.6, -35.2] | items | 30 / 0 | <0.001 | <0.001 | 37.5 |",
         "| `mixed` | `calibrate` | `ballast:calibration`: 20 / 500 | 4 | 2.5e-4 | 10.0 | 0.085 | 1200 |",
         "Share of the calibration stage in all steps: `mixed` 10.0 % (the recipe's limit is 15 %).",

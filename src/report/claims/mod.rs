@@ -10,7 +10,10 @@
 //! - a norm falls to "near 0" if its median in epochs 4 to 10, where the article stopped, is at most 5 % of its early
 //!   peak; it does so "later" if it only ends there.
 
+mod beside;
 mod gradient;
+
+pub(super) use beside::{Beside, beside};
 
 use super::compare::{Comparison, Direction};
 use super::kept::suites_with_retention;
@@ -79,10 +82,15 @@ const MIXTURE: &str = "B";
 /// The variant of three stages.
 const RECIPE: &str = "mixed";
 
+/// Whether the experiment has all three of the article's variants.
+fn is_the_articles(results: &Results) -> bool {
+    let named = |name: &str| results.view.run.experiment.variants.iter().any(|variant| variant.name == name);
+    [ALONE, MIXTURE, RECIPE].into_iter().all(named)
+}
+
 /// Every claim, in the article's order; none unless the experiment has all three of its variants.
 pub(super) fn findings(results: &Results) -> Vec<Finding> {
-    let named = |name: &str| results.view.run.experiment.variants.iter().any(|variant| variant.name == name);
-    if ![ALONE, MIXTURE, RECIPE].into_iter().all(named) {
+    if !is_the_articles(results) {
         return Vec::new();
     }
     let suites: Vec<_> = SUITES.iter().filter(|(suite, ..)| results.view.suites.contains(suite)).collect();

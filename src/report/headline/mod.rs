@@ -1,6 +1,7 @@
 //! What a run found, in sentences for someone who reads no further. Each is chosen by a rule, and none claims what the
 //! intervals do not show.
 
+mod lead;
 mod recovery;
 
 use crate::stats::power::{Rates, smallest_difference};
@@ -29,7 +30,8 @@ pub(super) fn headline(results: &Results) -> String {
         ("Whether the identity was learned", identity(results)),
         ("What this run cannot tell", limits(results)),
     ];
-    parts.into_iter().filter_map(|(head, text)| Some(format!("- **{head}.** {}", text?))).collect::<Vec<_>>().join("\n")
+    let parts = parts.into_iter().filter_map(|(head, text)| Some(format!("- **{head}.** {}", text?))).collect::<Vec<_>>().join("\n");
+    lead::lead(results).into_iter().chain([parts]).collect::<Vec<_>>().join("\n\n")
 }
 
 /// The largest loss of general ability that can be shown.

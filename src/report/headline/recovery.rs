@@ -16,10 +16,7 @@ pub(super) fn recovery(results: &Results) -> Option<String> {
     };
     let view = &results.view;
     let lost = view.variant(loss.variant)?;
-    let others = view.variants().iter().filter(|other| other.name != lost.name);
-    let found = corrected(others.filter_map(|other| Comparison::of(view, lost, other, loss.suite)).collect());
-    let mut better: Vec<&Comparison> = found.iter().filter(|found| found.corrected_direction() == Direction::Better).collect();
-    better.sort_by(|a, b| worth(results, loss, b).total_cmp(&worth(results, loss, a)).then(b.difference.total_cmp(&a.difference)));
+    let better = better(results, loss);
     let Some((best, rest)) = better.split_first() else {
         return Some(format!("On {} no variant could be shown to do better than {}.", code(loss.suite), code(lost.name)));
     };
@@ -31,6 +28,17 @@ pub(super) fn recovery(results: &Results) -> Option<String> {
     let parts =
         [gain(results, best), against_base.unwrap_or_default(), ".".to_owned(), dose_remark(lost, view.variant(best.variant)?), also(rest)];
     Some(parts.concat())
+}
+
+/// The variants shown to do better than the one that lost the most, where it lost it; the best recovery first.
+pub(super) fn better<'a>(results: &Results<'a>, loss: &Comparison<'a>) -> Vec<Comparison<'a>> {
+    let view = &results.view;
+    let Some(lost) = view.variant(loss.variant) else { return Vec::new() };
+    let others = view.variants().iter().filter(|other| other.name != lost.name);
+    let mut found = corrected(others.filter_map(|other| Comparison::of(view, lost, other, loss.suite)).collect());
+    found.retain(|found| found.corrected_direction() == Direction::Better);
+    found.sort_by(|a, b| worth(results, loss, b).total_cmp(&worth(results, loss, a)).then(b.difference.total_cmp(&a.difference)));
+    found
 }
 
 /// What the best variant has over the one that lost the most.
@@ -55,8 +63,8 @@ fn gain(results: &Results, best: &Comparison) -> String {
 }
 
 /// The other variants that do better.
-fn also(rest: &[&Comparison]) -> String {
-    let name = |other: &&Comparison| format!("{} ({})", code(other.variant), points(other.difference));
+fn also(rest: &[Comparison]) -> String {
+    let name = |other: &Comparison| format!("{} ({})", code(other.variant), points(other.difference));
     let names: Vec<String> = rest.iter().take(OTHERS).map(name).collect();
     match rest.len().saturating_sub(OTHERS) {
         _ if names.is_empty() => String::new(),

@@ -1,10 +1,10 @@
 //! What the article claims and what this run says to it.
 
 use super::under;
-use crate::report::claims::{Verdict, findings};
+use crate::report::claims::{Beside, Verdict, beside, findings};
 use crate::report::results::Results;
 use crate::report::table::Table;
-use crate::report::text::{code, list};
+use crate::report::text::{code, list, or_none, percent, range};
 
 /// The section; none where the experiment is another.
 pub(super) fn section(results: &Results) -> Option<String> {
@@ -35,5 +35,23 @@ pub(super) fn section(results: &Results) -> Option<String> {
         list(&tally.collect::<Vec<_>>()),
         code(&results.view.run.meta.model),
     );
-    under("What reproduced and what did not", &[note, table.markdown()])
+    let all = beside(results);
+    let introduction = "The article's accuracies beside this run's, in percent: article / this run [95 % interval]. Its base has one number for all questions, and none on identity.".to_owned();
+    let fates = "Claim by claim:".to_owned();
+    under("What reproduced and what did not", &[note, introduction, accuracies(&all).markdown(), fates, table.markdown()])
+}
+
+/// One row a subject, one column a suite.
+fn accuracies(all: &[Beside]) -> Table {
+    let mut suites: Vec<&str> = all.iter().map(|one| one.suite).collect();
+    suites.dedup();
+    let mut table = Table::new(std::iter::once(String::new()).chain(suites.iter().map(|suite| code(suite))), 1);
+    for first in all.iter().filter(|one| Some(&one.suite) == suites.first()) {
+        let cells = all.iter().filter(|one| one.subject == first.subject).map(|one| {
+            let ours = or_none(one.ours, |share| format!("{} {}", percent(share.value), range(share.interval)));
+            format!("{} / {ours}", or_none(one.theirs, percent))
+        });
+        table.push(std::iter::once(code(first.subject)).chain(cells).collect());
+    }
+    table
 }

@@ -18,7 +18,7 @@ pub(super) fn section(results: &Results) -> Option<String> {
         return None;
     }
     let variants = results.view.variants().len();
-    let note = "Items that the base answers and variants no longer do, those that most variants lost first, suites in turn. Questions and answers are cut at 300 letters.";
+    let note = "Items that the base answers and variants no longer do, those that most variants lost first, suites in turn. Questions and answers are cut at 300 letters; all of them, whole and with the answers of every variant, are in [report.html](report.html#items?flip=harmful).";
     let blocks = std::iter::once(note.to_owned()).chain(flips.iter().map(|flip| block(flip, variants)));
     under("Worst flips", &blocks.collect::<Vec<_>>())
 }

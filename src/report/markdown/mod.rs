@@ -17,13 +17,31 @@ use super::results::Results;
 use super::text::{code, plain};
 use super::view::View;
 
-/// The whole of `report.md`.
-pub(super) fn page(results: &Results, figures: &[Figure]) -> String {
+/// Where the page is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Medium {
+    /// As `report.md`.
+    Markdown,
+    /// Inside `report.html`, whose item browser has every flip.
+    Html,
+}
+
+/// The whole of `report.md`, or what `report.html` has of it.
+pub(super) fn page(results: &Results, figures: &[Figure], medium: Medium) -> String {
+    let other = match medium {
+        Medium::Markdown => {
+            "The same with every item and answer to search and filter, in one file for the browser: [report.html](report.html)."
+        }
+        Medium::Html => {
+            "The same as Markdown: [report.md](report.md). The tables as files: [accuracy.csv](accuracy.csv), [differences.csv](differences.csv), [dose.csv](dose.csv), [outcomes.csv](outcomes.csv), [flips.csv](flips.csv)."
+        }
+    };
     let head = [
         Some(format!("# {}", plain(&results.view.run.experiment.title))),
         Some(plain(&format!("{}.", results.view.subtitle()))),
         Some(headline(results)),
         variants(&results.view),
+        Some(other.to_owned()),
     ];
     let sections = [
         accuracy::section(results),
@@ -33,7 +51,7 @@ pub(super) fn page(results: &Results, figures: &[Figure]) -> String {
         outcomes::section(results),
         figures::section(figures),
         form::section(results),
-        flips::section(results),
+        (medium == Medium::Markdown).then(|| flips::section(results)).flatten(),
         drift::section(results),
         method::section(results),
     ];

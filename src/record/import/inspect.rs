@@ -1,0 +1,186 @@
+//! Inspect's logs: the JSON document (`--log-format json`), and `.eval`, a zip of one document a sample.
+//!
+//! Read from inspect_ai 0.3.285, `log/_log.py` (EvalLog version 2), `log/_recorders/eval.py` and `scorer/_metric.py`.
+//! That version packs `.eval` with Zstandard, which Ballast does not unpack; earlier ones used Deflate, which it does.
+
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use zip::ZipArchive;
+
+use super::json::{Line, answered, asked, content, parse, plain};
+use super::scored::{Scored, metric, right};
+use super::{Choice, Log};
+use crate::eval::score::Verdict;
+
+/// Largest sample that is read: a log is no place to fill the memory from.
+const LARGEST: u64 = 1 << 28;
+
+/// Reads a JSON document.
+pub(super) fn document(path: &Path, text: &str, choice: &Choice) -> Result<Log> {
+    let mut value = parse(text).with_context(|| format!("{} is not JSON: was the log cut off?", path.display()))?;
+    let samples = value.get_mut("samples").map(Value::take);
+    let samples = samples.and_then(|samples| if let Value::Array(samples) = samples { Some(samples) } else { None });
+    let samples = samples
+        .with_context(|| format!("{} has no samples: it is no log of Inspect's, or was written with --no-log-samples", path.display()))?;
+    log(path, &Line::document(path, value), samples, choice)
+}
+
+/// Reads an `.eval` file.
+pub(super) fn archive(path: &Path, bytes: &[u8], choice: &Choice) -> Result<Log> {
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).with_context(|| format!("{} is a damaged zip file", path.display()))?;
+    let convert = format!("convert the log first: inspect log convert --to json --output-dir DIR {}", path.display());
+    let mut member = |name: &str| -> Result<Value> {
+        let context = || format!("{}: {name} cannot be unpacked; {convert}", path.display());
+        let file = zip.by_name(name).with_context(context)?;
+        let mut text = String::new();
+        file.take(LARGEST).read_to_string(&mut text).with_context(context)?;
+        parse(&text).with_context(|| format!("{}: {name} is not JSON", path.display()))
+    };
+    let header = member("header.json")?;
+    let listed = ZipArchive::new(Cursor::new(bytes))?;
+    let names = listed.file_names().map(|name| Ok(name?.into_owned())).collect::<Result<Vec<String>>>()?;
+    let samples = names.iter().filter(|name| name.starts_with("samples/") && !name.ends_with('/'));
+    let samples = samples.map(|name| member(name)).collect::<Result<Vec<_>>>()?;
+    log(path, &Line::document(path, header), samples, choice)
+}
+
+fn log(path: &Path, header: &Line, mut samples: Vec<Value>, choice: &Choice) -> Result<Log> {
+    let status = header.text(&["status"])?;
+    ensure!(
+        status == "success",
+        "{}: the evaluation ended with status {status}, so its answers are not complete: run it again",
+        path.display()
+    );
+    let key = |sample: &Value| (sample.get("epoch").and_then(Value::as_u64).unwrap_or(1), natural(sample.get("id")));
+    samples.sort_by_cached_key(key);
+    let (mut items, mut used, mut left_out) = (Vec::new(), None, 0);
+    for sample in samples {
+        if sample.get("epoch").and_then(Value::as_u64).is_some_and(|epoch| epoch > 1) {
+            left_out += 1;
+            continue;
+        }
+        let (item, name) = item(&Line::document(path, sample), choice)?;
+        items.push(item);
+        if used.is_none() {
+            used = name;
+        }
+    }
+    Ok(Log {
+        format: "inspect",
+        task: header.text(&["eval", "task"])?,
+        model: Some(header.text(&["eval", "model"])?),
+        metric: used.unwrap_or_default(),
+        filter: None,
+        left_out,
+        items,
+    })
+}
+
+/// Numbers in their order, before names.
+fn natural(id: Option<&Value>) -> (u64, String) {
+    id.map_or((u64::MAX, String::new()), |id| (id.as_u64().unwrap_or(u64::MAX), plain(id)))
+}
+
+fn item(sample: &Line, choice: &Choice) -> Result<(Scored, Option<String>)> {
+    let id = plain(sample.at(&["id"])?);
+    let at = || format!("{} sample {id}", sample.place());
+    // Inspect moves long texts aside.
+    let attached =
+        |text: String| match text.strip_prefix("attachment://").and_then(|key| sample.value.get("attachments")?.get(key)?.as_str()) {
+            Some(whole) => whole.to_owned(),
+            None => text,
+        };
+    let mut prompt = match sample.at(&["input"])? {
+        Value::Array(messages) => asked(messages),
+        other => content(other),
+    };
+    prompt = attached(prompt);
+    for choice in sample.value.get("choices").and_then(Value::as_array).into_iter().flatten() {
+        prompt.push_str("\n- ");
+        prompt.push_str(&plain(choice));
+    }
+    let target = match sample.at(&["target"])? {
+        Value::Array(accepted) => accepted.iter().map(plain).collect::<Vec<_>>().join("\n"),
+        one => plain(one),
+    };
+    let output = sample.value.get("output");
+    let completion = output.and_then(|output| output.get("completion")?.as_str()).map(str::to_owned);
+    let said = completion.or_else(|| answered(sample.value.get("messages")?.as_array()?)).map(attached);
+    let failed = sample.value.get("error").filter(|error| !error.is_null());
+    let failed = failed.map(|error| error.get("message").map_or_else(|| plain(error), plain));
+    let answer = said.or_else(|| failed.as_ref().map(|_| String::new())).with_context(|| format!("{} has no output.completion", at()))?;
+    let scores = sample.value.get("scores").and_then(Value::as_object);
+    let (name, score, found) = match scores {
+        Some(scores) => {
+            let name = metric(sample, scores, None, choice.metric.as_deref()).with_context(at)?;
+            let score = &scores[&name];
+            let value = score.get("value").with_context(|| format!("{}: scores.{name} has no value", at()))?;
+            let found = reading(sample, &name, value).with_context(at)?;
+            (Some(name), Some(score), found)
+        }
+        None if failed.is_some() => (None, None, Score::Missing),
+        None => bail!("{} has no scores: run inspect score on the log first", at()),
+    };
+    let stop = output.and_then(|output| output.get("choices")?.get(0)?.get("stop_reason")?.as_str());
+    let verdict = match found {
+        Score::Right => Verdict::Correct,
+        _ if failed.is_some() => Verdict::Error,
+        Score::Missing => Verdict::Error,
+        _ if matches!(stop, Some("max_tokens" | "model_length")) => Verdict::Truncated,
+        Score::NoAnswer => Verdict::Unparsed,
+        Score::Wrong | Score::Partial => Verdict::Wrong,
+    };
+    let correct = verdict == Verdict::Correct;
+    let text = |key: &str| score.and_then(|score| score.get(key)?.as_str()).map(str::to_owned);
+    let detail = match found {
+        Score::Partial => Some("partly right, which counts as wrong here".to_owned()),
+        Score::Missing => failed.clone().or_else(|| text("reason")).or_else(|| Some("the scorer gave no score".to_owned())),
+        _ => failed.clone().or_else(|| text("explanation")),
+    };
+    let usage =
+        |key: &str| output.and_then(|output| output.get("usage")?.get(key)?.as_u64()).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    let metadata = sample.value.get("metadata");
+    let scored = Scored {
+        subject: ["subject", "category"].into_iter().find_map(|key| metadata?.get(key)?.as_str().map(str::to_owned)),
+        prompt,
+        target,
+        answer,
+        extracted: text("answer"),
+        verdict,
+        strict: correct,
+        lenient: correct,
+        detail: detail.filter(|_| !correct),
+        prompt_tokens: usage("input_tokens"),
+        answer_tokens: usage("output_tokens"),
+        id,
+    };
+    Ok((scored, name))
+}
+
+/// What a scorer said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Score {
+    Right,
+    Partial,
+    NoAnswer,
+    Wrong,
+    Missing,
+}
+
+/// Inspect's letters, and what its `value_to_float` takes for yes and no.
+fn reading(sample: &Line, name: &str, value: &Value) -> Result<Score> {
+    Ok(match value.as_str() {
+        Some("C" | "yes" | "true" | "True") => Score::Right,
+        Some("I" | "no" | "false" | "False") => Score::Wrong,
+        Some("P") => Score::Partial,
+        Some("N") => Score::NoAnswer,
+        _ => match right(sample, name, value)? {
+            Some(true) => Score::Right,
+            Some(false) => Score::Wrong,
+            None => Score::Missing,
+        },
+    })
+}

@@ -1,0 +1,140 @@
+//! The small logs under `tests/import/`, whose README says which versions wrote such files.
+
+use super::*;
+use crate::eval::suite::Lang;
+
+fn log(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import").join(name)
+}
+
+fn read_one(name: &str, choice: &Choice) -> Imported {
+    read(&[log(name)], choice).unwrap()
+}
+
+fn message(files: &[PathBuf], choice: &Choice) -> String {
+    format!("{:#}", read(files, choice).unwrap_err())
+}
+
+fn verdicts(imported: &Imported) -> Vec<(&str, Verdict, bool, bool)> {
+    imported.rows.iter().map(|row| (row.item.as_str(), row.verdict, row.strict, row.lenient)).collect()
+}
+
+const BASE: &str = "lm-eval/tiny-base/samples_gsm8k_2026-01-31T10-20-30.123456.jsonl";
+const TUNED: &str = "lm-eval/tiny-tuned/samples_gsm8k_2026-01-31T10-20-30.123456.jsonl";
+const ARC: &str = "lm-eval/tiny-base/samples_arc_easy_2026-01-31T10-20-30.123456.jsonl";
+const REVIEW: &str = "evalscope/reviews/tiny-base/gsm8k_main.jsonl";
+const DOCUMENT: &str = "inspect/2026-01-31T10-20-30_arithmetic_abc.json";
+
+#[test]
+fn lm_evals_two_filters_are_the_strict_and_the_lenient_reading() {
+    let base = read_one(BASE, &Choice::default());
+    let expected = [("0", Verdict::Correct, true, true), ("1", Verdict::Unparsed, false, true), ("2", Verdict::Correct, true, true)];
+    assert_eq!(verdicts(&base), expected);
+    let row = &base.rows[0];
+    assert_eq!((row.suite.as_str(), row.answer.as_str(), row.extracted.as_deref()), ("gsm8k", " She sold 24 in May.\n#### 72", Some("72")));
+    assert_eq!((base.rows[2].language, base.meta.model.as_deref()), (Lang::Zh, Some("tiny-base")));
+    let source = &base.meta.sources[0];
+    assert_eq!((source.metric.as_str(), source.filter.as_deref(), source.correct), ("exact_match", Some("strict-match"), 2));
+    let flexible = read_one(BASE, &Choice { filter: Some("flexible-extract".to_owned()), ..Choice::default() });
+    assert_eq!(verdicts(&flexible)[1], ("1", Verdict::Correct, false, true));
+}
+
+#[test]
+fn the_same_item_has_the_same_hash_in_two_logs_whatever_their_order() {
+    let (base, tuned) = (read_one(BASE, &Choice::default()), read_one(TUNED, &Choice::default()));
+    let hashes = |imported: &Imported| imported.rows.iter().map(|row| row.hash.clone()).collect::<Vec<_>>();
+    assert_eq!(hashes(&base), hashes(&tuned));
+    assert_eq!(verdicts(&tuned)[0], ("0", Verdict::Unparsed, false, false));
+}
+
+#[test]
+fn a_choice_of_lm_evals_is_the_most_likely_continuation() {
+    let arc = read_one(ARC, &Choice::default());
+    assert_eq!(arc.rows.iter().map(|row| row.answer.as_str()).collect::<Vec<_>>(), ["whale", "iron"]);
+    assert_eq!((arc.rows[0].verdict, arc.rows[1].verdict), (Verdict::Correct, Verdict::Wrong));
+    let normed = read_one(ARC, &Choice { metric: Some("acc_norm".to_owned()), ..Choice::default() });
+    assert_eq!(normed.rows[1].verdict, Verdict::Correct);
+    let both = read(&[log(BASE), log(ARC)], &Choice::default()).unwrap();
+    assert_eq!((both.rows.len(), both.meta.sources.len()), (5, 2));
+}
+
+#[test]
+fn evalscopes_reviews_keep_a_missing_score_apart() {
+    let review = read_one(REVIEW, &Choice::default());
+    let found: Vec<Verdict> = review.rows.iter().map(|row| row.verdict).collect();
+    assert_eq!(found, [Verdict::Correct, Verdict::Unparsed, Verdict::Error]);
+    assert_eq!(review.rows[2].detail.as_deref(), Some("no score: transport_error"));
+    assert_eq!((review.rows[0].suite.as_str(), review.rows[0].subject.as_str()), ("gsm8k_main", "arithmetic"));
+    assert_eq!(review.meta.model.as_deref(), Some("tiny-base"));
+    let error = message(&[log("evalscope/predictions/tiny-base/gsm8k_main.jsonl")], &Choice::default());
+    assert!(error.contains("give the file of the same name under reviews/"), "{error}");
+}
+
+#[test]
+fn inspects_document_and_archive_say_the_same() {
+    let document = read_one(DOCUMENT, &Choice::default());
+    let found: Vec<Verdict> = document.rows.iter().map(|row| row.verdict).collect();
+    let expected = [Verdict::Correct, Verdict::Truncated, Verdict::Wrong, Verdict::Error, Verdict::Unparsed, Verdict::Error];
+    assert_eq!(found, expected);
+    assert_eq!(document.rows[1].prompt.split(' ').next(), Some("Weng"));
+    assert_eq!(document.rows[2].detail.as_deref(), Some("partly right, which counts as wrong here"));
+    assert_eq!(document.rows[3].detail.as_deref(), Some("TimeoutError()"));
+    assert_eq!((document.rows[0].answer_tokens, document.meta.sources[0].left_out), (5, 1));
+    assert_eq!(document.meta.model.as_deref(), Some("mockllm/tiny"));
+    let archive = read_one(&DOCUMENT.replace(".json", ".eval"), &Choice::default());
+    assert_eq!(archive.rows, document.rows);
+}
+
+#[test]
+fn bad_input_is_named_with_its_line_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let whole = std::fs::read_to_string(log(BASE)).unwrap();
+    let arc = std::fs::read_to_string(log(ARC)).unwrap();
+    let cut = put("samples_cut.jsonl", &whole[..whole.len() - 40]);
+    let lost = put("samples_lost.jsonl", &whole.lines().skip(1).collect::<Vec<_>>().join("\n"));
+    let bare = put("samples_bare.jsonl", &arc.replacen("\"target\"", "\"goal\"", 1));
+    let part = put("samples_part.jsonl", &arc.replace("\"acc\": 1.0", "\"acc\": 0.5"));
+    let none = put("samples_none.jsonl", &arc.replace("\"acc", "\"f1"));
+    let document = std::fs::read_to_string(log(DOCUMENT)).unwrap();
+    let stopped = put("stopped.json", &document.replace("\"status\": \"success\"", "\"status\": \"cancelled\""));
+    let metric = Choice { metric: Some("f1".to_owned()), ..Choice::default() };
+    for (file, choice, parts) in [
+        (&cut, Choice::default(), ["samples_cut.jsonl line 6", "was the log cut off?"]),
+        (&lost, Choice::default(), ["document 0 has no answer under the filter strict-match", "cut off?"]),
+        (&bare, Choice::default(), ["samples_bare.jsonl line 1", "has no target"]),
+        (&part, Choice::default(), ["samples_part.jsonl line 1: acc is 0.5", "--metric"]),
+        (&none, Choice::default(), ["choose one of f1, f1_norm", "--metric"]),
+        (&log(BASE), metric, ["has no metric f1; it has exact_match", "--metric"]),
+        (&stopped, Choice::default(), ["status cancelled", "run it again"]),
+        (&put("other.jsonl", "{\"a\": 1}\n"), Choice::default(), ["other.jsonl line 1", "samples_*.jsonl"]),
+        (&put("broken.json", "{\"eval\": "), Choice::default(), ["broken.json is not JSON", "cut off?"]),
+        (&put("empty.json", ""), Choice::default(), ["empty.json", "not JSON"]),
+        (&put("bad.eval", "PK\u{3}\u{4}nothing"), Choice::default(), ["bad.eval", "damaged"]),
+    ] {
+        let error = message(std::slice::from_ref(file), &choice);
+        assert!(parts.iter().all(|part| error.contains(part)), "{parts:?} in {error}");
+    }
+    assert!(message(&[log(BASE), log(TUNED)], &Choice::default()).contains("both hold the task gsm8k"));
+    assert!(message(&[log(BASE), log(BASE)], &Choice::default()).contains("is the same file"));
+    assert!(message(&[log(ARC), log(TUNED)], &Choice::default()).contains("of the model tiny-base"));
+}
+
+#[test]
+fn an_import_is_written_whole_and_over_an_import_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("imported/base");
+    let imported = read_one(BASE, &Choice::default());
+    write(&imported, &out).unwrap();
+    write(&imported, &out).unwrap();
+    let rows: Vec<ItemRow> = crate::record::lines::read_json_lines(&out.join("items.jsonl")).unwrap();
+    assert_eq!(rows, imported.rows);
+    let meta: ImportMeta = crate::files::read_json(&out.join("import.json")).unwrap();
+    assert_eq!(meta.items_digest, sha256(&std::fs::read(out.join("items.jsonl")).unwrap()));
+    std::fs::remove_file(out.join("import.json")).unwrap();
+    assert!(format!("{:#}", write(&imported, &out).unwrap_err()).contains("were not imported"));
+}
