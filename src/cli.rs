@@ -31,6 +31,8 @@ pub enum Command {
     Chat(ChatArgs),
     /// Fetch a model into the cache and check it.
     Fetch(FetchArgs),
+    /// Prove that a device computes what the host computes
+    Doctor(DoctorArgs),
     /// Read the logs of another harness as item rows, to compare and gate them like a run.
     Import(ImportArgs),
     /// Show or write what the variants of an experiment will train on.
@@ -82,6 +84,17 @@ pub struct ReportArgs {
     /// Where to write; the run's own report folder if not given
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+/// `ballast doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Model to compute with
+    #[arg(long, default_value = "smollm2-135m-instruct", value_name = "MODEL")]
+    pub model: String,
+    /// Device to compare with the host
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 /// `ballast eval`

@@ -2,6 +2,7 @@
 
 mod chat;
 mod data;
+mod doctor;
 mod eval;
 mod fetch;
 mod import;
@@ -24,6 +25,7 @@ pub fn dispatch(cli: Cli) -> Result<()> {
         Command::Eval(args) => eval::eval(&args),
         Command::Chat(args) => chat::chat(&args),
         Command::Fetch(args) => fetch::fetch(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Import(args) => import::import(&args),
         Command::Data(DataCommand::Check(args)) => data::check(&args),
         Command::Data(DataCommand::Build(args)) => data::build(&args),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use candle_core::Device;
+use candle_core::{DType, Device};
 use sha2::{Digest, Sha256};
 
 use super::decoder::Decoder;
@@ -31,24 +31,27 @@ pub struct BaseModel {
 impl BaseModel {
     /// Loads fetched files onto a device.
     pub fn load(name: &str, files: &ModelFiles, choice: DeviceChoice) -> Result<Self> {
-        let device = choice.open()?;
-        let dtype = choice.weight_type();
+        Self::load_as(name, files, &choice.open()?, choice.weight_type())
+    }
+
+    /// Loads fetched files onto a device, with weights of a given type.
+    pub fn load_as(name: &str, files: &ModelFiles, device: &Device, dtype: DType) -> Result<Self> {
         let context = || format!("failed to load the model `{name}`");
         let (spec, weights, codec, digested) = match files {
             ModelFiles::Gguf(path) => {
                 let (content, mut file) = open_gguf(path)?;
                 let spec = Spec::from_gguf(&content).with_context(context)?;
-                let weights = Weights::from_gguf(&content, &mut file, &spec, &device, dtype).with_context(context)?;
+                let weights = Weights::from_gguf(&content, &mut file, &spec, device, dtype).with_context(context)?;
                 (spec, weights, TextCodec::from_gguf(&content).with_context(context)?, vec![path.clone()])
             }
             ModelFiles::Folder(folder) => {
                 let spec = Spec::from_config_json(&read_text(&folder.join("config.json"))?).with_context(context)?;
                 let files = safetensors_files(folder).with_context(context)?;
-                let weights = Weights::from_safetensors(&files, &spec, &device, dtype).with_context(context)?;
+                let weights = Weights::from_safetensors(&files, &spec, device, dtype).with_context(context)?;
                 (spec, weights, TextCodec::from_folder(folder).with_context(context)?, files)
             }
         };
-        Ok(Self { name: name.to_owned(), decoder: Decoder::new(spec, weights)?, codec, digest: digest(&digested)?, device })
+        Ok(Self { name: name.to_owned(), decoder: Decoder::new(spec, weights)?, codec, digest: digest(&digested)?, device: device.clone() })
     }
 }
 

@@ -1,0 +1,170 @@
+//! `ballast doctor`: proves on this machine that a device computes what the host computes. Forward pass, loss, every
+//! adapter gradient and greedy decoding of one model, on the device in f32 and in the type it is used with, against the
+//! host's f32.
+//!
+//! Limits: f32 may differ by the order of sums, 1e-3 of the largest value. bf16 keeps 8 bits of a number: two right
+//! implementations of a model of a few dozen layers differ by a few per cent of the largest logit, and gradients agree in
+//! direction rather than in every entry.
+
+use std::fmt::Write as _;
+
+use anyhow::{Result, bail};
+use candle_core::{DType, Device, Tensor};
+
+use super::{model, print};
+use crate::cli::DoctorArgs;
+use crate::data::chat::ChatTemplate;
+use crate::data::example::{Message, Role};
+use crate::error::Invalid;
+use crate::eval::generate::{Generated, Prompt, generate};
+use crate::model::base::BaseModel;
+use crate::model::decoder::{Decoder, Gradients, LossSum, Packed, Saving};
+use crate::model::device::DeviceChoice;
+use crate::model::lora::{Adapter, LoraConfig, Module, Pair};
+use crate::sandbox::Sandbox;
+use crate::train::batch::TrainRow;
+use crate::train::step::{StepSettings, window_gradients};
+
+/// What is compared, computed by one decoder.
+struct Computed {
+    logits: Tensor,
+    loss: LossSum,
+    gradients: Gradients,
+    answers: Vec<Vec<u32>>,
+}
+
+/// Largest differences that count as the same.
+struct Limits {
+    logits: f64,
+    loss: f64,
+    /// Of a gradient tensor, the norm of the difference over the norm.
+    gradient: f64,
+}
+
+const SINGLE: Limits = Limits { logits: 1e-3, loss: 1e-4, gradient: 1e-3 };
+const HALF: Limits = Limits { logits: 0.08, loss: 0.02, gradient: 0.25 };
+
+pub(super) fn doctor(args: &DoctorArgs) -> Result<()> {
+    let choice = args.device.device;
+    let device = choice.open()?;
+    let mut report = format!("model {}, device {choice}\n", args.model);
+    match Sandbox::default().effective_layers() {
+        Ok(layers) => writeln!(report, "  ok    sandbox: {}", layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))?,
+        Err(error) => writeln!(report, "  note  sandbox: {error:#}")?,
+    }
+    print(&report)?;
+    let (host, template) = model::load(&args.model, DeviceChoice::Cpu)?;
+    let rows = rows(&template)?;
+    let adapter = adapter(&host.decoder)?;
+    let expected = compute(&host, &host.decoder, &adapter, &rows)?;
+    let mut failed = 0;
+    let mut types = vec![DType::F32, choice.weight_type()];
+    types.dedup();
+    for dtype in types {
+        let base = BaseModel::load_as(&args.model, &model::files(&args.model)?, &device, dtype)?;
+        let found = compute(&base, &base.decoder, &moved(&adapter, &device)?, &rows)?;
+        let limits = if dtype == DType::F32 { SINGLE } else { HALF };
+        failed += compare(&format!("{dtype:?}").to_lowercase(), &found, &expected, &limits)?;
+    }
+    if failed > 0 {
+        bail!(Invalid(format!("{failed} checks failed: results from {choice} cannot be trusted")));
+    }
+    Ok(())
+}
+
+/// Conversations of different lengths, tokenized for the model.
+fn rows(template: &ChatTemplate) -> Result<Vec<TrainRow>> {
+    let talks = [
+        ("Name the capital of France.", "Paris."),
+        ("写一个求和函数。", "def add(a, b):\n    return a + b"),
+        ("Count from one to twelve and say which of these numbers are prime.", "One to twelve: 2, 3, 5, 7 and 11 are prime."),
+    ];
+    let row = |(i, (asked, said)): (usize, &(&str, &str))| {
+        let messages = [Message::new(Role::System, "Be brief."), Message::new(Role::User, *asked), Message::new(Role::Assistant, *said)];
+        Ok(TrainRow { encoded: template.training_row(&messages)?, origin: format!("doctor:{i}") })
+    };
+    talks.iter().enumerate().map(row).collect()
+}
+
+/// An adapter with a B that is not zero, so that every path through it carries signal. The same numbers on every machine.
+fn adapter(decoder: &Decoder) -> Result<Adapter> {
+    let config = LoraConfig { rank: 8, alpha: 32.0, dropout: 0.05, targets: Module::ALL.to_vec() };
+    let mut adapter = Adapter::init(&decoder.spec, &config, 1, &Device::Cpu)?;
+    for (site, pair) in &mut adapter.pairs {
+        let values: Vec<f32> = (0..pair.b.elem_count()).map(|i| ((i as f32) * 0.37 + site.index() as f32).sin() * 0.01).collect();
+        pair.b = Tensor::from_vec(values, pair.b.shape(), &Device::Cpu)?;
+    }
+    Ok(adapter)
+}
+
+fn moved(adapter: &Adapter, device: &Device) -> Result<Adapter> {
+    let mut moved = adapter.clone();
+    for pair in moved.pairs.values_mut() {
+        *pair = Pair { a: pair.a.to_device(device)?, b: pair.b.to_device(device)? };
+    }
+    Ok(moved)
+}
+
+fn compute(base: &BaseModel, decoder: &Decoder, adapter: &Adapter, rows: &[TrainRow]) -> Result<Computed> {
+    let ids: Vec<&[u32]> = rows.iter().map(|row| row.encoded.ids.as_slice()).collect();
+    let hidden = decoder.hidden(&Packed::from_rows(&ids), Some(adapter), None)?;
+    let logits = decoder.logits(&hidden)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+    let window: Vec<&TrainRow> = rows.iter().collect();
+    let settings = StepSettings { max_tokens: 4096, saving: Saving::Activations };
+    let (loss, gradients) = window_gradients(decoder, adapter, &window, 7, settings)?;
+    let prompts: Vec<Prompt> = rows
+        .iter()
+        .map(|row| Prompt {
+            ids: row.encoded.ids.iter().zip(&row.encoded.mask).take_while(|(_, label)| !**label).map(|(id, _)| *id).collect(),
+            max_new_tokens: 12,
+        })
+        .collect();
+    let mut answers = vec![Vec::new(); prompts.len()];
+    generate(decoder, Some(adapter), &prompts, &base.codec.stops, &mut |i, Generated { ids, .. }| {
+        answers[i] = ids;
+        Ok(())
+    })?;
+    Ok(Computed { logits, loss, gradients, answers })
+}
+
+/// Prints each comparison; gives how many are outside their limits.
+fn compare(kind: &str, found: &Computed, expected: &Computed, limits: &Limits) -> Result<usize> {
+    let mut failed = 0;
+    let mut text = String::new();
+    let mut line = |what: &str, value: f64, limit: f64| -> Result<()> {
+        let ok = value <= limit;
+        failed += usize::from(!ok);
+        writeln!(text, "  {:<5} {kind} {what}: {value:.2e} (limit {limit:.0e})", if ok { "ok" } else { "FAIL" })?;
+        Ok(())
+    };
+    let largest = |x: &Tensor| -> Result<f64> { Ok(f64::from(x.abs()?.max_all()?.to_scalar::<f32>()?)) };
+    line(
+        "logits, largest difference over largest value",
+        largest(&(&found.logits - &expected.logits)?)? / largest(&expected.logits)?,
+        limits.logits,
+    )?;
+    line("loss, relative difference", ((found.loss.total - expected.loss.total) / expected.loss.total).abs(), limits.loss)?;
+    let norm = |x: &Tensor| -> Result<f64> { Ok(f64::from(x.sqr()?.sum_all()?.to_scalar::<f32>()?).sqrt()) };
+    let mut worst = (0.0, String::new());
+    for (site, wanted) in &expected.gradients {
+        let Some(got) = found.gradients.get(site) else { bail!("{site} got no gradient") };
+        for (half, got, wanted) in [("A", &got.a, &wanted.a), ("B", &got.b, &wanted.b)] {
+            let got = got.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+            let error = norm(&(got - wanted)?)? / norm(wanted)?.max(f64::MIN_POSITIVE);
+            // A NaN is worse than everything.
+            if !error.is_finite() || error > worst.0 {
+                worst = (if error.is_finite() { error } else { f64::INFINITY }, format!("{site}.{half}"));
+            }
+        }
+    }
+    line(
+        &format!("gradients of {} pairs, worst at {}, norm of the difference over the norm", expected.gradients.len(), worst.1),
+        worst.0,
+        limits.gradient,
+    )?;
+    let same = found.answers.iter().zip(&expected.answers).filter(|(a, b)| a == b).count();
+    // Greedy answers may part at a near tie, so they are shown and not judged.
+    writeln!(text, "  note  {kind} greedy answers: {same} of {} are the host's", expected.answers.len())?;
+    print(&text)?;
+    Ok(failed)
+}
