@@ -52,6 +52,7 @@ pub mod data;
 pub mod error;
 pub mod eval;
 pub mod files;
+pub mod gate;
 pub mod model;
 pub mod progress;
 pub mod record;

@@ -1,12 +1,17 @@
 //! The commands, one a file: the only code that knows all stages of the data's path.
 
+mod bless;
+mod calibrate;
 mod chat;
+mod compare;
 mod data;
 mod eval;
 mod fetch;
+mod gate;
 mod model;
 mod report;
 mod run;
+mod session;
 
 use std::io::Write;
 
@@ -20,6 +25,10 @@ pub fn dispatch(cli: Cli) -> Result<()> {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::report(&args),
         Command::Eval(args) => eval::eval(&args),
+        Command::Compare(args) => compare::compare(&args),
+        Command::Bless(args) => bless::bless(&args),
+        Command::Gate(args) => gate::gate(&args),
+        Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Chat(args) => chat::chat(&args),
         Command::Fetch(args) => fetch::fetch(&args),
         Command::Data(DataCommand::Check(args)) => data::check(&args),

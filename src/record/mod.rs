@@ -13,6 +13,7 @@
 //!   report/
 //! ```
 
+pub mod evidence;
 pub mod lines;
 pub mod rows;
 pub mod run_dir;

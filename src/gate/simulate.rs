@@ -1,0 +1,1 @@
+//! The rule tested as an instrument.
