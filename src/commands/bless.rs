@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::session::{Session, planned, role, terms};
 use super::print;
+use super::session::{Session, planned, role, terms};
 use crate::cli::{BlessArgs, PolicyArgs};
 use crate::config::plan::{self, PlannedSuite};
 use crate::error::Invalid;
@@ -26,7 +26,7 @@ pub(super) fn bless(args: &BlessArgs) -> Result<()> {
         Some(run) => from_run(run, args.device.device, &args.policy)?,
         None => {
             let suites = planned(&args.suites, args.items)?;
-            let _ = policies(&suites, &args.policy)?;
+            policies(&suites, &args.policy)?;
             let session = Session::open(&args.model, args.device.device, suites, &args.system, terms(&args.name, &args.author))?;
             let rows = session.ask("bless", None)?;
             (session, rows)
@@ -69,7 +69,8 @@ fn asked_of(suite: &BaselineSuite) -> String {
 /// The header of the file that is replaced. A file that is damaged has no margins to compare with.
 fn old(path: &Path) -> Result<Header> {
     let label = path.display().to_string();
-    let old = Baseline::parse(&read_text(path)?, &label).with_context(|| format!("{label} would be replaced, but cannot be read: move it away"))?;
+    let old = Baseline::parse(&read_text(path)?, &label)
+        .with_context(|| format!("{label} would be replaced, but cannot be read: move it away"))?;
     Ok(old.header)
 }
 
@@ -79,7 +80,7 @@ pub(super) fn baseline(session: &Session, rows: &[ItemRow], policy: &PolicyArgs)
         kind: KIND.to_owned(),
         schema: SCHEMA,
         evidence: session.evidence()?,
-        suites: policies(&session.suites, policy)?,
+        suites: policies(&session.sources.iter().cloned().zip(session.suites.iter().cloned()).collect::<Vec<_>>(), policy)?,
         leak_points: points("--leak-margin", &policy.leak_margin)?,
         loosened: Vec::new(),
         lines: String::new(),
@@ -103,16 +104,17 @@ fn marks(planned: &PlannedSuite, rows: &[ItemRow]) -> Result<BTreeMap<String, Ma
 }
 
 /// What is asked of each suite.
-fn policies(suites: &[PlannedSuite], policy: &PolicyArgs) -> Result<Vec<BaselineSuite>> {
+fn policies(suites: &[(String, PlannedSuite)], policy: &PolicyArgs) -> Result<Vec<BaselineSuite>> {
     let margins = by_suite("--margin", &policy.margins, suites)?;
     let form_margins = by_suite("--form-margin", &policy.form_margins, suites)?;
     let mut asked = Vec::new();
-    for planned in suites {
+    for (source, planned) in suites {
         let (name, role) = (&planned.suite.name, role(&planned.suite));
         let default = (role == Role::General).then_some(MARGIN_POINTS);
         let margin = margins.get(name.as_str()).copied().unwrap_or(default);
         asked.push(BaselineSuite {
             name: name.clone(),
+            source: source.clone(),
             role,
             items: planned.items.len(),
             chance: planned.items.iter().map(Item::chance).sum::<f64>() / planned.items.len().max(1) as f64,
@@ -133,11 +135,11 @@ fn policies(suites: &[PlannedSuite], policy: &PolicyArgs) -> Result<Vec<Baseline
 }
 
 /// `SUITE=POINTS` for suites that are asked.
-fn by_suite<'a>(option: &str, given: &'a [String], suites: &[PlannedSuite]) -> Result<BTreeMap<&'a str, Option<f64>>> {
+fn by_suite<'a>(option: &str, given: &'a [String], suites: &[(String, PlannedSuite)]) -> Result<BTreeMap<&'a str, Option<f64>>> {
     let mut found = BTreeMap::new();
     for text in given {
         let (name, value) = text.rsplit_once('=').with_context(|| format!("{option} {text}: write SUITE=POINTS, as in fact-qa=3"))?;
-        let known: Vec<&str> = suites.iter().map(|planned| planned.suite.name.as_str()).collect();
+        let known: Vec<&str> = suites.iter().map(|(_, planned)| planned.suite.name.as_str()).collect();
         ensure!(known.contains(&name), "{option} {text}: no such suite is asked; there are {}", known.join(", "));
         found.insert(name, points(&format!("{option} {text}"), value)?);
     }
@@ -162,7 +164,8 @@ fn from_run(folder: &Path, device: DeviceChoice, policy: &PolicyArgs) -> Result<
         author_zh: experiment.identity.author.zh.clone(),
         author_en: experiment.identity.author.en.clone(),
     };
-    let suites = plan::suites(experiment)?;
+    let sources = experiment.suites.iter().map(|suite| suite.name.clone());
+    let suites: Vec<(String, PlannedSuite)> = sources.zip(plan::suites(experiment)?).collect();
     policies(&suites, policy)?;
     let session = Session::open(&experiment.model, device, suites, &experiment.system, identity)?;
     let evidence = session.evidence()?;

@@ -1,4 +1,6 @@
 //! `ballast calibrate`
-use anyhow::Result;
 use crate::cli::CalibrateArgs;
-pub(super) fn calibrate(_args: &CalibrateArgs) -> Result<()> { Ok(()) }
+use anyhow::Result;
+pub(super) fn calibrate(_args: &CalibrateArgs) -> Result<()> {
+    Ok(())
+}

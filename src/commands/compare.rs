@@ -1,4 +1,6 @@
 //! `ballast compare`
-use anyhow::Result;
 use crate::cli::CompareArgs;
-pub(super) fn compare(_args: &CompareArgs) -> Result<()> { Ok(()) }
+use anyhow::Result;
+pub(super) fn compare(_args: &CompareArgs) -> Result<()> {
+    Ok(())
+}

@@ -32,6 +32,8 @@ pub(super) struct Session {
     pub(super) base: BaseModel,
     pub(super) template: ChatTemplate,
     pub(super) suites: Vec<PlannedSuite>,
+    /// Where each suite's questions are.
+    pub(super) sources: Vec<String>,
     pub(super) system: String,
     pub(super) identity: IdentityTerms,
     sandbox: Sandbox,
@@ -44,20 +46,18 @@ impl Session {
     pub(super) fn open(
         name: &str,
         device: DeviceChoice,
-        suites: Vec<PlannedSuite>,
+        suites: Vec<(String, PlannedSuite)>,
         system: &str,
         identity: IdentityTerms,
     ) -> Result<Self> {
+        let (sources, suites): (Vec<String>, Vec<PlannedSuite>) = suites.into_iter().unzip();
         let sandbox = Sandbox::default();
         let programs = suites.iter().flat_map(|suite| &suite.items).any(|item| matches!(item.task, Task::Code { .. }));
-        let layers = if programs {
-            sandbox.effective_layers().context("programs of the code suite cannot be run safely here")?
-        } else {
-            Vec::new()
-        };
+        let layers =
+            if programs { sandbox.effective_layers().context("programs of the code suite cannot be run safely here")? } else { Vec::new() };
         let (base, template) = model::load(name, device)?;
         let layers = layers.iter().map(ToString::to_string).collect();
-        Ok(Self { base, template, suites, system: system.to_owned(), identity, sandbox, layers, device })
+        Ok(Self { base, template, suites, sources, system: system.to_owned(), identity, sandbox, layers, device })
     }
 
     /// What the answers of this session are made of.
@@ -72,7 +72,13 @@ impl Session {
     }
 
     /// Answers to some items, so many at a time and in the order given.
-    pub(super) fn ask_in_groups(&self, title: &str, adapter: Option<&Adapter>, suites: &[PlannedSuite], group: usize) -> Result<Vec<ItemRow>> {
+    pub(super) fn ask_in_groups(
+        &self,
+        title: &str,
+        adapter: Option<&Adapter>,
+        suites: &[PlannedSuite],
+        group: usize,
+    ) -> Result<Vec<ItemRow>> {
         let evaluator = self.evaluator(adapter);
         let bar = Bar::new(title, suites.iter().map(|suite| suite.items.len()).sum());
         let mut rows = Vec::new();
@@ -114,15 +120,15 @@ impl Session {
     }
 }
 
-/// Suites by name with the items that are asked, at most so many of each.
-pub(super) fn planned(names: &[String], items: Option<usize>) -> Result<Vec<PlannedSuite>> {
+/// Suites with where they are and the items that are asked, at most so many of each; all shipped ones if none is named.
+pub(super) fn planned(names: &[String], items: Option<usize>) -> Result<Vec<(String, PlannedSuite)>> {
     let names = if names.is_empty() { builtin::suite_names().map(str::to_owned).collect() } else { names.to_vec() };
-    let plan = |name: &String| -> Result<PlannedSuite> {
-        let suite = builtin::suite(name)?;
+    let plan = |name: String| -> Result<(String, PlannedSuite)> {
+        let suite = builtin::suite(&name)?;
         let items = suite.select(None, items, derive(0, &["items", &suite.name])).into_iter().cloned().collect();
-        Ok(PlannedSuite { suite, items })
+        Ok((name, PlannedSuite { suite, items }))
     };
-    names.iter().map(plan).collect()
+    names.into_iter().map(plan).collect()
 }
 
 /// One name and author in both languages.

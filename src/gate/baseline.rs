@@ -37,8 +37,10 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BaselineSuite {
-    /// Name or folder.
+    /// Name, as in rows and tables.
     pub name: String,
+    /// Where its questions are: a shipped suite's name, or a folder.
+    pub source: String,
     /// What it is for.
     pub role: Role,
     /// Items, and so lines.
@@ -216,6 +218,7 @@ pub(crate) mod tests {
     pub(crate) fn header() -> Header {
         let suite = |name: &str, role, margin, floor| BaselineSuite {
             name: name.to_owned(),
+            source: name.to_owned(),
             role,
             items: 0,
             chance: 0.0,

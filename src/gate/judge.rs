@@ -119,7 +119,8 @@ fn join<'a>(suite: &BaselineSuite, marks: &'a BTreeMap<String, Mark>, rows: &'a 
     if marks.is_empty() {
         problems.push("the baseline has no item of this suite".to_owned());
     }
-    for (count, what) in [(missing, "of the baseline have no answer"), (unknown, "are not in the baseline"), (twice, "were answered twice")] {
+    for (count, what) in [(missing, "of the baseline have no answer"), (unknown, "are not in the baseline"), (twice, "were answered twice")]
+    {
         if count > 0 {
             problems.push(format!("{count} items {what}"));
         }

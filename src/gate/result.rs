@@ -193,7 +193,10 @@ fn loss_reason(suite: &str, what: &str, test: &LossTest) -> Option<String> {
                 Some(items) => format!("about {items} more items like these would decide"),
                 None => "no number of items like these would decide".to_owned(),
             };
-            Some(format!("{suite}: {what} changed by {change} points {range}, on {} items not shown to keep the margin of {margin} points; {needs}", test.n))
+            Some(format!(
+                "{suite}: {what} changed by {change} points {range}, on {} items not shown to keep the margin of {margin} points; {needs}",
+                test.n
+            ))
         }
     }
 }
@@ -220,7 +223,11 @@ pub(crate) mod tests {
         assert_eq!((result(&[]).verdict, result(&[]).reasons), (Verdict::Pass, vec![]));
         let worse = result(&[(40, "w")]);
         assert_eq!(worse.verdict, Verdict::Regress);
-        assert!(worse.reasons[0].starts_with("fact-qa: accuracy changed by -20.0 points [") && worse.reasons.len() == 1, "{:?}", worse.reasons);
+        assert!(
+            worse.reasons[0].starts_with("fact-qa: accuracy changed by -20.0 points [") && worse.reasons.len() == 1,
+            "{:?}",
+            worse.reasons
+        );
         let unclear = result(&[(8, "w")]);
         assert_eq!(unclear.verdict, Verdict::Inconclusive);
         assert!(unclear.reasons[0].contains("more items like these"), "{:?}", unclear.reasons);

@@ -4,6 +4,7 @@
 //! texts; how they come about is `commands`' business, what a difference means is `gate`'s.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,13 @@ use crate::eval::score::IdentityTerms;
 
 /// How answers are decoded; the limit of new tokens is each suite's.
 pub const DECODING: &str = "greedy, at most the suite's max_new_tokens";
+
+/// Where the evidence of a file of answers lies: beside it, as FILE.evidence.json.
+pub fn evidence_path(answers: &Path) -> PathBuf {
+    let mut name = answers.file_name().unwrap_or_default().to_owned();
+    name.push(".evidence.json");
+    answers.with_file_name(name)
+}
 
 /// The circumstances of an evaluation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +87,8 @@ impl std::fmt::Display for Mismatch {
 impl Evidence {
     /// What keeps answers under `found` from being compared with answers under `self`, over the suites of `self`.
     pub fn mismatches(&self, found: &Self) -> Vec<Mismatch> {
-        let identity = |terms: &IdentityTerms| [&terms.name_zh, &terms.name_en, &terms.author_zh, &terms.author_en].map(String::as_str).join(" / ");
+        let identity =
+            |terms: &IdentityTerms| [&terms.name_zh, &terms.name_en, &terms.author_zh, &terms.author_en].map(String::as_str).join(" / ");
         let mut list = Differences::default();
         list.compare("the version of Ballast, and so its graders,", &self.ballast, &found.ballast);
         list.compare("the base model's weights", &self.weights, &found.weights);

@@ -5,6 +5,7 @@
 //! `markdown`, the `figures`, the CSV `tables` and the `terminal` write down what these found. What cannot be shown is
 //! not claimed: `headline` and `claims` choose their words by rules over intervals.
 
+pub mod gate;
 pub mod plot;
 
 mod claims;
