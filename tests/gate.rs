@@ -293,3 +293,34 @@ fn mistakes_of_the_caller_are_usage_errors() {
         assert!(error.contains(named), "{error}");
     }
 }
+
+#[test]
+fn compare_reads_answers_and_refuses_what_is_not_the_same() {
+    let world = world();
+    let suite = world.suite("compared", &world.items[..20]);
+    let answer = |name: &str, options: &[&str]| {
+        let out = world.path(name);
+        let (code, _, error) = run(ballast().args(["eval", "--model", LLAMA, "--suite"]).arg(&suite).arg("--out").arg(&out).args(options));
+        assert_eq!(code, 0, "{error}");
+        out
+    };
+    let harmful = world.path("harmful").display().to_string();
+    let (base, tuned) = (answer("base.jsonl", &[]), answer("tuned.jsonl", &["--adapter", &harmful]));
+    let compare = |a: &Path, b: &Path| run(ballast().arg("compare").arg(a).arg(b).arg("--json"));
+    let (code, text, error) = compare(&base, &tuned);
+    assert_eq!(code, 0, "{error}");
+    let found: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&found["comparisons"][0]["n"], &found["comparisons"][0]["shown"]), (&20.into(), &"worse".into()), "{found}");
+    let (code, text, _) = run(ballast().arg("compare").arg(&base).arg(&tuned));
+    assert!(code == 0 && text.starts_with("# Compared with base.jsonl"), "{text}");
+
+    let system = answer("system.jsonl", &["--system", "Be brief."]);
+    let fewer = answer("fewer.jsonl", &["--items", "10"]);
+    for (other, named) in [(system, "the system prompt differs"), (fewer, "suite said: 10 items were asked only in")] {
+        let (code, _, error) = compare(&base, &other);
+        assert_eq!(code, 4, "{error}");
+        assert!(error.contains(named), "{error}");
+    }
+    let (code, _, error) = compare(&base, &world.path("absent"));
+    assert!(code == 2 && error.contains("absent does not exist"), "{error}");
+}

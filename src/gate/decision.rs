@@ -98,14 +98,7 @@ impl LossTest {
     pub fn of_counts(table: &Paired, flips: Option<Flips>, margin: f64) -> Self {
         let test = flips.and_then(|flips| flips.noninferiority(margin));
         let floor = zero_flip_floor(margin, ALPHA);
-        let enough = flips.zip(floor).is_some_and(|(flips, floor)| flips.n >= floor as f64);
-        let verdict = match test.map(|test| test.evidence(ALPHA)) {
-            None => Verdict::Invalid,
-            Some(Evidence::Beyond) => Verdict::Regress,
-            // Beneficial flips must not buy a pass on a handful of items.
-            Some(Evidence::Within) if enough => Verdict::Pass,
-            Some(Evidence::Within | Evidence::Undecided) => Verdict::Inconclusive,
-        };
+        let verdict = decide(flips, margin);
         let per_item = flips.map_or(1.0, |flips| table.n() as f64 / flips.n);
         let needs = if verdict == Verdict::Inconclusive { test.and_then(|test| needs(test.z, table.n(), floor, per_item)) } else { None };
         let rates = Rates { alpha: ALPHA, power: POWER };
@@ -125,6 +118,19 @@ impl LossTest {
             needs,
             planned: planned.map(|items| (items as f64 * per_item).ceil() as usize),
         }
+    }
+}
+
+/// The rule itself: the verdict on flips of so many independent items, by the margin.
+pub fn decide(flips: Option<Flips>, margin: f64) -> Verdict {
+    let evidence = flips.and_then(|flips| flips.noninferiority(margin)).map(|test| test.evidence(ALPHA));
+    let enough = flips.zip(zero_flip_floor(margin, ALPHA)).is_some_and(|(flips, floor)| flips.n >= floor as f64);
+    match evidence {
+        None => Verdict::Invalid,
+        Some(Evidence::Beyond) => Verdict::Regress,
+        // Beneficial flips must not buy a pass on a handful of items.
+        Some(Evidence::Within) if enough => Verdict::Pass,
+        Some(Evidence::Within | Evidence::Undecided) => Verdict::Inconclusive,
     }
 }
 

@@ -17,3 +17,4 @@ pub mod evidence;
 pub mod lines;
 pub mod rows;
 pub mod run_dir;
+pub mod source;

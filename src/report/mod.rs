@@ -8,6 +8,7 @@
 pub mod gate;
 pub mod plot;
 
+pub mod calibration;
 mod claims;
 mod compare;
 mod dose;
@@ -27,6 +28,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod versus;
 mod view;
 mod warnings;
 

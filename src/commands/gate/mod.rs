@@ -1,5 +1,6 @@
 //! `ballast gate`: an adapter against a blessed baseline, and the exit code.
 
+mod calibrate;
 mod flips;
 mod measure;
 
@@ -8,7 +9,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-pub(super) use measure::{Candidate, Measured, measure};
+pub(super) use calibrate::calibrate;
+
+use measure::{Candidate, Measured, measure};
 
 use super::print;
 use super::session::Session;

@@ -12,6 +12,7 @@
 pub mod accuracy;
 pub mod forest;
 pub mod gradients;
+pub mod power;
 pub mod raster;
 pub mod retention;
 pub mod taxonomy;
