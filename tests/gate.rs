@@ -324,3 +324,28 @@ fn compare_reads_answers_and_refuses_what_is_not_the_same() {
     let (code, _, error) = compare(&base, &world.path("absent"));
     assert!(code == 2 && error.contains("absent does not exist"), "{error}");
 }
+
+#[test]
+fn calibrate_shows_that_the_gate_is_neither_blind_nor_trigger_happy() {
+    let world = world();
+    let suite = world.suite("calibrated", &world.items);
+    let out = world.path("calibration");
+    let (code, text, error) = run(ballast().args(["calibrate", "--model", LLAMA, "--suite"]).arg(&suite).arg("--out").arg(&out));
+    assert_eq!(code, 0, "{error}");
+    let verdict = |planted: &str| text.lines().find(|line| line.contains(planted)).unwrap_or_else(|| panic!("{text}")).to_owned();
+    assert!(verdict("base against base").contains("**PASS**"), "{text}");
+    assert!(verdict("20 % of all answers").contains("**REGRESS**"), "{text}");
+    assert!(verdict("strength 10 ").contains("**REGRESS**"), "{text}");
+    assert_eq!(std::fs::read_to_string(out.join("measured.md")).unwrap(), text);
+
+    let (code, text, error) = run(ballast().args(["calibrate", "--simulate", "--draws", "100", "--suite", "a=60", "--out"]).arg(&out));
+    assert_eq!(code, 0, "{error}");
+    assert!(text.contains("a=60") || text.contains("| `a` | 60 |"), "{text}");
+    assert!(out.join("power.svg").exists());
+    for (options, named) in
+        [(["--draws", "3"], "fewer than 100"), (["--suite", "a=x"], "NAME=ITEMS"), (["--margin", "0"], "between 0 and 100")]
+    {
+        let (code, _, error) = run(ballast().args(["calibrate", "--simulate"]).args(options));
+        assert!(code == 2 && error.contains(named), "{error}");
+    }
+}

@@ -1,13 +1,16 @@
-//! The gate's own test report: how often its rule is wrong, and what it can see, at the sizes of the suites.
+//! How often the rule is wrong, and what it can see, at the sizes of the suites.
 
 use anyhow::{Context, Result};
 
-use super::plot::power::{PowerData, PowerPanel, power};
-use super::plot::{Point, Series, raster};
-use super::table::Table;
-use super::text::{code, or_none, percent};
-use super::{ReportFile, SCALE};
+use crate::gate::decision::ALPHA;
 use crate::gate::simulate::{Adapter, Draws, Verdicts};
+use crate::report::plot::power::{PowerData, PowerPanel, power};
+use crate::report::plot::{Point, Series, raster};
+use crate::report::table::Table;
+use crate::report::text::{code, or_none, percent};
+use crate::report::{ReportFile, SCALE};
+use crate::stats::distribution::normal_quantile;
+use crate::stats::power::{Rates, smallest_margin};
 
 /// Churns of adapters without loss: a change of batch, a careful fine-tune, a careless one, a heavy one.
 const CHURNS: [f64; 4] = [0.02, 0.06, 0.12, 0.2];
@@ -17,6 +20,8 @@ const ACCURACIES: [f64; 3] = [0.4, 0.65, 0.9];
 const ACCURACY: f64 = 0.65;
 /// The collapse that is planted.
 const PLANTED: f64 = 0.1;
+/// Largest loss tried, in points.
+const MOST_LOST: usize = 40;
 /// Highest rate of false verdicts, and lowest rate at which a collapse is to be caught.
 const FALSE: f64 = 0.05;
 const CAUGHT: f64 = 0.95;
@@ -72,6 +77,7 @@ fn page(suites: &[(String, usize)], draws: &Draws) -> String {
         "![How often the gate passes and regresses, against the true loss](power.png)".to_owned(),
         errors(&equal, &at_margin),
         caught(&planted),
+        reach(suites, draws),
         whole(suites, draws),
         twins(suites, draws),
     ]
@@ -166,6 +172,42 @@ fn caught(planted: &[Cases]) -> String {
     )
 }
 
+/// What each suite can see at all: the smallest loss that is caught, and the smallest margin that can be kept.
+fn reach(suites: &[(String, usize)], draws: &Draws) -> String {
+    let mut table = Table::new(
+        ["suite", "items", "churn %", "smallest loss called a regression in 95 %", "smallest margin that no loss keeps in 80 %"],
+        1,
+    );
+    for (suite, n) in suites {
+        for churn in CHURNS {
+            let first = (draws.margin * 100.0).ceil() as usize..=MOST_LOST;
+            let seen = first.into_iter().find(|loss| {
+                let found = draws.suite(*n, Adapter { accuracy: ACCURACY, churn, loss: *loss as f64 / 100.0 });
+                found.is_some_and(|found| found.regress_rate() >= CAUGHT)
+            });
+            let margin = smallest_margin(churn, *n as f64, Rates { alpha: ALPHA, power: 0.8 });
+            let floor = zero_flip_margin(*n);
+            table.push(vec![
+                code(suite),
+                n.to_string(),
+                percent(churn),
+                or_none(seen, |loss| format!("{loss} points")),
+                or_none(margin.zip(floor), |(margin, floor)| format!("{} points", percent(margin.max(floor)))),
+            ]);
+        }
+    }
+    format!(
+        "## What each suite can see\n\nLosses in whole points, base accuracy 65 %; margins by the formula of `stats::power`, never below what no flip at all would keep. A suite that is to catch less, or to keep less, needs more items: four times as many for half.\n\n{}",
+        table.markdown()
+    )
+}
+
+/// The smallest margin that `n` items without any flip keep: the zero-flip floor solved for the margin.
+fn zero_flip_margin(n: usize) -> Option<f64> {
+    let z = normal_quantile(1.0 - ALPHA)?;
+    Some(z * z / (n as f64 + z * z))
+}
+
 /// All suites together, as a gate asks them.
 fn whole(suites: &[(String, usize)], draws: &Draws) -> String {
     let mut table = Table::new(["adapter", "churn %", "pass %", "inconclusive %", "regress %"], 1);
@@ -258,7 +300,7 @@ fn same(a: f64, b: f64) -> bool {
 /// `1.2` or `1.2 to 3.4`.
 fn span(rates: &[f64]) -> String {
     let (Some(low), Some(high)) = (rates.iter().copied().reduce(f64::min), rates.iter().copied().reduce(f64::max)) else {
-        return super::text::NONE.to_owned();
+        return crate::report::text::NONE.to_owned();
     };
     let (low, high) = (percent(low), percent(high));
     if low == high { low } else { format!("{low} to {high}") }
@@ -277,7 +319,14 @@ mod tests {
         assert_eq!(names, ["calibration.md", "power.png", "power.svg"]);
         assert!(simulated(&suites, &draws).unwrap() == files);
         let text = String::from_utf8(files[0].bytes.clone()).unwrap();
-        for section in ["# The gate as an instrument", "## False verdicts", "## A planted collapse", "## All suites together", "## Twins"] {
+        for section in [
+            "# The gate as an instrument",
+            "## False verdicts",
+            "## A planted collapse",
+            "## What each suite can see",
+            "## All suites together",
+            "## Twins",
+        ] {
             assert!(text.contains(section), "{section}");
         }
     }
