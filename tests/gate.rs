@@ -62,7 +62,7 @@ impl World {
         self.path(name)
     }
 
-    fn bless(&self, suite: &Path, out: &Path) -> Command {
+    fn bless(suite: &Path, out: &Path) -> Command {
         let mut command = ballast();
         command.args(["bless", "--model", LLAMA, "--suite"]).arg(suite).arg("--out").arg(out);
         command
@@ -77,7 +77,7 @@ impl World {
     /// A baseline of its own for a test that changes files.
     fn baseline(&self, name: &str, items: &[(String, String)]) -> (PathBuf, PathBuf) {
         let (suite, out) = (self.suite(name, items), self.path(&format!("{name}.jsonl")));
-        let (code, _, error) = run(self.bless(&suite, &out).args(["--leak-margin", "5"]));
+        let (code, _, error) = run(World::bless(&suite, &out).args(["--leak-margin", "5"]));
         assert_eq!(code, 0, "{error}");
         (suite, out)
     }
@@ -258,7 +258,7 @@ fn the_wrong_base_is_seen_by_its_answers_too() {
 fn asking_for_less_needs_a_reason_that_is_kept() {
     let world = world();
     let (suite, baseline) = world.baseline("policy", &world.items[..60]);
-    let again = |options: &[&str]| run(world.bless(&suite, &baseline).args(options));
+    let again = |options: &[&str]| run(World::bless(&suite, &baseline).args(options));
     assert_eq!(again(&["--margin", "said=3"]).0, 0);
     let (code, _, error) = again(&["--margin", "said=8"]);
     assert_eq!(code, 2);

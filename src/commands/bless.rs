@@ -22,15 +22,14 @@ use crate::record::run_dir::Run;
 pub(super) fn bless(args: &BlessArgs) -> Result<()> {
     // The file that is replaced, and the policy, are read before any model is asked.
     let old = if args.out.exists() { Some(old(&args.out)?) } else { None };
-    let (session, rows) = match &args.from {
-        Some(run) => from_run(run, args.device.device, &args.policy)?,
-        None => {
-            let suites = planned(&args.suites, args.items)?;
-            policies(&suites, &args.policy)?;
-            let session = Session::open(&args.model, args.device.device, suites, &args.system, terms(&args.name, &args.author))?;
-            let rows = session.ask("bless", None)?;
-            (session, rows)
-        }
+    let (session, rows) = if let Some(run) = &args.from {
+        from_run(run, args.device.device, &args.policy)?
+    } else {
+        let suites = planned(&args.suites, args.items)?;
+        policies(&suites, &args.policy)?;
+        let session = Session::open(&args.model, args.device.device, suites, &args.system, terms(&args.name, &args.author))?;
+        let rows = session.ask("bless", None)?;
+        (session, rows)
     };
     let mut baseline = baseline(&session, &rows, &args.policy)?;
     if let Some(old) = old {

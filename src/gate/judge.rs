@@ -82,18 +82,18 @@ struct Pair<'a> {
 /// Judges answers by a baseline. Every item of the baseline must have exactly one answer, and no other may.
 pub fn judge(baseline: &Baseline, rows: &[ItemRow]) -> Judgement {
     let mut suites = Vec::new();
-    let mut leaks: Vec<((bool, bool), (&str, &str))> = Vec::new();
+    // Twins in two suites are one cluster, as in reports.
+    let (mut leaks, mut clusters): (Vec<(bool, bool)>, Vec<&str>) = (Vec::new(), Vec::new());
     for (suite, marks) in baseline.header.suites.iter().zip(&baseline.marks) {
         let (pairs, problems) = join(suite, marks, rows);
         if suite.role == Role::General {
-            leaks.extend(pairs.iter().map(|pair| ((!pair.before.leaks(), !pair.after.leaks()), (suite.name.as_str(), pair.cluster))));
+            leaks.extend(pairs.iter().map(|pair| (!pair.before.leaks(), !pair.after.leaks())));
+            clusters.extend(pairs.iter().map(|pair| pair.cluster));
         }
         suites.push(of_suite(suite, &pairs, problems));
     }
-    let leakage = baseline.header.leak_points.filter(|_| !leaks.is_empty()).map(|points| {
-        let (pairs, clusters): (Vec<_>, Vec<_>) = leaks.into_iter().unzip();
-        LossTest::of(&pairs, &clusters, points / 100.0)
-    });
+    let asked = baseline.header.leak_points.filter(|_| !leaks.is_empty());
+    let leakage = asked.map(|points| LossTest::of(&leaks, &clusters, points / 100.0));
     let parts = suites.iter().filter_map(|suite| suite.verdict).collect::<Vec<_>>();
     // Leakage alone is no measurement of anything kept.
     let verdict = if parts.is_empty() { Verdict::Invalid } else { Verdict::all(parts.into_iter().chain(leakage.map(|test| test.verdict))) };

@@ -182,8 +182,7 @@ mod tests {
                 &["name"],
                 &["name", "time", "classname", "group", "status", "class", "file", "line"],
             ),
-            "failure" | "error" => (&[], &[], &["type", "message"]),
-            "skipped" => (&[], &[], &["type", "message"]),
+            "failure" | "error" | "skipped" => (&[], &[], &["type", "message"]),
             "system-out" => (&[], &[], &[]),
             other => panic!("<{other}> is not in the schema"),
         };

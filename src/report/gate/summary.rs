@@ -121,7 +121,7 @@ fn lost(suite: &SuiteResult) -> Option<String> {
         or_none(suite.churn, percent)
     );
     if !failures.is_empty() {
-        text.push_str(&format!(" Failures, base -> adapter: {}.", failures.join(", ")));
+        text.extend([" Failures, base -> adapter: ", &failures.join(", "), "."]);
     }
     Some(text)
 }
