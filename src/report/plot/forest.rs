@@ -70,6 +70,9 @@ pub fn forest(data: &ForestData) -> Result<String> {
         if data.rows.is_empty() {
             return sheet.remark("nothing was measured", rect);
         }
+        for i in 0..=data.rows.len() {
+            sheet.rule(MARGIN, WIDTH - MARGIN, rect.top + ROW * i as i32)?;
+        }
         if let Some(zero) = frame.across(0.0) {
             sheet.line(&[(zero, rect.top), (zero, rect.bottom)], INK, 12)?;
             sheet.text("no change", (zero, rect.top - 9 * PX), SMALL.centred())?;
@@ -100,7 +103,6 @@ fn x_scale(data: &ForestData) -> Scale {
 fn draw_row(sheet: &Sheet, frame: &Frame, row: &ForestRow, top: i32, first: bool) -> Result<()> {
     let y = top + ROW / 2;
     let rect = frame.rect;
-    sheet.rule(MARGIN, WIDTH - MARGIN, top)?;
     sheet.text(&BODY.fit(&row.label, LEFT - MARGIN - 8 * PX), (MARGIN, y - 8 * PX), BODY)?;
     sheet.text(&SMALL.fit(&row.note, LEFT - MARGIN - 8 * PX), (MARGIN, y + 9 * PX), SMALL)?;
     if let Some(margin) = frame.across(-100.0 * row.margin) {
