@@ -27,6 +27,16 @@ pub mod exit {
 #[error("{0}")]
 pub struct Invalid(pub String);
 
+/// A gate found a loss beyond its margin.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct Regressed(pub String);
+
+/// A gate has too few items to say.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct Inconclusive(pub String);
+
 /// Ctrl-C.
 #[derive(Debug, Error)]
 #[error("stopped; everything finished so far is kept, and the same command continues from here")]
@@ -38,6 +48,10 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         exit::INTERRUPTED
     } else if error.chain().any(<dyn std::error::Error>::is::<Invalid>) {
         exit::INVALID
+    } else if error.chain().any(<dyn std::error::Error>::is::<Regressed>) {
+        exit::REGRESSION
+    } else if error.chain().any(<dyn std::error::Error>::is::<Inconclusive>) {
+        exit::INCONCLUSIVE
     } else {
         exit::USAGE
     };

@@ -18,8 +18,9 @@
 //! | [`eval`] | suites and items, and public `benchmark`s as suites; greedy answers in groups; `score`, one grader a file; drift; likelihood |
 //! | [`sandbox`] | candidate programs run here and nowhere else |
 //! | [`record`] | the run directory: rows, append-only or replaced whole; `import`, other harnesses' logs as rows |
-//! | [`stats`] | pure f64: intervals, paired differences, Holm, non-inferiority, power |
-//! | [`report`] | records to tables, figures, Markdown; `page`, the same with every item as one HTML file |
+//! | [`stats`] | pure f64: intervals, paired differences, permutation, Holm, non-inferiority, power |
+//! | [`gate`] | paired answers and margins to a verdict; the baseline it is judged by; the rule simulated |
+//! | [`report`] | records to tables, figures, Markdown; `page`, the same with every item as one HTML file; a gate's result to JSON, JUnit, Markdown (`gate`); runs side by side (`versus`) |
 //! | [`seeds`], [`files`], [`error`], [`progress`] | seeds by use, whole-file writes, exit codes, bars |
 //!
 //! # Invariants
@@ -29,7 +30,7 @@
 //!   reads through `data` and `eval::suite`; `record` knows rows, not how they came about.
 //! - Nothing prints but `main`, `commands` and `progress`. Results go to stdout, progress to stderr.
 //! - Every random draw takes a seed and uses ChaCha8, and each use has its own stream.
-//! - `stats`, `data::mix`, `eval::score` and `report::render` take values and return values.
+//! - `stats`, `gate`, `data::mix`, `eval::score` and `report::render` take values and return values.
 //! - No file is written in place: whole (temporary, then renamed) or a line at a time.
 //! - A number that is not finite stops the cell and names step, rows and module; an undefined one is `None` and prints n/a.
 //! - A device that was asked for and is absent is an error.
@@ -52,6 +53,7 @@ pub mod data;
 pub mod error;
 pub mod eval;
 pub mod files;
+pub mod gate;
 pub mod model;
 pub mod progress;
 pub mod record;

@@ -165,6 +165,21 @@ fn an_experiment_runs_and_its_report_is_redone_from_records() {
     ballast().arg("report").arg(&run).arg("--out").arg(place.path("again")).assert().success();
     assert!(files(&place.path("again")) == first, "byte-identical");
 
+    // The same records compared, and the base blessed and gated against without being asked again.
+    let output = ballast().arg("compare").arg(&run).assert().success();
+    let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    assert!(
+        text.starts_with("# Compared with base") && text.contains("| `code` | `A-half` |") && text.contains("## Dose and drift"),
+        "{text}"
+    );
+    ballast().arg("compare").arg(run.join("cells/A-s1")).arg(run.join("cells/mixed-s1")).assert().success();
+    let baseline = place.path("baseline.jsonl");
+    ballast().arg("bless").arg("--from").arg(&run).arg("--out").arg(&baseline).assert().success();
+    let mut gate = ballast();
+    gate.arg("gate").arg("--adapter").arg(run.join("cells/A-s1/adapter")).arg("--baseline").arg(&baseline);
+    let error = stderr(&mut gate, 3);
+    assert!(error.contains("fact-qa: accuracy") && error.contains("more items like these would decide"), "{error}");
+
     // Nothing is left to do: the same command only reports.
     let before = results(&run);
     place.run().assert().success();
@@ -306,7 +321,8 @@ fn doctor_compares_a_device_with_the_host() {
 
 #[test]
 fn help_teaches() {
-    for command in ["run", "eval", "chat", "fetch", "report", "data", "suite"] {
+    for command in ["run", "eval", "compare", "bless", "gate", "calibrate", "chat", "fetch", "report", "data", "suite", "doctor", "import"]
+    {
         let output = ballast().args([command, "--help"]).assert().success();
         let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
         assert!(text.contains("Usage: ballast"), "{text}");

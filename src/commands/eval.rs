@@ -5,23 +5,22 @@ use std::fmt::Write;
 
 use anyhow::Result;
 
-use super::{model, print};
+use super::{model, print, session};
 use crate::cli::EvalArgs;
-use crate::config::builtin;
+use crate::config::plan::PlannedSuite;
 use crate::eval::budget::Budgets;
 use crate::eval::run::Evaluator;
-use crate::eval::score::{IdentityTerms, Verdict};
-use crate::eval::suite::Item;
+use crate::eval::score::Verdict;
+use crate::files::write_json;
 use crate::progress::Bar;
+use crate::record::evidence::evidence_path;
 use crate::record::lines::JsonLines;
 use crate::record::rows::ItemRow;
 use crate::sandbox::Sandbox;
-use crate::seeds::derive;
 use crate::stats::interval::wilson;
 
 pub(super) fn eval(args: &EvalArgs) -> Result<()> {
-    let names = if args.suites.is_empty() { builtin::suite_names().map(str::to_owned).collect() } else { args.suites.clone() };
-    let suites = names.iter().map(|name| builtin::suite(name)).collect::<Result<Vec<_>>>()?;
+    let suites: Vec<PlannedSuite> = session::planned(&args.suites, args.items)?.into_iter().map(|(_, planned)| planned).collect();
     let mut out = args.out.as_deref().map(JsonLines::open::<ItemRow>).transpose()?;
     if let Some((_, rows)) = &out
         && !rows.is_empty()
@@ -31,13 +30,8 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
     let (base, template) = model::load(&args.model, args.device.device)?;
     let adapter = model::adapter(args.adapter.as_deref(), args.lambda, &base)?;
     let sandbox = Sandbox::default();
-    sandbox.effective_layers()?;
-    let identity = IdentityTerms {
-        name_zh: args.name.clone(),
-        name_en: args.name.clone(),
-        author_zh: args.author.clone(),
-        author_en: args.author.clone(),
-    };
+    let layers: Vec<String> = sandbox.effective_layers()?.iter().map(ToString::to_string).collect();
+    let identity = session::terms(&args.name, &args.author);
     let merged = model::merged(&base, adapter.as_ref())?;
     let evaluator = Evaluator {
         decoder: merged.as_ref().unwrap_or(&base.decoder),
@@ -48,11 +42,15 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
         sandbox: &sandbox,
         budgets: &Budgets::default(),
     };
-    for suite in &suites {
-        let items: Vec<Item> = suite.select(None, args.items, derive(0, &["items", &suite.name])).into_iter().cloned().collect();
+    if let Some(path) = &args.out {
+        let asking = session::Asking { base: &base, template: &template, system: &args.system, identity: &identity };
+        let evidence = session::evidence(&evaluator, &asking, &layers, args.device.device, &suites)?;
+        write_json(&evidence_path(path), &evidence)?;
+    }
+    for PlannedSuite { suite, items } in &suites {
         let bar = Bar::new(&suite.name, items.len());
         let mut verdicts: BTreeMap<Verdict, usize> = BTreeMap::new();
-        evaluator.answer(&items, suite.asking(), &HashSet::new(), &mut |answered| {
+        evaluator.answer(items, suite.asking(), &HashSet::new(), &mut |answered| {
             *verdicts.entry(answered.graded.verdict).or_default() += 1;
             if let Some((out, _)) = &mut out {
                 out.append(&ItemRow::of(&suite.name, None, answered))?;

@@ -1,14 +1,19 @@
 //! The commands, one a file: the only code that knows all stages of the data's path.
 
+mod bless;
+mod calibrate;
 mod chat;
+mod compare;
 mod data;
 mod doctor;
 mod eval;
 mod fetch;
+mod gate;
 mod import;
 mod model;
 mod report;
 mod run;
+mod session;
 mod suite;
 
 use std::io::Write;
@@ -23,6 +28,10 @@ pub fn dispatch(cli: Cli) -> Result<()> {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::report(&args),
         Command::Eval(args) => eval::eval(&args),
+        Command::Compare(args) => compare::compare(&args),
+        Command::Bless(args) => bless::bless(&args),
+        Command::Gate(args) => gate::gate(&args),
+        Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Chat(args) => chat::chat(&args),
         Command::Fetch(args) => fetch::fetch(&args),
         Command::Doctor(args) => doctor::doctor(&args),

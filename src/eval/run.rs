@@ -93,6 +93,11 @@ impl Evaluator<'_> {
         Ok(())
     }
 
+    /// The prompt of an item as token ids, exactly as it is asked.
+    pub fn prompt(&self, item: &Item) -> Result<Vec<u32>> {
+        Ok(self.ask(item, 0)?.prompt.ids)
+    }
+
     /// The prompt of an item as the model is given it.
     fn ask<'i>(&self, item: &'i Item, max_new_tokens: usize) -> Result<Asked<'i>> {
         let text = item.user_prompt();

@@ -10,7 +10,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 
-use crate::files::{read_json, read_text};
+use crate::files::{read_json, read_text, sha256};
 
 /// Text to token ids and back, and the Jinja source of the chat template.
 #[derive(Debug, Clone)]
@@ -81,6 +81,12 @@ impl TextCodec {
             .collect();
         anyhow::ensure!(!stops.is_empty(), "the tokenizer does not know its own end token `{eos_token}`");
         Ok(Self { tokenizer, template, eos_token, bos_token, stops })
+    }
+
+    /// sha256 of everything that turns text into ids and back.
+    pub fn digest(&self) -> Result<String> {
+        let tokenizer = self.tokenizer.to_string(false).map_err(|e| anyhow!("failed to write the tokenizer down: {e}"))?;
+        Ok(sha256(format!("{tokenizer}\n{}\n{}\n{:?}", self.eos_token, self.bos_token, self.stops).as_bytes()))
     }
 
     /// Token ids of a text as it stands: special tokens written in it become their ids, none are added.

@@ -13,7 +13,9 @@
 //!   report/
 //! ```
 
+pub mod evidence;
 pub mod import;
 pub mod lines;
 pub mod rows;
 pub mod run_dir;
+pub mod source;

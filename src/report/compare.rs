@@ -94,6 +94,11 @@ pub(super) struct Comparison<'a> {
 impl<'a> Comparison<'a> {
     /// Compares two subjects; None where they share no item.
     pub(super) fn of(view: &View<'a>, reference: &Subject<'a>, variant: &Subject<'a>, suite: &'a str) -> Option<Self> {
+        Self::between(reference, variant, suite, Some(view.chance(suite)))
+    }
+
+    /// The same without a run around it; where the accuracy of a random chooser is not known there is no retention.
+    pub(super) fn between(reference: &Subject<'a>, variant: &Subject<'a>, suite: &'a str, chance: Option<f64>) -> Option<Self> {
         let seeds: Vec<Vec<Pair>> =
             partners(reference, variant).map(|(before, after)| pairs(before, after, suite)).filter(|pairs| !pairs.is_empty()).collect();
         let tables: Vec<Paired> =
@@ -105,7 +110,7 @@ impl<'a> Comparison<'a> {
         let (over_items, clusters) = item_interval(&seeds, &tables)?;
         let over_seeds = mean_interval(&differences, CONFIDENCE).map(|i| Interval::new(i.low.max(-1.0), i.high.min(1.0)));
         let p = average(&tables).mcnemar_mid_p();
-        let chance = view.chance(suite);
+        let known = chance.filter(|chance| above_chance(&tables[0], *chance) && !is_identity(suite));
         Some(Self {
             reference: reference.name,
             variant: variant.name,
@@ -126,7 +131,7 @@ impl<'a> Comparison<'a> {
             items: over_seeds.map(|_| over_items),
             p,
             adjusted: p,
-            retention: if above_chance(&tables[0], chance) && !is_identity(suite) { retention(before, after, chance) } else { None },
+            retention: known.and_then(|chance| retention(before, after, chance)),
         })
     }
 
@@ -179,7 +184,7 @@ struct Pair<'a> {
 }
 
 /// Cells to compare: of one seed, or all of the variant's with the base's one.
-fn partners<'a>(reference: &Subject<'a>, variant: &Subject<'a>) -> impl Iterator<Item = (&'a Cell, &'a Cell)> {
+pub(super) fn partners<'a>(reference: &Subject<'a>, variant: &Subject<'a>) -> impl Iterator<Item = (&'a Cell, &'a Cell)> {
     variant.cells.iter().filter_map(|after| {
         let before = reference.cells.iter().find(|before| before.record.seed.is_none() || before.record.seed == after.record.seed)?;
         Some((*before, *after))

@@ -5,8 +5,10 @@
 //! `markdown`, the `figures`, the CSV `tables` and the `terminal` write down what these found. What cannot be shown is
 //! not claimed: `headline` and `claims` choose their words by rules over intervals.
 
+pub mod gate;
 pub mod plot;
 
+pub mod calibration;
 mod claims;
 mod compare;
 mod dose;
@@ -27,6 +29,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod versus;
 mod view;
 mod warnings;
 

@@ -11,6 +11,8 @@ pub mod holm;
 pub mod interval;
 pub mod noninferiority;
 pub mod paired;
+pub mod pass_at_k;
+pub mod permutation;
 pub mod power;
 pub mod retention;
 

@@ -8,7 +8,11 @@
 //! paired-sample design", Statistics in Medicine 17 (1998). The constrained estimate is the positive root of
 //! `A q^2 + B q + C = 0`, the score equation of the trinomial likelihood with the loss held at the margin.
 
-use super::distribution::normal_cdf;
+use std::collections::BTreeSet;
+
+use super::clustered::clustered_standard_error;
+use super::distribution::{normal_cdf, normal_quantile};
+use super::interval::Interval;
 use super::paired::Paired;
 
 /// Tango's score test at one margin.
@@ -49,14 +53,88 @@ impl NonInferiority {
 /// Tests whether accuracy fell by less than `margin` (.02 is two points). `None` without items, for a margin outside
 /// \[0, 1), and for no flips at a margin of 0, where the statistic is 0/0.
 pub fn noninferiority(paired: &Paired, margin: f64) -> Option<NonInferiority> {
-    if paired.n() == 0 || !(0.0..1.0).contains(&margin) {
-        return None;
+    Flips::of(paired).noninferiority(margin)
+}
+
+/// Items and flips as the score test sees them; fractions where clustered items are worth fewer independent ones.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Flips {
+    /// Independent items.
+    pub n: f64,
+    /// Of these, base right and variant wrong.
+    pub harmful: f64,
+    /// Of these, base wrong and variant right.
+    pub beneficial: f64,
+}
+
+impl Flips {
+    /// Of independent items.
+    pub fn of(paired: &Paired) -> Self {
+        Self { n: paired.n() as f64, harmful: paired.base_only as f64, beneficial: paired.variant_only as f64 }
     }
-    let (n, harmful, beneficial) = (paired.n() as f64, paired.base_only as f64, paired.variant_only as f64);
-    let q = beneficial_rate(n, harmful, beneficial, margin);
-    let variance = n * (2.0 * q + margin * (1.0 - margin));
-    let z = (harmful - beneficial - n * margin) / variance.sqrt();
-    z.is_finite().then(|| NonInferiority { z, p_within: normal_cdf(z), p_beyond: normal_cdf(-z) })
+
+    /// Of (base is right, variant is right) pairs, where `clusters[i]` names the cluster of pair i: all counts are divided
+    /// by the design effect of their differences, never below 1 (J. N. K. Rao and A. J. Scott, "A Simple Method for the
+    /// Analysis of Clustered Binary Data", Biometrics 48 (1992)). Differences that do not vary show no design effect.
+    /// `None` for slices of unequal length.
+    pub fn clustered<K: Ord>(pairs: &[(bool, bool)], clusters: &[K]) -> Option<Self> {
+        if pairs.len() != clusters.len() {
+            return None;
+        }
+        let all = Self::of(&Paired::from_verdicts(pairs.iter().copied()));
+        if clusters.iter().collect::<BTreeSet<_>>().len() == clusters.len() {
+            return Some(all);
+        }
+        let score = |right: bool| f64::from(u8::from(right));
+        let differences: Vec<f64> = pairs.iter().map(|(base, variant)| score(*variant) - score(*base)).collect();
+        let alone: Vec<usize> = (0..pairs.len()).collect();
+        let errors = clustered_standard_error(&differences, clusters).zip(clustered_standard_error(&differences, &alone));
+        let effect = errors.map_or(1.0, |(clustered, alone)| if alone > 1e-12 { (clustered / alone).powi(2).max(1.0) } else { 1.0 });
+        Some(Self { n: all.n / effect, harmful: all.harmful / effect, beneficial: all.beneficial / effect })
+    }
+
+    /// [`noninferiority`] of these counts.
+    pub fn noninferiority(&self, margin: f64) -> Option<NonInferiority> {
+        if self.n <= 0.0 || !(0.0..1.0).contains(&margin) {
+            return None;
+        }
+        let z = self.z(margin);
+        z.is_finite().then(|| NonInferiority { z, p_within: normal_cdf(z), p_beyond: normal_cdf(-z) })
+    }
+
+    /// Tango's interval of variant minus base: the differences that the score test does not reject. At a confidence of
+    /// `1 - 2 alpha` its lower bound is above `-margin` exactly where the test at `alpha` says [`Evidence::Within`], and its
+    /// upper bound below `-margin` exactly where it says [`Evidence::Beyond`]. `None` without items.
+    pub fn interval(&self, confidence: f64) -> Option<Interval> {
+        if self.n <= 0.0 || !(confidence > 0.0 && confidence < 1.0) {
+            return None;
+        }
+        let z = normal_quantile(f64::midpoint(1.0, confidence))?;
+        Some(Interval::new(-self.loss_at(-z), -self.loss_at(z)))
+    }
+
+    /// The loss at which the statistic is `z`; it falls as the loss grows.
+    fn loss_at(&self, z: f64) -> f64 {
+        let (mut low, mut high) = (-1.0, 1.0);
+        for _ in 0..60 {
+            let middle = f64::midpoint(low, high);
+            let here = self.z(middle);
+            // Without flips it is 0/0 at no loss at all, and goes to 0 from both sides.
+            let here = if here.is_nan() { 0.0 } else { here };
+            (low, high) = if here > z { (middle, high) } else { (low, middle) };
+        }
+        f64::midpoint(low, high)
+    }
+
+    /// The score statistic for a loss in (-1, 1). A negative loss is a gain: the same test with the models' parts exchanged.
+    fn z(&self, loss: f64) -> f64 {
+        if loss < 0.0 {
+            return -Self { harmful: self.beneficial, beneficial: self.harmful, ..*self }.z(-loss);
+        }
+        let q = beneficial_rate(self.n, self.harmful, self.beneficial, loss);
+        let variance = self.n * (2.0 * q + loss * (1.0 - loss));
+        (self.harmful - self.beneficial - self.n * loss) / variance.sqrt()
+    }
 }
 
 /// The most likely rate of beneficial flips when the loss is exactly the margin.
@@ -71,6 +149,14 @@ fn beneficial_rate(n: f64, harmful: f64, beneficial: f64, margin: f64) -> f64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    const GOLDEN_INTERVALS: [(usize, usize, usize, f64, f64); 5] = [
+        (44, 0, 1, -0.036_516_938_396, 0.095_662_426_399),
+        (100, 5, 3, -0.073_915_197_693, 0.030_389_196_291),
+        (200, 20, 5, -0.118_805_588_600, -0.035_960_034_772),
+        (300, 12, 18, -0.010_428_217_429, 0.051_555_266_611),
+        (100, 0, 0, -0.026_342_721_627, 0.026_342_720_783),
+    ];
 
     fn table(n: usize, base_only: usize, variant_only: usize) -> Paired {
         Paired { both: n - base_only - variant_only, base_only, variant_only, neither: 0 }
@@ -125,7 +211,49 @@ mod tests {
         }
     }
 
+    // The interval from the likelihood itself, for d = P(beneficial) - P(harmful):
+    //
+    // def z(d, n, b, c):                                       # scipy 1.17.1
+    //     f = lambda q: -(xlogy(c, q+d) + xlogy(b, q) + xlogy(n-b-c, 1-2*q-d))
+    //     q = minimize_scalar(f, bounds=(max(0, -d), (1-d)/2), method='bounded', options=dict(xatol=1e-14)).x
+    //     return (c - b - n*d)/np.sqrt(n*(2*q + d - d*d))
+    // print([brentq(lambda d: z(d, n, b, c) - s, -.999, .999) for s in (1.6448536, -1.6448536)])
+    #[test]
+    fn the_interval_inverts_the_test() {
+        for (n, harmful, beneficial, low, high) in GOLDEN_INTERVALS {
+            let interval = Flips::of(&table(n, harmful, beneficial)).interval(0.9).expect("defined");
+            assert!((interval.low - low).abs() < 2e-6 && (interval.high - high).abs() < 2e-6, "{interval:?} is not [{low}, {high}]");
+        }
+    }
+
+    #[test]
+    fn clusters_are_worth_fewer_items_and_single_items_all_of_them() {
+        // Twins that flip together: forty items that know as much as twenty.
+        let pairs: Vec<(bool, bool)> = (0..40).map(|i| (true, i / 2 % 4 != 0)).collect();
+        let twins: Vec<usize> = (0..40).map(|i| i / 2).collect();
+        let found = Flips::clustered(&pairs, &twins).expect("same length");
+        assert!((found.n - 20.0).abs() < 0.6 && (found.harmful - 5.0).abs() < 0.2, "{found:?}");
+        let alone: Vec<usize> = (0..40).collect();
+        assert_eq!(Flips::clustered(&pairs, &alone), Some(Flips { n: 40.0, harmful: 10.0, beneficial: 0.0 }));
+        let same = vec![(true, true); 40];
+        assert_eq!(Flips::clustered(&same, &twins).map(|flips| flips.n), Some(40.0));
+        assert_eq!(Flips::clustered(&same, &twins[1..]), None);
+        assert_eq!(Flips { n: 0.0, harmful: 0.0, beneficial: 0.0 }.interval(0.9), None);
+    }
+
     proptest! {
+        #[test]
+        fn interval_and_test_agree(harmful in 0_usize..40, beneficial in 0_usize..40, same in 1_usize..300, margin in 0.01..0.3_f64) {
+            let flips = Flips::of(&table(harmful + beneficial + same, harmful, beneficial));
+            let interval = flips.interval(0.9).expect("items");
+            prop_assert!(interval.low < interval.high);
+            let evidence = flips.noninferiority(margin).expect("defined").evidence(0.05);
+            if (interval.low + margin).abs() > 1e-9 && (interval.high + margin).abs() > 1e-9 {
+                prop_assert_eq!(evidence == Evidence::Within, interval.low > -margin);
+                prop_assert_eq!(evidence == Evidence::Beyond, interval.high < -margin);
+            }
+        }
+
         #[test]
         fn without_a_margin_it_is_mcnemar(harmful in 0_usize..60, beneficial in 0_usize..60, same in 0_usize..200) {
             prop_assume!(harmful + beneficial > 0);

@@ -10,7 +10,9 @@
 #![expect(clippy::cast_possible_wrap, reason = "counts of rows, columns and letters are far below what i32 holds")]
 
 pub mod accuracy;
+pub mod forest;
 pub mod gradients;
+pub mod power;
 pub mod raster;
 pub mod retention;
 pub mod taxonomy;

@@ -1,0 +1,189 @@
+//! `ballast bless`: the base's answers, written down as the baseline that adapters are gated against.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::print;
+use super::session::{Session, planned, role, terms};
+use crate::cli::{BlessArgs, PolicyArgs};
+use crate::config::plan::{self, PlannedSuite};
+use crate::error::Invalid;
+use crate::eval::score::IdentityTerms;
+use crate::eval::suite::Item;
+use crate::files::{read_text, write_atomic};
+use crate::gate::baseline::{Baseline, BaselineSuite, Header, KIND, LEAK_POINTS, Loosening, MARGIN_POINTS, Role, SCHEMA, loosened};
+use crate::gate::mark::Mark;
+use crate::model::device::DeviceChoice;
+use crate::record::rows::ItemRow;
+use crate::record::run_dir::Run;
+
+pub(super) fn bless(args: &BlessArgs) -> Result<()> {
+    // The file that is replaced, and the policy, are read before any model is asked.
+    let old = if args.out.exists() { Some(old(&args.out)?) } else { None };
+    let (session, rows) = if let Some(run) = &args.from {
+        from_run(run, args.device.device, &args.policy)?
+    } else {
+        let suites = planned(&args.suites, args.items)?;
+        policies(&suites, &args.policy)?;
+        let session = Session::open(&args.model, args.device.device, suites, &args.system, terms(&args.name, &args.author))?;
+        let rows = session.ask("bless", None)?;
+        (session, rows)
+    };
+    let mut baseline = baseline(&session, &rows, &args.policy)?;
+    if let Some(old) = old {
+        baseline.header.loosened.clone_from(&old.loosened);
+        let changes = loosened(&old, &baseline.header);
+        if !changes.is_empty() {
+            let Some(reason) = args.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty()) else {
+                bail!(
+                    "this asks for less than {} did ({}): say why with --reason TEXT, which is kept in its header",
+                    args.out.display(),
+                    changes.join("; ")
+                );
+            };
+            baseline.header.loosened.push(Loosening { changes, reason: reason.to_owned() });
+        }
+    }
+    write_atomic(&args.out, baseline.render()?.as_bytes())?;
+    for (suite, marks) in baseline.header.suites.iter().zip(&baseline.marks) {
+        let right = marks.values().filter(|mark| mark.correct()).count();
+        print(&format!("{:<16} {right} of {} right, {}\n", suite.name, suite.items, asked_of(suite)))?;
+    }
+    print(&format!("baseline: {}\n", args.out.display()))
+}
+
+/// `margin 5 points, form margin 5 points`
+fn asked_of(suite: &BaselineSuite) -> String {
+    let parts = [
+        suite.margin_points.map(|points| format!("margin {points} points")),
+        suite.form_points.map(|points| format!("form margin {points} points")),
+        suite.floor_percent.map(|percent| format!("floor {percent} %")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "nothing asked".to_owned() } else { parts.join(", ") }
+}
+
+/// The header of the file that is replaced. A file that is damaged has no margins to compare with.
+fn old(path: &Path) -> Result<Header> {
+    let label = path.display().to_string();
+    let old = Baseline::parse(&read_text(path)?, &label)
+        .with_context(|| format!("{label} would be replaced, but cannot be read: move it away"))?;
+    Ok(old.header)
+}
+
+/// The baseline of a session's rows.
+pub(super) fn baseline(session: &Session, rows: &[ItemRow], policy: &PolicyArgs) -> Result<Baseline> {
+    let header = Header {
+        kind: KIND.to_owned(),
+        schema: SCHEMA,
+        evidence: session.evidence()?,
+        suites: policies(&session.sources.iter().cloned().zip(session.suites.iter().cloned()).collect::<Vec<_>>(), policy)?,
+        leak_points: points("--leak-margin", &policy.leak_margin)?,
+        loosened: Vec::new(),
+        lines: String::new(),
+    };
+    let marks = session.suites.iter().map(|planned| marks(planned, rows)).collect::<Result<_>>()?;
+    Baseline::new(header, marks)
+}
+
+/// Each item's mark; an item without exactly one row is an error.
+fn marks(planned: &PlannedSuite, rows: &[ItemRow]) -> Result<BTreeMap<String, Mark>> {
+    let name = &planned.suite.name;
+    let mut marks = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.suite == *name) {
+        ensure!(marks.insert(row.hash.clone(), Mark::of(row)).is_none(), "suite {name}: item {} asks what another asks", row.item);
+    }
+    let missing = planned.items.iter().filter(|item| !marks.contains_key(&item.content_hash())).count();
+    if missing > 0 || marks.len() != planned.items.len() {
+        bail!(Invalid(format!("suite {name}: {missing} of {} items have no answer", planned.items.len())));
+    }
+    Ok(marks)
+}
+
+/// What is asked of each suite.
+fn policies(suites: &[(String, PlannedSuite)], policy: &PolicyArgs) -> Result<Vec<BaselineSuite>> {
+    let margins = by_suite("--margin", &policy.margins, suites)?;
+    let form_margins = by_suite("--form-margin", &policy.form_margins, suites)?;
+    let mut asked = Vec::new();
+    for (source, planned) in suites {
+        let (name, role) = (&planned.suite.name, role(&planned.suite));
+        let default = (role == Role::General).then_some(MARGIN_POINTS);
+        let margin = margins.get(name.as_str()).copied().unwrap_or(default);
+        asked.push(BaselineSuite {
+            name: name.clone(),
+            source: source.clone(),
+            role,
+            items: planned.items.len(),
+            chance: planned.items.iter().map(Item::chance).sum::<f64>() / planned.items.len().max(1) as f64,
+            margin_points: margin,
+            form_points: form_margins.get(name.as_str()).copied().unwrap_or(margin.or(default)),
+            floor_percent: policy.identity_floor.filter(|_| role == Role::Identity),
+        });
+    }
+    ensure!(
+        policy.identity_floor.is_none() || asked.iter().any(|suite| suite.role == Role::Identity),
+        "--identity-floor is given, but no suite asks who the model is"
+    );
+    ensure!(
+        asked.iter().any(|suite| suite.margin_points.is_some() || suite.form_points.is_some() || suite.floor_percent.is_some()),
+        "a baseline that asks nothing of any suite gates nothing: set a margin or --identity-floor"
+    );
+    Ok(asked)
+}
+
+/// `SUITE=POINTS` for suites that are asked.
+fn by_suite<'a>(option: &str, given: &'a [String], suites: &[(String, PlannedSuite)]) -> Result<BTreeMap<&'a str, Option<f64>>> {
+    let mut found = BTreeMap::new();
+    for text in given {
+        let (name, value) = text.rsplit_once('=').with_context(|| format!("{option} {text}: write SUITE=POINTS, as in fact-qa=3"))?;
+        let known: Vec<&str> = suites.iter().map(|(_, planned)| planned.suite.name.as_str()).collect();
+        ensure!(known.contains(&name), "{option} {text}: no such suite is asked; there are {}", known.join(", "));
+        found.insert(name, points(&format!("{option} {text}"), value)?);
+    }
+    Ok(found)
+}
+
+fn points(what: &str, text: &str) -> Result<Option<f64>> {
+    if text == "none" {
+        return Ok(None);
+    }
+    let points: Option<f64> = text.parse().ok().filter(|points| *points > 0.0 && *points < 100.0);
+    Ok(Some(points.with_context(|| format!("{what}: points are a number between 0 and 100, as in {LEAK_POINTS}, or none"))?))
+}
+
+/// The answers of a run's base, once it is shown that this Ballast would ask the same of the same model.
+fn from_run(folder: &Path, device: DeviceChoice, policy: &PolicyArgs) -> Result<(Session, Vec<ItemRow>)> {
+    let run = Run::read(folder)?;
+    let (experiment, meta) = (&run.experiment, &run.meta);
+    let identity = IdentityTerms {
+        name_zh: experiment.identity.name.zh.clone(),
+        name_en: experiment.identity.name.en.clone(),
+        author_zh: experiment.identity.author.zh.clone(),
+        author_en: experiment.identity.author.en.clone(),
+    };
+    let sources = experiment.suites.iter().map(|suite| suite.name.clone());
+    let suites: Vec<(String, PlannedSuite)> = sources.zip(plan::suites(experiment)?).collect();
+    policies(&suites, policy)?;
+    let session = Session::open(&experiment.model, device, suites, &experiment.system, identity)?;
+    let evidence = session.evidence()?;
+    let same = [
+        ("version of Ballast", &meta.ballast, &evidence.ballast),
+        ("base model's weights", &meta.model_digest, &evidence.weights),
+        ("chat template", &meta.template_digest, &evidence.template),
+        ("sandbox's layers", &meta.sandbox.join(", "), &evidence.sandbox.join(", ")),
+    ];
+    for (what, then, now) in same {
+        if then != now {
+            bail!(Invalid(format!("{}: the {what} was {then} and is {now} here: ask again with --model", folder.display())));
+        }
+    }
+    for planned in &session.suites {
+        let name = &planned.suite.name;
+        if meta.suites.get(name).is_none_or(|suite| suite.digest != planned.suite.digest) {
+            bail!(Invalid(format!("{}: suite {name} has changed since: ask again with --model", folder.display())));
+        }
+    }
+    Ok((session, run.base.items))
+}

@@ -1,0 +1,211 @@
+//! A base model with the suites it is asked: what `bless`, `gate` and `calibrate` share, so that all ask in one way.
+
+use std::collections::HashSet;
+
+use anyhow::{Context, Result, ensure};
+
+use super::model;
+use crate::config::builtin;
+use crate::config::plan::PlannedSuite;
+use crate::data::chat::ChatTemplate;
+use crate::data::mix::shuffle;
+use crate::eval::budget::Budgets;
+use crate::eval::drift::DriftProbe;
+use crate::eval::run::Evaluator;
+use crate::eval::score::IdentityTerms;
+use crate::eval::suite::{Item, Suite, Task};
+use crate::files::sha256;
+use crate::gate::baseline::Role;
+use crate::model::base::BaseModel;
+use crate::model::device::DeviceChoice;
+use crate::model::lora::Adapter;
+use crate::progress::Bar;
+use crate::record::evidence::{DECODING, Evidence, SuiteEvidence};
+use crate::record::rows::ItemRow;
+use crate::sandbox::Sandbox;
+use crate::seeds::derive;
+
+/// Questions of the probe, and the tokens that the base answers to each.
+const PROBE: (usize, usize) = (8, 16);
+
+/// How a model is asked.
+pub(super) struct Session {
+    pub(super) base: BaseModel,
+    pub(super) template: ChatTemplate,
+    pub(super) suites: Vec<PlannedSuite>,
+    /// Where each suite's questions are.
+    pub(super) sources: Vec<String>,
+    pub(super) system: String,
+    pub(super) identity: IdentityTerms,
+    sandbox: Sandbox,
+    budgets: Budgets,
+    layers: Vec<String>,
+    device: DeviceChoice,
+}
+
+impl Session {
+    /// Loads the model; the sandbox is tried first where a suite has programs to run.
+    pub(super) fn open(
+        name: &str,
+        device: DeviceChoice,
+        suites: Vec<(String, PlannedSuite)>,
+        system: &str,
+        identity: IdentityTerms,
+    ) -> Result<Self> {
+        let (sources, suites): (Vec<String>, Vec<PlannedSuite>) = suites.into_iter().unzip();
+        let sandbox = Sandbox::default();
+        let programs = suites.iter().flat_map(|suite| &suite.items).any(|item| item.program().is_some());
+        let layers =
+            if programs { sandbox.effective_layers().context("programs of the code suite cannot be run safely here")? } else { Vec::new() };
+        let (base, template) = model::load(name, device)?;
+        let layers = layers.iter().map(ToString::to_string).collect();
+        Ok(Self {
+            base,
+            template,
+            suites,
+            sources,
+            system: system.to_owned(),
+            identity,
+            sandbox,
+            budgets: Budgets::default(),
+            layers,
+            device,
+        })
+    }
+
+    /// What the answers of this session are made of.
+    pub(super) fn evidence(&self) -> Result<Evidence> {
+        let asking = Asking { base: &self.base, template: &self.template, system: &self.system, identity: &self.identity };
+        evidence(&self.evaluator(), &asking, &self.layers, self.device, &self.suites)
+    }
+
+    /// Answers of the base, or of the base with an adapter, to every item.
+    pub(super) fn ask(&self, title: &str, adapter: Option<&Adapter>) -> Result<Vec<ItemRow>> {
+        self.ask_in_groups(title, adapter, &self.suites, usize::MAX)
+    }
+
+    /// Answers to some items, so many at a time and in the order given.
+    pub(super) fn ask_in_groups(
+        &self,
+        title: &str,
+        adapter: Option<&Adapter>,
+        suites: &[PlannedSuite],
+        group: usize,
+    ) -> Result<Vec<ItemRow>> {
+        let merged = model::merged(&self.base, adapter)?;
+        let evaluator = Evaluator {
+            decoder: merged.as_ref().unwrap_or(&self.base.decoder),
+            adapter: adapter.filter(|_| merged.is_none()),
+            ..self.evaluator()
+        };
+        let bar = Bar::new(title, suites.iter().map(|suite| suite.items.len()).sum());
+        let mut rows = Vec::new();
+        for PlannedSuite { suite, items } in suites {
+            bar.message(suite.name.clone());
+            for items in items.chunks(group) {
+                evaluator.answer(items, suite.asking(), &HashSet::new(), &mut |answered| {
+                    rows.push(ItemRow::of(&suite.name, None, answered));
+                    bar.advance(1);
+                    Ok(())
+                })?;
+            }
+        }
+        bar.finish();
+        Ok(rows)
+    }
+
+    /// Questions on which adapter and base are told apart: of the general suites where there are any.
+    pub(super) fn probe(&self) -> Result<DriftProbe> {
+        let all = || self.suites.iter().flat_map(|suite| &suite.items);
+        let general: Vec<&Item> = all().filter(|item| !matches!(item.task, Task::Identity { .. })).collect();
+        let items = if general.is_empty() { all().collect() } else { general };
+        ensure!(!items.is_empty(), "the baseline has no item to probe the adapter with");
+        let evaluator = self.evaluator();
+        let items = shuffle(items, derive(0, &["gate", "probe"]));
+        let prompts = items.into_iter().take(PROBE.0).map(|item| evaluator.prompt(item)).collect::<Result<Vec<_>>>()?;
+        DriftProbe::new(&self.base.decoder, &prompts, PROBE.1, &self.base.codec.stops)
+    }
+
+    /// Asks the base.
+    fn evaluator(&self) -> Evaluator<'_> {
+        Evaluator {
+            decoder: &self.base.decoder,
+            adapter: None,
+            template: &self.template,
+            system: &self.system,
+            identity: &self.identity,
+            sandbox: &self.sandbox,
+            budgets: &self.budgets,
+        }
+    }
+}
+
+/// Suites with where they are and the items that are asked, at most so many of each; all shipped ones if none is named.
+pub(super) fn planned(names: &[String], items: Option<usize>) -> Result<Vec<(String, PlannedSuite)>> {
+    let names = if names.is_empty() { builtin::suite_names().map(str::to_owned).collect() } else { names.to_vec() };
+    let plan = |name: String| -> Result<(String, PlannedSuite)> {
+        let suite = builtin::suite(&name)?;
+        let items = suite.select(None, items, derive(0, &["items", &suite.name])).into_iter().cloned().collect();
+        Ok((name, PlannedSuite { suite, items }))
+    };
+    names.into_iter().map(plan).collect()
+}
+
+/// One name and author in both languages.
+pub(super) fn terms(name: &str, author: &str) -> IdentityTerms {
+    IdentityTerms { name_zh: name.to_owned(), name_en: name.to_owned(), author_zh: author.to_owned(), author_en: author.to_owned() }
+}
+
+/// What a suite is for: identity where every item asks who the model is.
+pub(super) fn role(suite: &Suite) -> Role {
+    if suite.items.iter().all(|item| matches!(item.task, Task::Identity { .. })) { Role::Identity } else { Role::General }
+}
+
+/// Model and words of a question.
+pub(super) struct Asking<'a> {
+    pub(super) base: &'a BaseModel,
+    pub(super) template: &'a ChatTemplate,
+    pub(super) system: &'a str,
+    pub(super) identity: &'a IdentityTerms,
+}
+
+/// What answers are made of.
+pub(super) fn evidence(
+    evaluator: &Evaluator,
+    asking: &Asking,
+    layers: &[String],
+    device: DeviceChoice,
+    suites: &[PlannedSuite],
+) -> Result<Evidence> {
+    let suites = suites.iter().map(|planned| Ok((planned.suite.name.clone(), suite_evidence(evaluator, planned)?)));
+    Ok(Evidence {
+        ballast: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: option_env!("BALLAST_COMMIT").map(str::to_owned),
+        numbers: match device {
+            DeviceChoice::Cpu => "f32".to_owned(),
+            DeviceChoice::Cuda(_) => "bf16".to_owned(),
+        },
+        model: asking.base.name.clone(),
+        weights: asking.base.digest.clone(),
+        tokenizer: asking.base.codec.digest()?,
+        template: asking.template.digest(),
+        system: asking.system.to_owned(),
+        identity: asking.identity.clone(),
+        decoding: DECODING.to_owned(),
+        sandbox: layers.to_vec(),
+        suites: suites.collect::<Result<_>>()?,
+    })
+}
+
+fn suite_evidence(evaluator: &Evaluator, planned: &PlannedSuite) -> Result<SuiteEvidence> {
+    let mut prompts = planned.items.iter().map(|item| Ok((item.content_hash(), evaluator.prompt(item)?))).collect::<Result<Vec<_>>>()?;
+    prompts.sort();
+    let hashes: Vec<&str> = prompts.iter().map(|(hash, _)| hash.as_str()).collect();
+    Ok(SuiteEvidence {
+        digest: planned.suite.digest.clone(),
+        items: planned.items.len(),
+        asked: sha256(hashes.join("\n").as_bytes()),
+        prompts: sha256(&serde_json::to_vec(&prompts)?),
+        max_new_tokens: planned.suite.max_new_tokens,
+    })
+}

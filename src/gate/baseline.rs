@@ -1,0 +1,301 @@
+//! A baseline: what the base answered, blessed and committed beside the code that trains adapters.
+//!
+//! JSON lines, small enough for git: a header with the evidence and the margins, then one line an item of about 30 bytes,
+//! `[0,"9f86d081884c7d65","c"]`: place of the suite in the header, content hash of the item, letters of its [`Mark`]. The header
+//! holds a digest of these lines, so a line that is lost or edited by hand is seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::mark::Mark;
+use crate::error::Invalid;
+use crate::files::sha256;
+use crate::record::evidence::Evidence;
+
+/// Version of the file's format.
+pub const SCHEMA: u32 = 1;
+/// What the header says the file is.
+pub const KIND: &str = "ballast-baseline";
+/// Points of accuracy that an adapter may lose on a suite where nothing else is said.
+pub const MARGIN_POINTS: f64 = 5.0;
+/// Points by which identity text in unrelated answers may rise, all general suites together.
+pub const LEAK_POINTS: f64 = 2.0;
+
+/// What a suite is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Its answers must not get worse.
+    General,
+    /// Its answers are meant to change: it asks who the model is.
+    Identity,
+}
+
+/// A suite with what the gate asks of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaselineSuite {
+    /// Name, as in rows and tables.
+    pub name: String,
+    /// Where its questions are: a shipped suite's name, or a folder.
+    pub source: String,
+    /// What it is for.
+    pub role: Role,
+    /// Items, and so lines.
+    pub items: usize,
+    /// Accuracy of a random chooser.
+    pub chance: f64,
+    /// Points of accuracy that may be lost. None asks nothing.
+    pub margin_points: Option<f64>,
+    /// Points by which failures of form may rise. None asks nothing.
+    pub form_points: Option<f64>,
+    /// Accuracy in percent that must be shown to be exceeded. None asks nothing.
+    pub floor_percent: Option<f64>,
+}
+
+/// Why a later baseline asks for less than the one it replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Loosening {
+    /// What was loosened.
+    pub changes: Vec<String>,
+    /// In the words of who did it.
+    pub reason: String,
+}
+
+/// The first line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// [`KIND`].
+    pub kind: String,
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// What the answers were made of.
+    pub evidence: Evidence,
+    /// In the order of the lines' first number.
+    pub suites: Vec<BaselineSuite>,
+    /// Points by which identity text in unrelated answers may rise. None asks nothing.
+    pub leak_points: Option<f64>,
+    /// Every loosening since the first baseline, the oldest first.
+    pub loosened: Vec<Loosening>,
+    /// sha256 of the item lines.
+    pub lines: String,
+}
+
+/// A baseline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Baseline {
+    /// The first line.
+    pub header: Header,
+    /// By suite, then by content hash.
+    pub marks: Vec<BTreeMap<String, Mark>>,
+}
+
+impl Baseline {
+    /// The baseline of a header and its suites' marks, in the header's order. Counts and digest are filled in.
+    pub fn new(mut header: Header, marks: Vec<BTreeMap<String, Mark>>) -> Result<Self> {
+        ensure!(header.suites.len() == marks.len(), "a baseline needs the marks of every suite");
+        for (suite, marks) in header.suites.iter_mut().zip(&marks) {
+            suite.items = marks.len();
+        }
+        header.lines = sha256(lines(&marks)?.as_bytes());
+        let baseline = Self { header, marks };
+        baseline.check()?;
+        Ok(baseline)
+    }
+
+    /// The file's text.
+    pub fn render(&self) -> Result<String> {
+        Ok(format!("{}\n{}", serde_json::to_string(&self.header)?, lines(&self.marks)?))
+    }
+
+    /// Reads a file's text; `label` is its name in errors.
+    pub fn parse(text: &str, label: &str) -> Result<Self> {
+        let (first, rest) = text.split_once('\n').with_context(|| format!("{label} is empty: `ballast bless` writes it"))?;
+        let header: Header =
+            serde_json::from_str(first).with_context(|| format!("{label} line 1 is not a baseline's header: `ballast bless` writes it"))?;
+        ensure!(header.kind == KIND, "{label} line 1: kind is `{}`, not `{KIND}`", header.kind);
+        ensure!(header.schema == SCHEMA, "{label} has schema {}, this Ballast reads {SCHEMA}: bless it again", header.schema);
+        let mut marks: Vec<BTreeMap<String, Mark>> = vec![BTreeMap::new(); header.suites.len()];
+        for (index, line) in rest.lines().enumerate() {
+            let number = index + 2;
+            let (suite, hash, letters): (usize, String, String) =
+                serde_json::from_str(line).with_context(|| format!("{label} line {number} is not [suite, hash, verdict]"))?;
+            let Some(of_suite) = marks.get_mut(suite) else { bail!("{label} line {number}: the header has no suite {suite}") };
+            let mark = Mark::parse(&letters).with_context(|| format!("{label} line {number}: `{letters}` is no verdict"))?;
+            ensure!(of_suite.insert(hash.clone(), mark).is_none(), "{label} line {number}: item {hash} stands there twice");
+        }
+        let baseline = Self { header, marks };
+        baseline.check().with_context(|| label.to_owned())?;
+        for (suite, marks) in baseline.header.suites.iter().zip(&baseline.marks) {
+            let (said, found) = (suite.items, marks.len());
+            ensure_valid(said == found, || format!("{label}: suite {} has {found} items where its header says {said}", suite.name))?;
+        }
+        let digest = sha256(lines(&baseline.marks)?.as_bytes());
+        ensure_valid(digest == baseline.header.lines, || {
+            format!("{label}: the items are not those that were blessed: restore the file, or bless it again")
+        })?;
+        Ok(baseline)
+    }
+
+    /// What holds for every baseline, written or read.
+    fn check(&self) -> Result<()> {
+        let mut names = BTreeSet::new();
+        for suite in &self.header.suites {
+            ensure!(names.insert(&suite.name), "suite {} stands there twice", suite.name);
+            ensure!(self.header.evidence.suites.contains_key(&suite.name), "suite {} has no evidence", suite.name);
+            for (what, points) in [("margin", suite.margin_points), ("form margin", suite.form_points)] {
+                check_points(&format!("the {what} of suite {}", suite.name), points)?;
+            }
+            if let Some(floor) = suite.floor_percent {
+                ensure!((0.0..100.0).contains(&floor), "the floor of suite {} is {floor} %: it must be from 0 to below 100", suite.name);
+            }
+        }
+        check_points("the leak margin", self.header.leak_points)
+    }
+}
+
+fn check_points(what: &str, points: Option<f64>) -> Result<()> {
+    let fits = points.is_none_or(|points| points > 0.0 && points < 100.0);
+    ensure!(fits, "{what} is {} points: it must lie between 0 and 100", points.unwrap_or_default());
+    Ok(())
+}
+
+fn ensure_valid(holds: bool, message: impl FnOnce() -> String) -> Result<()> {
+    if holds { Ok(()) } else { Err(Invalid(message()).into()) }
+}
+
+/// One line an item.
+fn lines(marks: &[BTreeMap<String, Mark>]) -> Result<String> {
+    let mut text = String::new();
+    for (suite, marks) in marks.iter().enumerate() {
+        for (hash, mark) in marks {
+            text.push_str(&serde_json::to_string(&(suite, hash, mark.letters()))?);
+            text.push('\n');
+        }
+    }
+    Ok(text)
+}
+
+/// In what the new policy asks for less than the old one.
+pub fn loosened(old: &Header, new: &Header) -> Vec<String> {
+    let mut changes = Vec::new();
+    let points = |value: Option<f64>| value.map_or("nothing asked".to_owned(), |points| format!("{points}"));
+    let mut higher = |what: String, before: Option<f64>, after: Option<f64>| {
+        if before.is_some_and(|before| after.is_none_or(|after| after > before)) {
+            changes.push(format!("{what}: {} -> {}", points(before), points(after)));
+        }
+    };
+    higher("leak margin".to_owned(), old.leak_points, new.leak_points);
+    for before in &old.suites {
+        let Some(after) = new.suites.iter().find(|after| after.name == before.name) else { continue };
+        higher(format!("margin of {}", before.name), before.margin_points, after.margin_points);
+        higher(format!("form margin of {}", before.name), before.form_points, after.form_points);
+        // A floor is loosened downwards.
+        let negative = |floor: Option<f64>| floor.map(|floor| -floor);
+        higher(format!("floor of {} (negated)", before.name), negative(before.floor_percent), negative(after.floor_percent));
+    }
+    for before in &old.suites {
+        match new.suites.iter().find(|after| after.name == before.name) {
+            None => changes.push(format!("suite {} left out", before.name)),
+            Some(after) if after.items < before.items => {
+                changes.push(format!("items of {}: {} -> {}", before.name, before.items, after.items));
+            }
+            Some(_) => {}
+        }
+    }
+    changes
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::record::evidence::tests::evidence;
+
+    pub(crate) fn header() -> Header {
+        let suite = |name: &str, role, margin, floor| BaselineSuite {
+            name: name.to_owned(),
+            source: name.to_owned(),
+            role,
+            items: 0,
+            chance: 0.0,
+            margin_points: margin,
+            form_points: margin,
+            floor_percent: floor,
+        };
+        Header {
+            kind: KIND.to_owned(),
+            schema: SCHEMA,
+            evidence: evidence(),
+            suites: vec![suite("fact-qa", Role::General, Some(5.0), None), suite("identity", Role::Identity, None, Some(80.0))],
+            leak_points: Some(2.0),
+            loosened: Vec::new(),
+            lines: String::new(),
+        }
+    }
+
+    /// So many items of each suite, all with the same letters.
+    pub(crate) fn baseline(fact: usize, identity: usize) -> Baseline {
+        let marks = |n: usize, letters: &str| (0..n).map(|i| (format!("{i:016x}"), Mark::parse(letters).unwrap())).collect();
+        Baseline::new(header(), vec![marks(fact, "c"), marks(identity, "w")]).unwrap()
+    }
+
+    #[test]
+    fn a_file_comes_back_and_its_lines_are_short() {
+        let baseline = baseline(200, 100);
+        let text = baseline.render().unwrap();
+        assert_eq!(Baseline::parse(&text, "b.jsonl").unwrap(), baseline);
+        assert_eq!(text.lines().nth(1), Some(r#"[0,"0000000000000000","c"]"#));
+        assert!(text.lines().skip(1).all(|line| line.len() <= 30));
+    }
+
+    #[test]
+    fn a_lost_or_edited_line_is_no_baseline() {
+        let text = baseline(60, 2).render().unwrap();
+        let lost = text.replacen("[0,\"0000000000000007\",\"c\"]\n", "", 1);
+        let edited = text.replacen("\"0000000000000007\",\"c\"", "\"0000000000000007\",\"w\"", 1);
+        for (damaged, named) in [(lost, "59 items"), (edited, "bless it again")] {
+            let error = Baseline::parse(&damaged, "b.jsonl").unwrap_err();
+            assert!(error.is::<Invalid>() && format!("{error:#}").contains(named), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_baseline_names_file_and_line() {
+        let text = baseline(3, 2).render().unwrap();
+        let case = |damaged: &str, named: &str| {
+            let error = format!("{:#}", Baseline::parse(damaged, "b.jsonl").unwrap_err());
+            assert!(error.contains("b.jsonl") && error.contains(named), "{error}");
+        };
+        case("", "empty");
+        case("{}\n", "line 1");
+        case(&text.replacen(KIND, "other", 1), "`other`");
+        case(&text.replacen("\"schema\":1", "\"schema\":9", 1), "schema 9");
+        case(&text.replacen("\"c\"]", "\"z\"]", 1), "line 2: `z`");
+        case(&text.replacen("[0,", "[7,", 1), "no suite 7");
+        case(&format!("{text}[0,\"0000000000000000\",\"c\"]\n"), "twice");
+        case(&text.replacen("\"margin_points\":5.0", "\"margin_points\":-1.0", 1), "margin of suite fact-qa is -1");
+    }
+
+    #[test]
+    fn asking_for_less_is_seen_and_asking_for_more_is_free() {
+        let old = baseline(60, 10).header;
+        assert_eq!(loosened(&old, &old), Vec::<String>::new());
+        let change = |change: fn(&mut Header)| {
+            let mut new = old.clone();
+            change(&mut new);
+            loosened(&old, &new)
+        };
+        assert_eq!(change(|h| h.suites[0].margin_points = Some(3.0)), Vec::<String>::new());
+        assert_eq!(change(|h| h.suites[1].floor_percent = Some(90.0)), Vec::<String>::new());
+        assert_eq!(change(|h| h.suites[0].margin_points = Some(8.0)), ["margin of fact-qa: 5 -> 8"]);
+        assert_eq!(change(|h| h.suites[0].margin_points = None), ["margin of fact-qa: 5 -> nothing asked"]);
+        assert_eq!(change(|h| h.suites[1].floor_percent = Some(50.0)).len(), 1);
+        assert_eq!(change(|h| h.leak_points = None).len(), 1);
+        assert_eq!(change(|h| h.suites.truncate(1)), ["suite identity left out"]);
+        assert_eq!(change(|h| h.suites[0].items = 20), ["items of fact-qa: 60 -> 20"]);
+    }
+}

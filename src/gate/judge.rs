@@ -1,0 +1,315 @@
+//! The rule over everything that a baseline asks: each suite's loss, its failures of form, its floor, and leakage.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::baseline::{Baseline, BaselineSuite, Role};
+use super::decision::{CONFIDENCE, LossTest, Verdict};
+use super::mark::Mark;
+use crate::eval::score::{Flag, Verdict as Grade};
+use crate::record::rows::ItemRow;
+use crate::stats::Interval;
+use crate::stats::interval::wilson;
+use crate::stats::retention::retention;
+
+/// What the gate found on one suite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuiteResult {
+    /// Name.
+    pub suite: String,
+    /// What it is for.
+    pub role: Role,
+    /// Worst of what is asked of it. None where nothing is.
+    pub verdict: Option<Verdict>,
+    /// Items compared.
+    pub n: usize,
+    /// Accuracy of the base.
+    pub before: Option<f64>,
+    /// Accuracy with the adapter.
+    pub after: Option<f64>,
+    /// Loss of accuracy, where a margin is set.
+    pub loss: Option<LossTest>,
+    /// Rise of failures of form, where a margin is set.
+    pub form: Option<LossTest>,
+    /// Accuracy against its floor, where one is set.
+    pub floor: Option<FloorTest>,
+    /// Share of flips in either direction.
+    pub churn: Option<f64>,
+    /// Share of what the base knows above chance that is left; None where the base is not shown to be above chance.
+    pub retention: Option<f64>,
+    /// Harmful flips whose new answer is well-formed and wrong.
+    pub lost_knowledge: usize,
+    /// Harmful flips whose new answer failed as text or leaked the identity.
+    pub lost_form: usize,
+    /// Answers by how they failed: base, adapter. All count as wrong but those flagged on a right answer.
+    pub failures: BTreeMap<String, (usize, usize)>,
+    /// Why it is invalid.
+    pub problems: Vec<String>,
+}
+
+/// An accuracy that must be shown to exceed a floor.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FloorTest {
+    /// What it says.
+    pub verdict: Verdict,
+    /// As a fraction of 1.
+    pub floor: f64,
+    /// Wilson's interval of the accuracy, at the confidence that is 95 % on each side.
+    pub interval: Option<Interval>,
+}
+
+/// The rule's answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// Worst of all parts.
+    pub verdict: Verdict,
+    /// In the baseline's order.
+    pub suites: Vec<SuiteResult>,
+    /// Rise of identity text in unrelated answers over all general suites, where a margin is set.
+    pub leakage: Option<LossTest>,
+}
+
+/// One item: what the baseline has and what the adapter answered.
+struct Pair<'a> {
+    before: &'a Mark,
+    after: Mark,
+    cluster: &'a str,
+}
+
+/// Judges answers by a baseline. Every item of the baseline must have exactly one answer, and no other may.
+pub fn judge(baseline: &Baseline, rows: &[ItemRow]) -> Judgement {
+    let mut suites = Vec::new();
+    // Twins in two suites are one cluster, as in reports.
+    let (mut leaks, mut clusters): (Vec<(bool, bool)>, Vec<&str>) = (Vec::new(), Vec::new());
+    for (suite, marks) in baseline.header.suites.iter().zip(&baseline.marks) {
+        let (pairs, problems) = join(suite, marks, rows);
+        if suite.role == Role::General {
+            leaks.extend(pairs.iter().map(|pair| (!pair.before.leaks(), !pair.after.leaks())));
+            clusters.extend(pairs.iter().map(|pair| pair.cluster));
+        }
+        suites.push(of_suite(suite, &pairs, problems));
+    }
+    let asked = baseline.header.leak_points.filter(|_| !leaks.is_empty());
+    let leakage = asked.map(|points| LossTest::of(&leaks, &clusters, points / 100.0));
+    let parts = suites.iter().filter_map(|suite| suite.verdict).collect::<Vec<_>>();
+    // Leakage alone is no measurement of anything kept.
+    let verdict = if parts.is_empty() { Verdict::Invalid } else { Verdict::all(parts.into_iter().chain(leakage.map(|test| test.verdict))) };
+    Judgement { verdict, suites, leakage }
+}
+
+/// Joins by content hash, never by place.
+fn join<'a>(suite: &BaselineSuite, marks: &'a BTreeMap<String, Mark>, rows: &'a [ItemRow]) -> (Vec<Pair<'a>>, Vec<String>) {
+    let mut problems = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut pairs = Vec::new();
+    let (mut twice, mut unknown) = (0, 0);
+    for row in rows.iter().filter(|row| row.suite == suite.name) {
+        if !seen.insert(row.hash.as_str()) {
+            twice += 1;
+        } else if let Some(before) = marks.get(&row.hash) {
+            pairs.push(Pair { before, after: Mark::of(row), cluster: &row.cluster });
+        } else {
+            unknown += 1;
+        }
+    }
+    let missing = marks.len() - pairs.len();
+    if marks.is_empty() {
+        problems.push("the baseline has no item of this suite".to_owned());
+    }
+    for (count, what) in [(missing, "of the baseline have no answer"), (unknown, "are not in the baseline"), (twice, "were answered twice")]
+    {
+        if count > 0 {
+            problems.push(format!("{count} items {what}"));
+        }
+    }
+    (pairs, problems)
+}
+
+fn of_suite(suite: &BaselineSuite, pairs: &[Pair], problems: Vec<String>) -> SuiteResult {
+    let clusters: Vec<&str> = pairs.iter().map(|pair| pair.cluster).collect();
+    let test = |points: Option<f64>, good: fn(&Mark) -> bool| {
+        let pairs: Vec<(bool, bool)> = pairs.iter().map(|pair| (good(pair.before), good(&pair.after))).collect();
+        points.map(|points| LossTest::of(&pairs, &clusters, points / 100.0))
+    };
+    let n = pairs.len();
+    let count = |hit: &dyn Fn(&Pair) -> bool| pairs.iter().filter(|pair| hit(pair)).count();
+    let share = |hits: usize| (n > 0).then(|| hits as f64 / n as f64);
+    let (right_before, right_after) = (count(&|pair| pair.before.correct()), count(&|pair| pair.after.correct()));
+    let (before, after) = (share(right_before), share(right_after));
+    let harmful = |pair: &Pair| pair.before.correct() && !pair.after.correct();
+    let lost_form = count(&|pair| harmful(pair) && (pair.after.form_failed() || pair.after.leaks()));
+    let loss = test(suite.margin_points, Mark::correct);
+    let form = test(suite.form_points, |mark| !mark.form_failed());
+    let floor = suite.floor_percent.map(|percent| floor(right_after, n, percent / 100.0));
+    let mut parts: Vec<Verdict> =
+        [loss.map(|test| test.verdict), form.map(|test| test.verdict), floor.map(|test| test.verdict)].into_iter().flatten().collect();
+    if !problems.is_empty() {
+        parts.push(Verdict::Invalid);
+    }
+    let above_chance = wilson(right_before, n, CONFIDENCE).is_some_and(|interval| interval.low > suite.chance);
+    let kept = before.zip(after).filter(|_| above_chance && suite.role == Role::General);
+    SuiteResult {
+        suite: suite.name.clone(),
+        role: suite.role,
+        verdict: (!parts.is_empty()).then(|| Verdict::all(parts)),
+        n,
+        before,
+        after,
+        loss,
+        form,
+        floor,
+        churn: share(count(&|pair| pair.before.correct() != pair.after.correct())),
+        retention: kept.and_then(|(before, after)| retention(before, after, suite.chance)),
+        lost_knowledge: count(&harmful) - lost_form,
+        lost_form,
+        failures: failures(pairs),
+        problems,
+    }
+}
+
+/// Wilson's interval must lie above the floor to pass, below it to regress.
+fn floor(right: usize, n: usize, floor: f64) -> FloorTest {
+    let interval = wilson(right, n, CONFIDENCE);
+    let verdict = match interval {
+        None => Verdict::Invalid,
+        Some(interval) if interval.low > floor => Verdict::Pass,
+        Some(interval) if interval.high < floor => Verdict::Regress,
+        Some(_) => Verdict::Inconclusive,
+    };
+    FloorTest { verdict, floor, interval }
+}
+
+/// How answers failed, in the order of a table; kinds that never occurred are left out.
+fn failures(pairs: &[Pair]) -> BTreeMap<String, (usize, usize)> {
+    type Kind = (&'static str, fn(&Mark) -> bool);
+    const KINDS: [Kind; 10] = [
+        ("unparsed", |mark| mark.verdict == Grade::Unparsed),
+        ("truncated", |mark| mark.verdict == Grade::Truncated),
+        ("error", |mark| mark.verdict == Grade::Error),
+        ("empty", |mark| mark.flags.contains(&Flag::Empty)),
+        ("loop", |mark| mark.flags.contains(&Flag::Loop)),
+        ("wrong language", |mark| mark.flags.contains(&Flag::WrongLanguage)),
+        ("refusal", |mark| mark.flags.contains(&Flag::Refusal)),
+        ("identity leak", |mark| mark.flags.contains(&Flag::IdentityLeak)),
+        ("raised", |mark| mark.flags.contains(&Flag::ExecutionError)),
+        ("timeout", |mark| mark.flags.contains(&Flag::Timeout)),
+    ];
+    let counted = KINDS.iter().map(|(name, is)| {
+        let count = |mark: &dyn Fn(&Pair) -> bool| pairs.iter().filter(|pair| mark(pair)).count();
+        ((*name).to_owned(), (count(&|pair| is(pair.before)), count(&|pair| is(&pair.after))))
+    });
+    counted.filter(|(_, counts)| *counts != (0, 0)).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::eval::suite::Lang;
+    use crate::gate::baseline::tests::baseline;
+
+    /// Rows of a suite with these letters each.
+    pub(crate) fn rows(suite: &str, letters: &[&str]) -> Vec<ItemRow> {
+        let row = |(i, letters): (usize, &&str)| {
+            let mark = Mark::parse(letters).unwrap();
+            ItemRow {
+                step: None,
+                suite: suite.to_owned(),
+                item: format!("{suite}-{i}"),
+                hash: format!("{i:016x}"),
+                cluster: format!("{suite}-{i}"),
+                language: Lang::En,
+                subject: "s".to_owned(),
+                prompt: format!("Question {i}?"),
+                answer: format!("answer {i}"),
+                extracted: None,
+                verdict: mark.verdict,
+                strict: mark.correct(),
+                lenient: mark.correct(),
+                flags: mark.flags,
+                detail: None,
+                likelihood: None,
+                prompt_digest: String::new(),
+                prompt_tokens: 9,
+                answer_tokens: 3,
+            }
+        };
+        letters.iter().enumerate().map(row).collect()
+    }
+
+    /// An adapter with so many of 200 fact items in each of these letters, the rest right, and all 100 identity items right.
+    pub(crate) fn answers(lost: &[(usize, &str)]) -> Vec<ItemRow> {
+        let mut letters: Vec<&str> = lost.iter().flat_map(|(n, letters)| std::iter::repeat_n(*letters, *n)).collect();
+        letters.resize(200, "c");
+        [rows("fact-qa", &letters), rows("identity", &["c"; 100])].concat()
+    }
+
+    #[test]
+    fn an_adapter_that_lost_nothing_passes() {
+        let found = judge(&baseline(200, 100), &answers(&[]));
+        assert_eq!(found.verdict, Verdict::Pass);
+        assert_eq!((found.suites[0].retention, found.suites[1].retention), (Some(1.0), None));
+        assert_eq!(found.suites[1].loss, None);
+    }
+
+    #[test]
+    fn lost_knowledge_and_lost_form_are_told_apart() {
+        let found = judge(&baseline(200, 100), &answers(&[(30, "w"), (10, "u"), (5, "wI"), (5, "tL")]));
+        let suite = &found.suites[0];
+        assert_eq!((found.verdict, suite.lost_knowledge, suite.lost_form), (Verdict::Regress, 30, 20));
+        assert_eq!(suite.failures["unparsed"], (0, 10));
+        assert_eq!(suite.failures["loop"], (0, 5));
+        assert_eq!(suite.form.unwrap().harmful, 15);
+    }
+
+    #[test]
+    fn form_alone_can_regress_while_accuracy_holds() {
+        let found = judge(&baseline(200, 100), &answers(&[(40, "cL")]));
+        assert_eq!(found.suites[0].loss.unwrap().verdict, Verdict::Pass);
+        assert_eq!((found.suites[0].form.unwrap().verdict, found.verdict), (Verdict::Regress, Verdict::Regress));
+    }
+
+    #[test]
+    fn leaks_alone_can_regress() {
+        let found = judge(&baseline(200, 100), &answers(&[(20, "cI")]));
+        assert_eq!((found.suites[0].verdict, found.leakage.unwrap().verdict), (Some(Verdict::Pass), Verdict::Regress));
+        assert_eq!(found.verdict, Verdict::Regress);
+    }
+
+    #[test]
+    fn an_identity_that_was_not_learnt_regresses() {
+        let mut rows = answers(&[]);
+        for row in rows.iter_mut().filter(|row| row.suite == "identity").take(60) {
+            row.verdict = Grade::Wrong;
+        }
+        let found = judge(&baseline(200, 100), &rows);
+        assert_eq!(found.suites[1].floor.unwrap().verdict, Verdict::Regress);
+        assert_eq!(found.verdict, Verdict::Regress);
+    }
+
+    #[test]
+    fn missing_foreign_and_doubled_items_are_invalid() {
+        let baseline = baseline(200, 100);
+        let whole = answers(&[]);
+        let lost = judge(&baseline, &whole[1..]);
+        assert_eq!((lost.verdict, lost.suites[0].problems[0].as_str()), (Verdict::Invalid, "1 items of the baseline have no answer"));
+        let doubled = judge(&baseline, &[&whole[..], &whole[..1]].concat());
+        assert_eq!((doubled.verdict, doubled.suites[0].problems[0].as_str()), (Verdict::Invalid, "1 items were answered twice"));
+        let mut foreign = whole.clone();
+        foreign[3].hash = "ffff".to_owned();
+        assert_eq!(judge(&baseline, &foreign).suites[0].problems.len(), 2);
+        assert_eq!(judge(&baseline, &[]).verdict, Verdict::Invalid);
+        assert_eq!(judge(&super::super::baseline::tests::baseline(0, 100), &whole[200..]).verdict, Verdict::Invalid);
+    }
+
+    #[test]
+    fn a_baseline_that_asks_nothing_is_invalid() {
+        let mut baseline = baseline(200, 100);
+        for suite in &mut baseline.header.suites {
+            (suite.margin_points, suite.form_points, suite.floor_percent) = (None, None, None);
+        }
+        assert_eq!(judge(&baseline, &answers(&[])).verdict, Verdict::Invalid);
+    }
+}
