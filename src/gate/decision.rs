@@ -2,8 +2,8 @@
 //!
 //! Tango's score test is asked both ways, one-sided, each at [`ALPHA`]: a loss shown to be smaller than the margin passes, one
 //! shown to be larger regresses, anything between is inconclusive. So an adapter that loses exactly the margin passes in
-//! at most 5 % of cases and regresses in at most 5 %, and one that loses nothing regresses far more rarely. The interval of
-//! 90 % says the same: it passes where the interval lies above minus the margin, regresses where it lies below. Items in
+//! at most 5 % of cases and regresses about as rarely, and one that loses nothing regresses far more rarely. The interval of
+//! 91 % says the same: it passes where the interval lies above minus the margin, regresses where it lies below. Items in
 //! clusters count for as many independent ones as they are worth.
 //!
 //! Every required part must pass (an intersection-union test: each at its level, none corrected; R. L. Berger,
@@ -15,8 +15,9 @@ use crate::stats::noninferiority::{Evidence, Flips};
 use crate::stats::power::{Rates, items_for_noninferiority, zero_flip_floor};
 use crate::stats::{Interval, Paired};
 
-/// Level of each one-sided test.
-pub const ALPHA: f64 = 0.05;
+/// Nominal level of each one-sided test. Tango's test is asymptotic: at the sizes of suites its true level is up to a tenth
+/// above the nominal one (`reports/gate-calibration`), so that 4.5 % keeps it within 5 %.
+pub const ALPHA: f64 = 0.045;
 /// Confidence of the two-sided interval that says what the tests say.
 pub const CONFIDENCE: f64 = 1.0 - 2.0 * ALPHA;
 /// Chance of passing that item counts are planned for.
@@ -184,11 +185,11 @@ mod tests {
 
     #[test]
     fn few_items_never_pass_whatever_they_show() {
-        assert_eq!(test(51, 0, 0, 0.05).verdict, Verdict::Inconclusive);
-        assert_eq!(test(51, 0, 0, 0.05).needs, Some(1));
-        assert_eq!(test(52, 0, 0, 0.05).verdict, Verdict::Pass);
+        assert_eq!(test(54, 0, 0, 0.05).verdict, Verdict::Inconclusive);
+        assert_eq!(test(54, 0, 0, 0.05).needs, Some(1));
+        assert_eq!(test(55, 0, 0, 0.05).verdict, Verdict::Pass);
         assert_eq!(test(10, 0, 10, 0.05).verdict, Verdict::Inconclusive);
-        assert_eq!(test(10, 0, 10, 0.05).needs, Some(42));
+        assert_eq!(test(10, 0, 10, 0.05).needs, Some(45));
         assert_eq!((test(1, 1, 0, 0.05).verdict, test(2, 2, 0, 0.05).verdict), (Verdict::Inconclusive, Verdict::Inconclusive));
         assert_eq!(test(40, 30, 0, 0.05).verdict, Verdict::Regress);
     }

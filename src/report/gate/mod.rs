@@ -50,6 +50,6 @@ fn forest_data(result: &GateResult) -> ForestData {
         Verdict::Inconclusive => "Inconclusive: not every loss is shown to be smaller than its margin",
         Verdict::Invalid => "Invalid: the measurement cannot be trusted",
     };
-    let subtitle = format!("{} against {}, base {}, 90 % intervals", result.adapter.folder, result.baseline, result.evidence.model);
+    let subtitle = format!("{} against {}, base {}, 91 % intervals", result.adapter.folder, result.baseline, result.evidence.model);
     ForestData { title: title.to_owned(), subtitle, rows }
 }

@@ -49,7 +49,7 @@ fn heading(result: &GateResult) -> String {
 }
 
 fn table(result: &GateResult) -> Table {
-    let header = ["suite", "verdict", "n", "base %", "adapter %", "difference", "90 % interval", "margin", "flips - / +", "retention %"];
+    let header = ["suite", "verdict", "n", "base %", "adapter %", "difference", "91 % interval", "margin", "flips - / +", "retention %"];
     let mut table = Table::new(header, 2);
     let word = |verdict: Option<Verdict>| verdict.map_or("not asked".to_owned(), |verdict| format!("**{}**", verdict.word()));
     for suite in &result.suites {
