@@ -17,7 +17,7 @@ const FACTOR: u32 = 100;
 /// What a reference that does almost nothing on a fast host still grants.
 const LEAST: Duration = Duration::from_secs(2);
 /// A reference that needs more than a hundredth of this belongs in no suite.
-const MOST: Duration = Duration::from_secs(120);
+const MOST: Duration = Duration::from_mins(2);
 
 /// Budgets by item, each measured once.
 #[derive(Debug, Default)]
@@ -30,13 +30,12 @@ impl Budgets {
         let key = item.content_hash();
         let lock = || self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let known = lock().get(&key).copied();
-        let cpu = match known {
-            Some(cpu) => cpu,
-            None => {
-                let cpu = measure(sandbox, item)?;
-                lock().insert(key, cpu);
-                cpu
-            }
+        let cpu = if let Some(cpu) = known {
+            cpu
+        } else {
+            let cpu = measure(sandbox, item)?;
+            lock().insert(key, cpu);
+            cpu
         };
         Ok(within(cpu))
     }
