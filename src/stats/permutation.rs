@@ -1,7 +1,7 @@
 //! Sign-flip permutation test of paired scores that are not just right or wrong: pass@k, likelihoods, shares of tests passed.
 //!
 //! If base and variant are equal, each item's difference is as likely to have the other sign. The p-value is the share
-//! of sign patterns with a mean at least as far from zero as the one seen. Up to [`EXACT`] items that differ all patterns are
+//! of sign patterns with a mean at least as far from zero as the one seen. Up to `EXACT` items that differ all patterns are
 //! counted; beyond that patterns are drawn, each from its own ChaCha8 stream, so the number of threads changes nothing.
 //!
 //! Reference: B. Phipson and G. K. Smyth, "Permutation P-values Should Never Be Zero", Statistical Applications in Genetics
