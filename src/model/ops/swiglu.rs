@@ -34,12 +34,13 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 pub fn swiglu_backward(gate: &Tensor, up: &Tensor, d_y: &Tensor) -> Result<(Tensor, Tensor)> {
     let (rows, width) = gate.dims2()?;
     if !host::applies(gate) || !host::applies(up) || !host::applies(d_y) {
+        let dtype = gate.dtype();
         let (gate, up, d_y) = (gate.to_dtype(DType::F32)?, up.to_dtype(DType::F32)?, d_y.to_dtype(DType::F32)?);
         let s = ((gate.neg()?.exp()? + 1.0)?).recip()?;
         let slope = (&s * ((&gate * s.affine(-1.0, 1.0)?)? + 1.0)?)?;
         let d_gate = ((&d_y * &up)? * slope)?;
         let d_up = ((d_y * gate)? * s)?;
-        return Ok((d_gate.to_dtype(up.dtype())?, d_up.to_dtype(up.dtype())?));
+        return Ok((d_gate.to_dtype(dtype)?, d_up.to_dtype(dtype)?));
     }
     let (gate, up, d_y) = (host::slice(gate)?, host::slice(up)?, host::slice(d_y)?);
     let (gate, up, d_y) = (&*gate, &*up, &*d_y);
