@@ -7,10 +7,9 @@ mod common;
 use std::path::Path;
 
 use ballast::model::adapter_file::{digest, load, save, to_safetensors};
-use ballast::model::decoder::Packed;
 use ballast::model::lora::Adapter;
 use candle_core::Device;
-use common::{largest_difference, random_adapter, tiny};
+use common::{hidden, largest_difference, random_adapter, tiny};
 
 fn saved(adapter: &Adapter) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -52,8 +51,7 @@ fn an_adapter_is_read_back_as_it_was() {
     let folder = saved(&adapter);
     let again = load(folder.path(), &decoder.spec, &Device::Cpu).unwrap();
     assert_eq!(digest(&again).unwrap(), digest(&adapter).unwrap());
-    let batch = Packed::from_rows(&[[1u32, 2, 3, 4, 5]]);
-    let hidden = |adapter: &Adapter| decoder.hidden(&batch, Some(adapter), None).unwrap();
+    let hidden = |adapter: &Adapter| hidden(&decoder, &[[1u32, 2, 3, 4, 5]], Some(adapter));
     assert_eq!(largest_difference(&hidden(&again), &hidden(&adapter)), 0.0);
     assert!(to_safetensors(&again).unwrap() == to_safetensors(&adapter).unwrap());
     assert_ne!(digest(&adapter.scaled(0.5)).unwrap(), digest(&adapter).unwrap(), "strength is part of the identity");
@@ -105,7 +103,7 @@ fn an_adapter_with_its_logits_is_written_for_peft_to_check() {
         let adapter = random_adapter(&decoder.spec);
         save(&adapter, "some/base", &out.join(kind)).unwrap();
         let ids = [1u32, 2, 30, 4, 55, 6];
-        let hidden = decoder.hidden(&Packed::from_rows(&[ids]), Some(&adapter), None).unwrap();
+        let hidden = hidden(&decoder, &[ids], Some(&adapter));
         let logits = decoder.logits(&hidden).unwrap().to_vec2::<f32>().unwrap();
         let text = serde_json::json!({ "ids": ids, "logits": logits }).to_string();
         std::fs::write(out.join(kind).join("logits.json"), text).unwrap();

@@ -3,17 +3,17 @@
 
 mod common;
 
-use ballast::model::cache::KvCache;
 use ballast::model::decoder::{Decoder, Packed};
+use ballast::model::lineup::Lineup;
 use ballast::model::lora::Adapter;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use common::{largest_difference, random_adapter, tiny};
+use common::{cache, hidden, largest_difference, random_adapter, tiny};
 
 const ROW: [u32; 9] = [257, 117, 115, 101, 114, 10, 72, 105, 258];
 
 fn all_logits(decoder: &Decoder, rows: &[&[u32]], adapter: Option<&Adapter>) -> Tensor {
-    let hidden = decoder.hidden(&Packed::from_rows(rows), adapter, None).unwrap();
+    let hidden = hidden(decoder, rows, adapter);
     decoder.logits(&hidden).unwrap()
 }
 
@@ -80,14 +80,15 @@ fn cached_steps_equal_one_pass() {
         let decoder = tiny(kind);
         let adapter = random_adapter(&decoder.spec);
         let rows: [&[u32]; 2] = [&ROW, &[9, 8, 7, 6, 5, 4]];
-        let mut cache = KvCache::new(decoder.spec.layers, 2);
-        let prompt = Packed::from_rows(&[&rows[0][..4], &rows[1][..2]]);
-        decoder.hidden(&prompt, Some(&adapter), Some(&mut cache)).unwrap();
+        let lineup = Lineup::one(&decoder, Some(&adapter)).unwrap();
+        let mut cache = cache(&decoder, 2);
+        let prompt = Packed::from_rows(&[&rows[0][..4], &rows[1][..2]], Some(0));
+        decoder.hidden(&prompt, &lineup, Some(&mut cache)).unwrap();
         for step in 0..4 {
             let mut next = Packed::default();
-            next.push(&rows[0][4 + step..5 + step], 4 + step);
-            next.push(&rows[1][2 + step..3 + step], 2 + step);
-            let stepped = decoder.logits(&decoder.hidden(&next, Some(&adapter), Some(&mut cache)).unwrap()).unwrap();
+            next.push(&rows[0][4 + step..5 + step], 4 + step, Some(0));
+            next.push(&rows[1][2 + step..3 + step], 2 + step, Some(0));
+            let stepped = decoder.logits(&decoder.hidden(&next, &lineup, Some(&mut cache)).unwrap()).unwrap();
             let whole = all_logits(&decoder, &[&rows[0][..5 + step], &rows[1][..3 + step]], Some(&adapter));
             let last = Tensor::from_slice(&[4 + step as u32, 5 + step as u32 + 2 + step as u32], 2, &Device::Cpu).unwrap();
             let difference = largest_difference(&stepped, &whole.index_select(&last, 0).unwrap());
@@ -99,12 +100,13 @@ fn cached_steps_equal_one_pass() {
 #[test]
 fn a_dropped_row_leaves_the_others_as_they_were() {
     let decoder = tiny("llama");
-    let mut cache = KvCache::new(decoder.spec.layers, 3);
-    decoder.hidden(&Packed::from_rows(&[&ROW[..3], &ROW[..5], &ROW[..4]]), None, Some(&mut cache)).unwrap();
+    let base = Lineup::base();
+    let mut cache = cache(&decoder, 3);
+    decoder.hidden(&Packed::from_rows(&[&ROW[..3], &ROW[..5], &ROW[..4]], None), &base, Some(&mut cache)).unwrap();
     cache.keep(&[2]);
     let mut next = Packed::default();
-    next.push(&ROW[4..5], 4);
-    let stepped = decoder.logits(&decoder.hidden(&next, None, Some(&mut cache)).unwrap()).unwrap();
+    next.push(&ROW[4..5], 4, None);
+    let stepped = decoder.logits(&decoder.hidden(&next, &base, Some(&mut cache)).unwrap()).unwrap();
     let whole = all_logits(&decoder, &[&ROW[..5]], None);
     assert!(largest_difference(&stepped, &whole.narrow(0, 4, 1).unwrap()) < 1e-4);
 }
@@ -112,9 +114,9 @@ fn a_dropped_row_leaves_the_others_as_they_were() {
 #[test]
 fn chosen_positions_equal_all_positions() {
     let decoder = tiny("qwen2");
-    let batch = Packed::from_rows(&[&ROW[..], &ROW[1..]]);
+    let batch = Packed::from_rows(&[&ROW[..], &ROW[1..]], None);
     let all = all_logits(&decoder, &[&ROW, &ROW[1..]], None);
-    let chosen = decoder.logits(&decoder.hidden_at(&batch, &[3, 16], None, None).unwrap()).unwrap();
+    let chosen = decoder.logits(&decoder.hidden_at(&batch, &[3, 16], &Lineup::base(), None).unwrap()).unwrap();
     let expected = all.index_select(&Tensor::from_slice(&[3u32, 16], 2, &Device::Cpu).unwrap(), 0).unwrap();
     assert!(largest_difference(&chosen, &expected) < 1e-4);
 }

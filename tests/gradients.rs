@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use ballast::model::decoder::{Decoder, Gradients, LossSum, Packed, Saving};
 use ballast::model::dropout::Dropout;
+use ballast::model::lineup::Lineup;
 use ballast::model::lora::{Adapter, Module, Site};
 use ballast::model::ops::attention::{Heads, Segment, attention, attention_backward};
 use ballast::model::ops::cross_entropy::cross_entropy;
@@ -38,9 +39,10 @@ fn gradients(
     saving: Saving,
     scale: f64,
 ) -> (LossSum, Gradients) {
-    let batch = Packed::from_rows(rows);
-    let tape = decoder.forward_training(&batch, adapter, dropout, saving).unwrap();
-    decoder.backward(tape, &batch, adapter, &labels(rows), scale).unwrap()
+    let batch = Packed::from_rows(rows, Some(0));
+    let lineup = Lineup::new(decoder, vec![adapter]).unwrap();
+    let tape = decoder.forward_training(&batch, &lineup, dropout, saving).unwrap();
+    decoder.backward(tape, &batch, &lineup, &labels(rows), &[scale]).unwrap().pop().unwrap()
 }
 
 fn assert_close(a: &Gradients, b: &Gradients, bound: f32) {
@@ -176,7 +178,7 @@ fn gradients_equal_finite_differences() {
 fn packed_rows_give_the_gradients_of_single_rows_with_the_same_dropout() {
     let decoder = tiny("llama");
     let adapter = random_adapter(&decoder.spec);
-    let dropout = |keys: &[u64]| Some(Dropout { rate: 0.3, seed: 5, row_keys: keys.to_vec() });
+    let dropout = |keys: &[u64]| Some(Dropout::new(0.3, 5, keys));
     let (together_loss, together) = gradients(&decoder, &adapter, &ROWS, dropout(&[0, 1, 2]), Saving::Activations, 0.1);
     let mut sum: Option<Gradients> = None;
     let mut total = 0.0;
@@ -205,7 +207,7 @@ fn packed_rows_give_the_gradients_of_single_rows_with_the_same_dropout() {
 fn checkpointing_gives_the_same_gradients() {
     let decoder = tiny("qwen2");
     let adapter = random_adapter(&decoder.spec);
-    let dropout = || Some(Dropout { rate: 0.1, seed: 9, row_keys: vec![0, 1, 2] });
+    let dropout = || Some(Dropout::new(0.1, 9, &[0, 1, 2]));
     let (loss, kept) = gradients(&decoder, &adapter, &ROWS, dropout(), Saving::Activations, 1.0);
     let (again_loss, again) = gradients(&decoder, &adapter, &ROWS, dropout(), Saving::Inputs, 1.0);
     assert_eq!(loss, again_loss);
@@ -265,8 +267,8 @@ fn fused_kernels_equal_composed_operations() {
     check("attention_backward v", &f.2, &c.2);
 
     let targets = [3, 95, 0, 17, 64, 63, 1];
-    let fused = cross_entropy(&x, &targets, 0.5).unwrap();
-    let composed = cross_entropy(&strided(&x), &targets, 0.5).unwrap();
+    let fused = cross_entropy(&x, &targets, &[0.5; 7]).unwrap();
+    let composed = cross_entropy(&strided(&x), &targets, &[0.5; 7]).unwrap();
     check("cross_entropy gradient", &fused.d_logits, &composed.d_logits);
     assert_eq!(fused.hits, composed.hits);
     for (a, b) in fused.losses.iter().zip(&composed.losses) {
@@ -277,6 +279,6 @@ fn fused_kernels_equal_composed_operations() {
 #[test]
 fn a_target_outside_the_vocabulary_is_an_error() {
     let logits = Tensor::zeros((1, 5), DType::F32, &Device::Cpu).unwrap();
-    let error = cross_entropy(&logits, &[5], 1.0).err().unwrap().to_string();
+    let error = cross_entropy(&logits, &[5], &[1.0]).err().unwrap().to_string();
     assert!(error.contains("outside the vocabulary"), "{error}");
 }

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 
 use ballast::data::chat::Encoded;
 use ballast::model::adapter_file::{load, to_safetensors};
-use ballast::model::decoder::{Packed, Saving};
+use ballast::model::decoder::Saving;
 use ballast::train::batch::TrainRow;
 use ballast::train::optim::{AdamW, AdamWConfig};
 use ballast::train::step::{StepSettings, train_step};
 use candle_core::{Device, Tensor};
-use common::{largest_difference, tiny};
+use common::{hidden, largest_difference, tiny};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -44,7 +44,7 @@ fn an_adapter_made_by_peft_gives_its_logits() {
     for kind in ["llama", "qwen2"] {
         let (decoder, reference) = (tiny(kind), reference(kind));
         let adapter = load(&folder(kind), &decoder.spec, &Device::Cpu).unwrap();
-        let hidden = decoder.hidden(&Packed::from_rows(&[&reference.ids]), Some(&adapter), None).unwrap();
+        let hidden = hidden(&decoder, &[&reference.ids], Some(&adapter));
         let expected = Tensor::new(reference.logits, &Device::Cpu).unwrap();
         let difference = largest_difference(&decoder.logits(&hidden).unwrap(), &expected);
         assert!(difference < 1e-4, "{kind}: {difference}");

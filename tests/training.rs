@@ -8,12 +8,12 @@ use std::path::Path;
 use ballast::data::chat::Encoded;
 use ballast::error::{Interrupted, Invalid};
 use ballast::model::adapter_file;
-use ballast::model::decoder::{Decoder, Saving};
+use ballast::model::decoder::{Decoder, Gradients, LossSum, Saving};
 use ballast::model::lora::{Adapter, LoraConfig};
 use ballast::train::batch::TrainRow;
 use ballast::train::optim::AdamWConfig;
 use ballast::train::run::{Observer, Stage, TrainSettings, train};
-use ballast::train::step::{StepSettings, window_gradients};
+use ballast::train::step::{StepSettings, Window, window_gradients};
 use ballast::train::telemetry::StepRow;
 use candle_core::{Device, Tensor};
 use common::{largest_difference, lora_config, tiny};
@@ -41,6 +41,11 @@ fn settings(folder: &Path, saving: Saving, max_tokens: usize) -> TrainSettings {
         checkpoint: folder.join("checkpoint.safetensors"),
         checkpoint_every: 3,
     }
+}
+
+/// Loss and gradients of one adapter's window.
+fn gradients(decoder: &Decoder, adapter: &Adapter, rows: &[&TrainRow], dropout_seed: u64, settings: StepSettings) -> (LossSum, Gradients) {
+    window_gradients(decoder, &[Window { adapter, rows, dropout_seed }], settings).unwrap().pop().unwrap()
 }
 
 /// Keeps the rows, and asks for a stop after some steps.
@@ -154,7 +159,7 @@ fn a_window_gives_one_update_however_it_is_packed() {
     let adapter = Adapter { config: LoraConfig { dropout: 0.1, ..adapter.config.clone() }, ..adapter };
     let rows = rows(6);
     let window: Vec<&TrainRow> = rows.iter().collect();
-    let at = |max_tokens, saving| window_gradients(&decoder, &adapter, &window, 5, StepSettings { max_tokens, saving }).unwrap();
+    let at = |max_tokens, saving| gradients(&decoder, &adapter, &window, 5, StepSettings { max_tokens, saving });
     let (loss, together) = at(4096, Saving::Activations);
     for max_tokens in [1, 20, 40] {
         let (split_loss, split) = at(max_tokens, Saving::Inputs);
@@ -174,9 +179,9 @@ fn the_loss_is_the_mean_over_the_windows_label_tokens() {
     let adapter = common::random_adapter(&decoder.spec);
     let rows = rows(4);
     let settings = StepSettings { max_tokens: 4096, saving: Saving::Activations };
-    let one = |row: &TrainRow| window_gradients(&decoder, &adapter, &[row], 1, settings).unwrap().0;
+    let one = |row: &TrainRow| gradients(&decoder, &adapter, &[row], 1, settings).0;
     let window: Vec<&TrainRow> = rows.iter().collect();
-    let (loss, _) = window_gradients(&decoder, &adapter, &window, 1, settings).unwrap();
+    let (loss, _) = gradients(&decoder, &adapter, &window, 1, settings);
     let total: f64 = rows.iter().map(|row| one(row).total).sum();
     let labels: usize = rows.iter().map(|row| one(row).labels).sum();
     assert!((loss.total / loss.labels as f64 - total / labels as f64).abs() < 1e-5);

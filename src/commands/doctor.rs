@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
 
 use super::{model, print};
@@ -16,14 +16,15 @@ use crate::cli::DoctorArgs;
 use crate::data::chat::ChatTemplate;
 use crate::data::example::{Message, Role};
 use crate::error::Invalid;
-use crate::eval::generate::{Generated, Prompt, generate};
+use crate::eval::generate::{Answering, Generated, Prompt};
 use crate::model::base::BaseModel;
 use crate::model::decoder::{Decoder, Gradients, LossSum, Packed, Saving};
 use crate::model::device::DeviceChoice;
+use crate::model::lineup::Lineup;
 use crate::model::lora::{Adapter, LoraConfig, Module, Pair};
 use crate::sandbox::Sandbox;
 use crate::train::batch::TrainRow;
-use crate::train::step::{StepSettings, window_gradients};
+use crate::train::step::{StepSettings, Window, window_gradients};
 
 /// What is compared, computed by one decoder.
 struct Computed {
@@ -105,20 +106,23 @@ fn moved(adapter: &Adapter, device: &Device) -> Result<Adapter> {
 
 fn compute(base: &BaseModel, decoder: &Decoder, adapter: &Adapter, rows: &[TrainRow]) -> Result<Computed> {
     let ids: Vec<&[u32]> = rows.iter().map(|row| row.encoded.ids.as_slice()).collect();
-    let hidden = decoder.hidden(&Packed::from_rows(&ids), Some(adapter), None)?;
+    let lineup = Lineup::new(decoder, vec![adapter])?;
+    let hidden = decoder.hidden(&Packed::from_rows(&ids, lineup.only()), &lineup, None)?;
     let logits = decoder.logits(&hidden)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
     let window: Vec<&TrainRow> = rows.iter().collect();
     let settings = StepSettings { max_tokens: 4096, saving: Saving::Activations };
-    let (loss, gradients) = window_gradients(decoder, adapter, &window, 7, settings)?;
+    let window = Window { adapter, rows: &window, dropout_seed: 7 };
+    let (loss, gradients) = window_gradients(decoder, &[window], settings)?.pop().context("a window has gradients")?;
     let prompts: Vec<Prompt> = rows
         .iter()
         .map(|row| Prompt {
             ids: row.encoded.ids.iter().zip(&row.encoded.mask).take_while(|(_, label)| !**label).map(|(id, _)| *id).collect(),
             max_new_tokens: 12,
+            adapter: lineup.only(),
         })
         .collect();
     let mut answers = vec![Vec::new(); prompts.len()];
-    generate(decoder, Some(adapter), &prompts, &base.codec.stops, &mut |i, Generated { ids, .. }| {
+    Answering::new(decoder, &lineup).generate(&prompts, &base.codec.stops, &mut |i, Generated { ids, .. }| {
         answers[i] = ids;
         Ok(())
     })?;

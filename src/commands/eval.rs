@@ -12,6 +12,7 @@ use crate::eval::budget::Budgets;
 use crate::eval::run::Evaluator;
 use crate::eval::score::Verdict;
 use crate::files::write_json;
+use crate::model::lineup::Lineup;
 use crate::progress::Bar;
 use crate::record::evidence::evidence_path;
 use crate::record::lines::JsonLines;
@@ -33,9 +34,11 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
     let layers: Vec<String> = sandbox.effective_layers()?.iter().map(ToString::to_string).collect();
     let identity = session::terms(&args.name, &args.author);
     let merged = model::merged(&base, adapter.as_ref())?;
+    let decoder = merged.as_ref().unwrap_or(&base.decoder);
+    let lineup = Lineup::one(decoder, adapter.as_ref().filter(|_| merged.is_none()))?;
     let evaluator = Evaluator {
-        decoder: merged.as_ref().unwrap_or(&base.decoder),
-        adapter: adapter.as_ref().filter(|_| merged.is_none()),
+        decoder,
+        lineup: &lineup,
         template: &template,
         system: &args.system,
         identity: &identity,

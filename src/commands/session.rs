@@ -18,6 +18,7 @@ use crate::files::sha256;
 use crate::gate::baseline::Role;
 use crate::model::base::BaseModel;
 use crate::model::device::DeviceChoice;
+use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
 use crate::progress::Bar;
 use crate::record::evidence::{DECODING, Evidence, SuiteEvidence};
@@ -76,7 +77,7 @@ impl Session {
     /// What the answers of this session are made of.
     pub(super) fn evidence(&self) -> Result<Evidence> {
         let asking = Asking { base: &self.base, template: &self.template, system: &self.system, identity: &self.identity };
-        evidence(&self.evaluator(), &asking, &self.layers, self.device, &self.suites)
+        evidence(&self.evaluator(&Lineup::base()), &asking, &self.layers, self.device, &self.suites)
     }
 
     /// Answers of the base, or of the base with an adapter, to every item.
@@ -93,11 +94,9 @@ impl Session {
         group: usize,
     ) -> Result<Vec<ItemRow>> {
         let merged = model::merged(&self.base, adapter)?;
-        let evaluator = Evaluator {
-            decoder: merged.as_ref().unwrap_or(&self.base.decoder),
-            adapter: adapter.filter(|_| merged.is_none()),
-            ..self.evaluator()
-        };
+        let decoder = merged.as_ref().unwrap_or(&self.base.decoder);
+        let lineup = Lineup::one(decoder, adapter.filter(|_| merged.is_none()))?;
+        let evaluator = Evaluator { decoder, ..self.evaluator(&lineup) };
         let bar = Bar::new(title, suites.iter().map(|suite| suite.items.len()).sum());
         let mut rows = Vec::new();
         for PlannedSuite { suite, items } in suites {
@@ -120,17 +119,18 @@ impl Session {
         let general: Vec<&Item> = all().filter(|item| !matches!(item.task, Task::Identity { .. })).collect();
         let items = if general.is_empty() { all().collect() } else { general };
         ensure!(!items.is_empty(), "the baseline has no item to probe the adapter with");
-        let evaluator = self.evaluator();
+        let base = Lineup::base();
+        let evaluator = self.evaluator(&base);
         let items = shuffle(items, derive(0, &["gate", "probe"]));
         let prompts = items.into_iter().take(PROBE.0).map(|item| evaluator.prompt(item)).collect::<Result<Vec<_>>>()?;
         DriftProbe::new(&self.base.decoder, &prompts, PROBE.1, &self.base.codec.stops)
     }
 
-    /// Asks the base.
-    fn evaluator(&self) -> Evaluator<'_> {
+    /// Asks the base with the adapters of a lineup.
+    fn evaluator<'a>(&'a self, lineup: &'a Lineup<'a>) -> Evaluator<'a> {
         Evaluator {
             decoder: &self.base.decoder,
-            adapter: None,
+            lineup,
             template: &self.template,
             system: &self.system,
             identity: &self.identity,

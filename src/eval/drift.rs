@@ -6,9 +6,10 @@
 use anyhow::{Result, bail, ensure};
 use candle_core::{D, DType, Tensor};
 
-use super::generate::{Prompt, generate};
+use super::generate::{Answering, Prompt};
 use crate::error::Invalid;
 use crate::model::decoder::{Decoder, Packed};
+use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
 
 /// Fixed rows and what the base makes of them.
@@ -39,9 +40,10 @@ impl DriftProbe {
     /// Has the base answer the prompts, `max_new_tokens` each, and keeps its states.
     pub fn new(decoder: &Decoder, prompts: &[Vec<u32>], max_new_tokens: usize, stops: &[u32]) -> Result<Self> {
         ensure!(!prompts.is_empty(), "drift needs at least one prompt");
-        let asked: Vec<Prompt> = prompts.iter().map(|ids| Prompt { ids: ids.clone(), max_new_tokens }).collect();
+        let asked: Vec<Prompt> = prompts.iter().map(|ids| Prompt { ids: ids.clone(), max_new_tokens, adapter: None }).collect();
         let mut answers = vec![Vec::new(); prompts.len()];
-        generate(decoder, None, &asked, stops, &mut |i, generated| {
+        let base = Lineup::base();
+        Answering::new(decoder, &base).generate(&asked, stops, &mut |i, generated| {
             answers[i] = generated.ids;
             Ok(())
         })?;
@@ -50,15 +52,17 @@ impl DriftProbe {
         for (prompt, answer) in prompts.iter().zip(&answers) {
             let first = batch.tokens() + prompt.len() - 1;
             predicting.extend((0..=answer.len()).map(|i| (first + i) as u32));
-            batch.push(&[prompt.as_slice(), answer].concat(), 0);
+            batch.push(&[prompt.as_slice(), answer].concat(), 0, None);
         }
-        let base = decoder.hidden_at(&batch, &predicting, None, None)?;
+        let base = decoder.hidden_at(&batch, &predicting, &base, None)?;
         Ok(Self { batch, predicting, base })
     }
 
     /// Measures a variant against the base.
     pub fn measure(&self, decoder: &Decoder, adapter: &Adapter) -> Result<Drift> {
-        let variant = decoder.hidden_at(&self.batch, &self.predicting, Some(adapter), None)?;
+        let lineup = Lineup::new(decoder, vec![adapter])?;
+        let batch = Packed { adapters: vec![Some(0); self.batch.rows.len()], ..self.batch.clone() };
+        let variant = decoder.hidden_at(&batch, &self.predicting, &lineup, None)?;
         let tokens = self.predicting.len();
         let (mut kl, mut agree, mut largest_change) = (0f64, 0usize, 0f64);
         for start in (0..tokens).step_by(CHUNK) {

@@ -1,24 +1,34 @@
-//! Greedy answers, many prompts at a time.
+//! Greedy answers, many prompts at a time, each through its own adapter.
 //!
-//! The prompts of one call prefill together and decode side by side; a finished row leaves the batch, and the rest go
-//! on. The result depends on the prompts of the call alone, so a call repeated after a kill repeats its answers.
+//! Prompts are read (prefilled) in passes of bounded size and then decoded side by side; a row that is finished leaves
+//! the batch, and prompts that wait take its place. The result depends on the prompts of the call alone, so a call
+//! repeated after a kill repeats its answers.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use candle_core::{D, DType, Tensor};
 
 use crate::error::Invalid;
 use crate::model::cache::KvCache;
 use crate::model::decoder::{Decoder, Packed};
-use crate::model::lora::Adapter;
+use crate::model::lineup::Lineup;
 use crate::model::ops::host;
 
-/// A question as token ids, and how long its answer may get.
+/// A question as token ids, how long its answer may get, and which adapter of the lineup answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
     /// Prompt ids.
     pub ids: Vec<u32>,
     /// Most tokens of the answer.
     pub max_new_tokens: usize,
+    /// Index in the lineup; None is the base.
+    pub adapter: Option<usize>,
+}
+
+impl Prompt {
+    /// Most tokens that the prompt and its answer come to.
+    fn tokens(&self) -> usize {
+        self.ids.len() + self.max_new_tokens
+    }
 }
 
 /// An answer.
@@ -30,107 +40,167 @@ pub struct Generated {
     pub truncated: bool,
 }
 
-/// Tokens of one prefill pass at most, so that activations of long prompts stay small.
-const PREFILL_TOKENS: usize = 2048;
-
-/// Prompts that the model has read: where answers go on from, and what likelihoods are taken from.
+/// Prompts that the model has just read: where likelihoods are taken from.
 pub struct Read {
-    cache: KvCache,
+    pub(super) cache: KvCache,
+    /// Indices of the prompts in the call.
+    pub prompts: Vec<usize>,
     /// Normed hidden state after each prompt's last token: [prompts, width].
     pub(super) last: Tensor,
     /// Tokens of each prompt.
     pub(super) lengths: Vec<usize>,
+    /// Adapter of each prompt.
+    pub(super) adapters: Vec<Option<usize>>,
 }
 
-impl Read {
-    /// A cache that holds the given prompts, each as often as it is named.
-    pub(super) fn cache_of(&self, prompts: &[usize]) -> KvCache {
-        self.cache.copy(prompts)
+/// A model as it answers: a base and the adapters over it.
+#[derive(Clone, Copy)]
+pub struct Answering<'a> {
+    /// The base.
+    pub decoder: &'a Decoder,
+    /// Adapters that prompts name.
+    pub lineup: &'a Lineup<'a>,
+    /// Rows that decode side by side, and tokens of one prefill pass, at most.
+    pub capacity: Capacity,
+}
+
+/// How much is computed at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Rows that decode side by side.
+    pub rows: usize,
+    /// Tokens of one prefill pass, so that activations of long prompts stay small.
+    pub prefill_tokens: usize,
+}
+
+impl Capacity {
+    /// What suits a model where it runs.
+    pub fn of(decoder: &Decoder) -> Self {
+        if decoder.device().is_cpu() { Self { rows: 96, prefill_tokens: 2048 } } else { Self { rows: 1024, prefill_tokens: 8192 } }
     }
 }
 
-/// Answers every prompt; `finished` is told each answer as it is complete, with the prompt's index.
-pub fn generate(
-    decoder: &Decoder,
-    adapter: Option<&Adapter>,
-    prompts: &[Prompt],
-    stops: &[u32],
-    finished: &mut dyn FnMut(usize, Generated) -> Result<()>,
-) -> Result<()> {
-    let read = read(decoder, adapter, prompts)?;
-    go_on(decoder, adapter, prompts, read, stops, finished)
-}
+/// Who is told of each pass of prompts that was read.
+pub type Reading<'a> = &'a mut dyn FnMut(&Read) -> Result<()>;
+/// Who is told of each answer as it is complete, with its prompt's index.
+pub type Finished<'a> = &'a mut dyn FnMut(usize, Generated) -> Result<()>;
 
-/// Has the model read every prompt.
-pub fn read(decoder: &Decoder, adapter: Option<&Adapter>, prompts: &[Prompt]) -> Result<Read> {
-    let longest = decoder.max_positions();
-    if let Some(prompt) = prompts.iter().find(|p| p.ids.len() + p.max_new_tokens > longest) {
-        bail!(
-            "a prompt of {} tokens with {} new tokens does not fit the model's {longest} positions",
-            prompt.ids.len(),
-            prompt.max_new_tokens
-        );
+impl<'a> Answering<'a> {
+    /// A model answering at its usual capacity.
+    pub fn new(decoder: &'a Decoder, lineup: &'a Lineup<'a>) -> Self {
+        Self { decoder, lineup, capacity: Capacity::of(decoder) }
     }
-    let mut cache = KvCache::default();
-    let mut last = Vec::new();
-    let mut rest = prompts;
-    while !rest.is_empty() {
-        let mut tokens = 0;
-        let fitting = rest.iter().take_while(|p| {
-            tokens += p.ids.len();
-            tokens <= PREFILL_TOKENS
-        });
-        let (now, later) = rest.split_at(fitting.count().max(1));
-        rest = later;
-        let ids: Vec<&[u32]> = now.iter().map(|p| p.ids.as_slice()).collect();
-        let batch = Packed::from_rows(&ids);
-        let mut part = KvCache::new(decoder.spec.layers, now.len());
-        last.push(decoder.hidden_at(&batch, &batch.last_tokens(), adapter, Some(&mut part))?);
-        cache.append(part);
-    }
-    ensure!(!last.is_empty(), "there is no prompt to read");
-    Ok(Read { cache, last: Tensor::cat(&last, 0)?, lengths: prompts.iter().map(|p| p.ids.len()).collect() })
-}
 
-/// Answers prompts that were read.
-pub fn go_on(
-    decoder: &Decoder,
-    adapter: Option<&Adapter>,
-    prompts: &[Prompt],
-    read: Read,
-    stops: &[u32],
-    finished: &mut dyn FnMut(usize, Generated) -> Result<()>,
-) -> Result<()> {
-    let Read { mut cache, last, .. } = read;
-    let mut next = most_probable(&decoder.logits(&last)?)?;
-    let mut rows: Vec<Row> = (0..prompts.len()).map(|prompt| Row { prompt, ids: Vec::new() }).collect();
-    loop {
-        let mut kept = Vec::new();
-        for (i, (row, token)) in rows.iter_mut().zip(&next).enumerate() {
-            let stopped = stops.contains(token);
-            if !stopped {
-                row.ids.push(*token);
+    /// Answers every prompt.
+    pub fn generate(&self, prompts: &[Prompt], stops: &[u32], finished: Finished<'_>) -> Result<()> {
+        self.read_and_answer(prompts, stops, &mut |_| Ok(()), finished)
+    }
+
+    /// Reads every prompt without answering.
+    pub fn read(&self, prompts: &[Prompt], reading: Reading<'_>) -> Result<()> {
+        let cache = self.cache(prompts, self.capacity.rows)?;
+        let mut waiting = 0;
+        while waiting < prompts.len() {
+            let read = self.read_some(&cache, prompts, &mut waiting, self.capacity.rows)?;
+            reading(&read)?;
+        }
+        Ok(())
+    }
+
+    /// Reads and answers every prompt, in one go: `reading` sees what was read before it is answered.
+    pub fn read_and_answer(&self, prompts: &[Prompt], stops: &[u32], reading: Reading<'_>, finished: Finished<'_>) -> Result<()> {
+        let mut cache = self.cache(prompts, self.capacity.rows)?;
+        let mut rows: Vec<Row> = Vec::new();
+        let mut next: Vec<u32> = Vec::new();
+        let mut waiting = 0;
+        loop {
+            // A prefill pass for one free place would cost as much as one for many.
+            let free = self.capacity.rows - rows.len();
+            while waiting < prompts.len() && self.capacity.rows > rows.len() && (free >= self.capacity.rows / 8 || rows.is_empty()) {
+                if !rows.is_empty() && !cache.has_room(self.room(&prompts[waiting])) {
+                    break;
+                }
+                let read = self.read_some(&cache, prompts, &mut waiting, self.capacity.rows - rows.len())?;
+                reading(&read)?;
+                next.extend(most_probable(&self.decoder.logits(&read.last)?)?);
+                rows.extend(read.prompts.iter().map(|prompt| Row { prompt: *prompt, ids: Vec::new() }));
+                cache.append(read.cache);
             }
-            if stopped || row.ids.len() >= prompts[row.prompt].max_new_tokens {
-                finished(row.prompt, Generated { ids: std::mem::take(&mut row.ids), truncated: !stopped })?;
-            } else {
-                kept.push(i);
+            let mut kept = Vec::new();
+            for (i, (row, token)) in rows.iter_mut().zip(&next).enumerate() {
+                let stopped = stops.contains(token);
+                if !stopped {
+                    row.ids.push(*token);
+                }
+                if stopped || row.ids.len() >= prompts[row.prompt].max_new_tokens {
+                    finished(row.prompt, Generated { ids: std::mem::take(&mut row.ids), truncated: !stopped })?;
+                } else {
+                    kept.push(i);
+                }
             }
+            if kept.len() < rows.len() {
+                cache.keep(&kept);
+                rows = kept.iter().map(|i| std::mem::take(&mut rows[*i])).collect();
+            }
+            if rows.is_empty() {
+                next.clear();
+                if waiting == prompts.len() {
+                    return Ok(());
+                }
+                continue;
+            }
+            let mut batch = Packed::default();
+            for row in &rows {
+                let prompt = &prompts[row.prompt];
+                let newest = [*row.ids.last().unwrap_or(&0)];
+                batch.push(&newest, prompt.ids.len() + row.ids.len() - 1, prompt.adapter);
+            }
+            let hidden = self.decoder.hidden(&batch, self.lineup, Some(&mut cache))?;
+            next = most_probable(&self.decoder.logits(&hidden)?)?;
         }
-        if kept.is_empty() {
-            return Ok(());
+    }
+
+    /// A cache for as many of the prompts as may decode at a time, and for what likelihoods fork from them.
+    fn cache(&self, prompts: &[Prompt], rows: usize) -> Result<KvCache> {
+        let longest = self.decoder.max_positions();
+        if let Some(prompt) = prompts.iter().find(|p| p.tokens() > longest) {
+            bail!(
+                "a prompt of {} tokens with {} new tokens does not fit the model's {longest} positions",
+                prompt.ids.len(),
+                prompt.max_new_tokens
+            );
         }
-        if kept.len() < rows.len() {
-            cache.keep(&kept);
-            rows = kept.iter().map(|i| std::mem::take(&mut rows[*i])).collect();
-        }
+        let mut rooms: Vec<usize> = prompts.iter().map(|prompt| self.room(prompt)).collect();
+        rooms.sort_unstable_by(|a, b| b.cmp(a));
+        let tokens: usize = rooms.iter().take(rows).sum();
+        KvCache::new(self.decoder, tokens + super::likelihood::FORKED_TOKENS)
+    }
+
+    /// Tokens that a prompt's row takes up, in whole pages.
+    fn room(&self, prompt: &Prompt) -> usize {
+        prompt.tokens().next_multiple_of(16)
+    }
+
+    /// Reads the next prompts that wait, in one pass: at least one, as many as fit.
+    fn read_some(&self, shared: &KvCache, prompts: &[Prompt], waiting: &mut usize, places: usize) -> Result<Read> {
+        let mut cache = shared.empty();
         let mut batch = Packed::default();
-        for row in &rows {
-            let newest = [*row.ids.last().unwrap_or(&0)];
-            batch.push(&newest, prompts[row.prompt].ids.len() + row.ids.len() - 1);
+        let mut read = Vec::new();
+        while *waiting < prompts.len() && read.len() < places {
+            let prompt = &prompts[*waiting];
+            let full = batch.tokens() + prompt.ids.len() > self.capacity.prefill_tokens || !cache.has_room(self.room(prompt));
+            if full && !read.is_empty() {
+                break;
+            }
+            let there = cache.add_row(&prompt.ids, prompt.adapter, prompt.tokens())?;
+            batch.push(&prompt.ids[there..], there, prompt.adapter);
+            read.push(*waiting);
+            *waiting += 1;
         }
-        let hidden = decoder.hidden(&batch, adapter, Some(&mut cache))?;
-        next = most_probable(&decoder.logits(&hidden)?)?;
+        let last = self.decoder.hidden_at(&batch, &batch.last_tokens(), self.lineup, Some(&mut cache))?;
+        let lengths = read.iter().map(|i| prompts[*i].ids.len()).collect();
+        let adapters = read.iter().map(|i| prompts[*i].adapter).collect();
+        Ok(Read { cache, prompts: read, last, lengths, adapters })
     }
 }
 
@@ -143,6 +213,11 @@ struct Row {
 /// The most probable token of each row, ties to the lowest id. Logits that are not finite are an error.
 pub fn most_probable(logits: &Tensor) -> Result<Vec<u32>> {
     let not_finite = || Invalid("the model's logits are not finite: the adapter or the weights are broken".to_owned());
+    #[cfg(feature = "cuda")]
+    if crate::model::ops::cuda::applies(logits) {
+        let Some(best) = crate::model::ops::cuda::head::most_probable(logits)? else { bail!(not_finite()) };
+        return Ok(best);
+    }
     if !host::applies(logits) {
         let logits = logits.to_dtype(DType::F32)?;
         if !logits.abs()?.max_all()?.to_scalar::<f32>()?.is_finite() {

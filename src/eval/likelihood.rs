@@ -6,78 +6,83 @@
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::generate::Read;
+use super::generate::{Answering, Read};
 use super::suite::{Item, Task, choice_letter};
-use crate::model::decoder::{Decoder, Packed};
-use crate::model::lora::Adapter;
+use crate::model::decoder::Packed;
 use crate::model::ops::cross_entropy::log_probabilities;
 use crate::model::tokenizer::TextCodec;
 
-/// Tokens of one forward pass at most, those kept of the prompts counted too.
-const PASS_TOKENS: usize = 4096;
+/// New tokens of one forward pass at most, and rows: each row may take a page of its own to go on from half a page.
+const PASS_TOKENS: usize = 2048;
+const PASS_ROWS: usize = 512;
+/// What the passes may take up in a cache beside the prompts themselves.
+pub(super) const FORKED_TOKENS: usize = PASS_TOKENS + 32 * PASS_ROWS;
+/// Tokens of one forward pass on the host at most, those kept of the prompts counted too: there they are copied.
+const COPIED_TOKENS: usize = 4096;
 /// Rows of logits at a time.
 const CHUNK: usize = 128;
 
 /// A continuation of one of the prompts read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Continuation {
-    /// Index of the prompt.
+    /// Index of the prompt among those read.
     pub prompt: usize,
     /// What it goes on with; at least one token.
     pub ids: Vec<u32>,
 }
 
-/// The log-probability of every token of every continuation, nats.
-pub fn log_likelihoods(decoder: &Decoder, adapter: Option<&Adapter>, read: &Read, asked: &[Continuation]) -> Result<Vec<Vec<f32>>> {
-    ensure!(asked.iter().all(|c| !c.ids.is_empty()), "a continuation has no token");
-    let mut scores: Vec<Vec<f32>> = Vec::with_capacity(asked.len());
-    for chunk in asked.chunks(CHUNK) {
-        let prompts: Vec<u32> = chunk.iter().map(|c| c.prompt as u32).collect();
-        let rows = read.last.index_select(&candle_core::Tensor::new(prompts, read.last.device())?, 0)?;
-        let targets: Vec<u32> = chunk.iter().map(|c| c.ids[0]).collect();
-        scores.extend(log_probabilities(&decoder.logits(&rows)?, &targets)?.into_iter().map(|first| vec![first]));
-    }
-    let longer: Vec<usize> = (0..asked.len()).filter(|i| asked[*i].ids.len() > 1).collect();
-    let mut rest = longer.as_slice();
-    while !rest.is_empty() {
-        let mut tokens = 0;
-        let fitting = rest.iter().take_while(|i| {
-            tokens += read.lengths[asked[**i].prompt] + asked[**i].ids.len();
-            tokens <= PASS_TOKENS
-        });
-        let (now, later) = rest.split_at(fitting.count().max(1));
-        rest = later;
-        further_tokens(decoder, adapter, read, asked, now, &mut scores)?;
-    }
-    Ok(scores)
-}
-
-/// One pass over the continuations `now`: the last token of each predicts nothing that is asked for.
-fn further_tokens(
-    decoder: &Decoder,
-    adapter: Option<&Adapter>,
-    read: &Read,
-    asked: &[Continuation],
-    now: &[usize],
-    scores: &mut [Vec<f32>],
-) -> Result<()> {
-    let mut batch = Packed::default();
-    let mut targets = Vec::new();
-    for i in now {
-        let ids = &asked[*i].ids;
-        batch.push(&ids[..ids.len() - 1], read.lengths[asked[*i].prompt]);
-        targets.extend(ids[1..].iter().map(|id| (*i, *id)));
-    }
-    let prompts: Vec<usize> = now.iter().map(|i| asked[*i].prompt).collect();
-    let hidden = decoder.hidden(&batch, adapter, Some(&mut read.cache_of(&prompts)))?;
-    for (start, chunk) in targets.chunks(CHUNK).enumerate().map(|(i, chunk)| (i * CHUNK, chunk)) {
-        let ids: Vec<u32> = chunk.iter().map(|(_, id)| *id).collect();
-        let found = log_probabilities(&decoder.logits(&hidden.narrow(0, start, chunk.len())?)?, &ids)?;
-        for ((i, _), score) in chunk.iter().zip(found) {
-            scores[*i].push(score);
+impl Answering<'_> {
+    /// The log-probability of every token of every continuation, nats.
+    pub fn log_likelihoods(&self, read: &Read, asked: &[Continuation]) -> Result<Vec<Vec<f32>>> {
+        ensure!(asked.iter().all(|c| !c.ids.is_empty()), "a continuation has no token");
+        let mut scores: Vec<Vec<f32>> = Vec::with_capacity(asked.len());
+        for chunk in asked.chunks(CHUNK) {
+            let prompts: Vec<u32> = chunk.iter().map(|c| c.prompt as u32).collect();
+            let rows = read.last.index_select(&candle_core::Tensor::new(prompts, read.last.device())?, 0)?;
+            let targets: Vec<u32> = chunk.iter().map(|c| c.ids[0]).collect();
+            scores.extend(log_probabilities(&self.decoder.logits(&rows)?, &targets)?.into_iter().map(|first| vec![first]));
         }
+        let longer: Vec<usize> = (0..asked.len()).filter(|i| asked[*i].ids.len() > 1).collect();
+        let on_host = self.decoder.device().is_cpu();
+        let mut rest = longer.as_slice();
+        while !rest.is_empty() {
+            let (mut rows, mut new, mut copied) = (0, 0, 0);
+            let fitting = rest.iter().take_while(|i| {
+                let tokens = asked[**i].ids.len();
+                rows += 1;
+                new += tokens;
+                copied += read.lengths[asked[**i].prompt] + tokens;
+                new <= PASS_TOKENS && rows <= PASS_ROWS && (!on_host || copied <= COPIED_TOKENS)
+            });
+            let (now, later) = rest.split_at(fitting.count().max(1));
+            rest = later;
+            self.further_tokens(read, asked, now, &mut scores)?;
+        }
+        Ok(scores)
     }
-    Ok(())
+
+    /// One pass over the continuations `now`: the last token of each predicts nothing that is asked for.
+    fn further_tokens(&self, read: &Read, asked: &[Continuation], now: &[usize], scores: &mut [Vec<f32>]) -> Result<()> {
+        let mut batch = Packed::default();
+        let mut targets = Vec::new();
+        for i in now {
+            let Continuation { prompt, ids } = &asked[*i];
+            batch.push(&ids[..ids.len() - 1], read.lengths[*prompt], read.adapters[*prompt]);
+            targets.extend(ids[1..].iter().map(|id| (*i, *id)));
+        }
+        let prompts: Vec<usize> = now.iter().map(|i| asked[*i].prompt).collect();
+        let more: Vec<usize> = batch.rows.iter().map(|row| row.len).collect();
+        let mut forked = read.cache.fork(&prompts, &more)?;
+        let hidden = self.decoder.hidden(&batch, self.lineup, Some(&mut forked))?;
+        for (start, chunk) in targets.chunks(CHUNK).enumerate().map(|(i, chunk)| (i * CHUNK, chunk)) {
+            let ids: Vec<u32> = chunk.iter().map(|(_, id)| *id).collect();
+            let found = log_probabilities(&self.decoder.logits(&hidden.narrow(0, start, chunk.len())?)?, &ids)?;
+            for ((i, _), score) in chunk.iter().zip(found) {
+                scores[*i].push(score);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What the model thinks of an item's right answer and, where it has options, of the others.

@@ -1,34 +1,36 @@
 //! A model's answers to items, graded, each handed on as it is finished.
 //!
-//! Items are answered in fixed groups of similar length. A group that a kill cut short is answered again as a whole,
-//! and only the missing rows are handed on, so a continued evaluation gives the rows of an uninterrupted one.
+//! Items are answered in fixed groups: of similar length on the host, a whole suite on a GPU, where the base and all
+//! variants answer in one batch. A group that a kill cut short is answered again as a whole, and only the missing rows are
+//! handed on, so a continued evaluation gives the rows of an uninterrupted one.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
 use super::budget::Budgets;
-use super::generate::{Generated, Prompt, go_on, read};
-use super::likelihood::{Continuation, Likelihood, Probes, ScoredIds, first_largest, log_likelihoods};
+use super::generate::{Answering, Generated, Prompt, Read};
+use super::likelihood::{Continuation, Likelihood, Probes, ScoredIds, first_largest};
 use super::program::check_program;
 use super::score::{Answer, CodeOutcome, CodeRun, Graded, IdentityTerms, Verdict, extract_code, grade, grade_composite};
 use super::suite::{Item, Scoring, SystemPrompt, choice_letter};
 use crate::data::chat::ChatTemplate;
 use crate::data::example::{Message, Role};
 use crate::model::decoder::Decoder;
-use crate::model::lora::Adapter;
+use crate::model::lineup::Lineup;
 use crate::sandbox::{CodeVerdict, Sandbox};
 
-/// Rows that decode side by side.
+/// Items of a group on the host.
 const GROUP: usize = 96;
 
 /// Everything that stays the same from suite to suite.
 pub struct Evaluator<'a> {
     /// The base.
     pub decoder: &'a Decoder,
-    /// The variant's adapter; None asks the base.
-    pub adapter: Option<&'a Adapter>,
+    /// Adapters over it.
+    pub lineup: &'a Lineup<'a>,
     /// Renders and tokenizes.
     pub template: &'a ChatTemplate,
     /// System prompt of every question.
@@ -69,8 +71,17 @@ pub struct Asking {
     pub scoring: Scoring,
 }
 
+/// One of those who answer the same items.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// Its adapter in the lineup; None is the base.
+    pub adapter: Option<usize>,
+    /// Ids of items whose rows are there already.
+    pub done: &'a HashSet<String>,
+}
+
 impl Evaluator<'_> {
-    /// Answers all items but those in `done`; `sink` gets each as it is finished.
+    /// Answers all items but those in `done`, through the only adapter or the base; `sink` gets each as it is finished.
     pub fn answer<'i>(
         &self,
         items: &'i [Item],
@@ -78,16 +89,36 @@ impl Evaluator<'_> {
         done: &HashSet<String>,
         sink: &mut dyn FnMut(Answered<'i>) -> Result<()>,
     ) -> Result<()> {
+        let asker = Asker { adapter: self.lineup.only(), done };
+        self.answer_all(items, asking, &[asker], &mut |_, answered| sink(answered))
+    }
+
+    /// Has several answer the items side by side; `sink` gets the index of who answered with each answer.
+    pub fn answer_all<'i>(
+        &self,
+        items: &'i [Item],
+        asking: Asking,
+        askers: &[Asker<'_>],
+        sink: &mut dyn FnMut(usize, Answered<'i>) -> Result<()>,
+    ) -> Result<()> {
         let mut asked = items.iter().map(|item| self.ask(item, asking.max_new_tokens)).collect::<Result<Vec<_>>>()?;
-        // Stable, so items of one length keep the file's order and groups are the same in every run.
-        asked.sort_by_key(|asked| asked.prompt.ids.len());
-        for group in asked.chunks(GROUP) {
-            if group.iter().all(|asked| done.contains(&asked.item.id)) {
+        let on_host = self.decoder.device().is_cpu();
+        if on_host {
+            // Stable, so items of one length keep the file's order and groups are the same in every run.
+            asked.sort_by_key(|asked| asked.prompt.ids.len());
+        } else {
+            // Prompts that begin alike come together, and share what was computed of their beginning.
+            asked.sort_by(|a, b| a.prompt.ids.cmp(&b.prompt.ids));
+        }
+        for items in asked.chunks(if on_host { GROUP } else { asked.len().max(1) }) {
+            let missing = |asker: &Asker<'_>| items.iter().any(|asked| !asker.done.contains(&asked.item.id));
+            if !askers.iter().any(missing) {
                 continue;
             }
+            let group = Group { items, askers };
             match asking.scoring {
-                Scoring::Generated => self.answer_group(group, done, sink)?,
-                Scoring::Likelihood => self.choose_group(group, done, sink)?,
+                Scoring::Generated => self.answer_group(&group, sink)?,
+                Scoring::Likelihood => self.choose_group(&group, sink)?,
             }
         }
         Ok(())
@@ -111,95 +142,53 @@ impl Evaluator<'_> {
         let context = || format!("item {}", item.id);
         let ids = self.template.prompt(&messages).with_context(context)?;
         let probes = Probes::of(item, self.template.codec()).with_context(context)?;
-        Ok(Asked { item, text, prompt: Prompt { ids, max_new_tokens }, probes })
+        Ok(Asked { item, text, prompt: Prompt { ids, max_new_tokens, adapter: None }, probes })
     }
 
     /// Items whose verdict is the option that the model finds most probable: nothing is generated.
-    fn choose_group<'i>(
-        &self,
-        group: &[Asked<'i>],
-        done: &HashSet<String>,
-        sink: &mut dyn FnMut(Answered<'i>) -> Result<()>,
-    ) -> Result<()> {
-        let prompts: Vec<Prompt> = group.iter().map(|asked| asked.prompt.clone()).collect();
-        let read = read(self.decoder, self.adapter, &prompts)?;
-        let likelihoods = self.likelihoods(group, &read)?;
-        for (asked, likelihood) in group.iter().zip(likelihoods) {
-            if done.contains(&asked.item.id) {
-                continue;
+    fn choose_group<'i>(&self, group: &Group<'_, 'i>, sink: &mut dyn FnMut(usize, Answered<'i>) -> Result<()>) -> Result<()> {
+        let answering = Answering::new(self.decoder, self.lineup);
+        answering.read(&group.prompts(), &mut |read| {
+            for (prompt, likelihood) in read.prompts.iter().zip(group.likelihoods(&answering, read)?) {
+                let (asker, asked) = group.place(*prompt);
+                if group.is_done(asker, asked) {
+                    continue;
+                }
+                sink(asker, asked.chosen(likelihood)?)?;
             }
-            let Some((mut likelihood, right)) = likelihood.and_then(|l| l.right.map(|right| (l, right))) else {
-                bail!("item {} has no options to choose from: its suite cannot be scored by likelihood", asked.item.id);
-            };
-            let lettered = !likelihood.letters.is_empty();
-            let chosen = first_largest(if lettered { &likelihood.letters } else { &likelihood.texts });
-            let answer = choice_letter(chosen).to_string();
-            let graded = Graded {
-                verdict: if right { Verdict::Correct } else { Verdict::Wrong },
-                extracted: Some(answer.clone()),
-                strict: right,
-                lenient: right,
-                flags: Vec::new(),
-                detail: None,
-            };
-            likelihood.ids = asked.probes.as_ref().map(|probes| ScoredIds {
-                prompt: asked.prompt.ids.clone(),
-                continuations: probes.continuations(0).map(|c| c.ids).collect(),
-            });
-            let none = Generated { ids: Vec::new(), truncated: false };
-            sink(asked.answered(answer, &none, graded, Some(likelihood)))?;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
-    /// What the model thinks of each item's answer.
-    fn likelihoods(&self, group: &[Asked<'_>], read: &super::generate::Read) -> Result<Vec<Option<Likelihood>>> {
-        let probes = |asked: &Asked<'_>| asked.probes.clone();
-        let asked: Vec<Continuation> = group
-            .iter()
-            .enumerate()
-            .filter_map(|(i, asked)| probes(asked).map(|p| p.continuations(i).collect::<Vec<_>>()))
-            .flatten()
-            .collect();
-        let mut scores = log_likelihoods(self.decoder, self.adapter, read, &asked)?.into_iter();
-        Ok(group
-            .iter()
-            .map(|asked| {
-                let probes = asked.probes.as_ref()?;
-                let own: Vec<Vec<f32>> = scores.by_ref().take(probes.texts.len() + probes.letters.len()).collect();
-                Some(probes.read(&own))
-            })
-            .collect())
-    }
-
-    fn answer_group<'i>(
-        &self,
-        group: &[Asked<'i>],
-        done: &HashSet<String>,
-        sink: &mut dyn FnMut(Answered<'i>) -> Result<()>,
-    ) -> Result<()> {
-        let prompts: Vec<Prompt> = group.iter().map(|asked| asked.prompt.clone()).collect();
-        let read = read(self.decoder, self.adapter, &prompts)?;
-        let likelihoods = self.likelihoods(group, &read)?;
+    fn answer_group<'i>(&self, group: &Group<'_, 'i>, sink: &mut dyn FnMut(usize, Answered<'i>) -> Result<()>) -> Result<()> {
+        let answering = Answering::new(self.decoder, self.lineup);
+        let prompts = group.prompts();
+        let likelihoods = RefCell::new(vec![None; prompts.len()]);
         let mut programs = Vec::new();
         let codec = self.template.codec();
-        go_on(self.decoder, self.adapter, &prompts, read, &codec.stops, &mut |i, generated| {
-            let asked = &group[i];
-            if done.contains(&asked.item.id) {
+        let mut reading = |read: &Read| -> Result<()> {
+            for (prompt, likelihood) in read.prompts.iter().zip(group.likelihoods(&answering, read)?) {
+                likelihoods.borrow_mut()[*prompt] = likelihood;
+            }
+            Ok(())
+        };
+        answering.read_and_answer(&prompts, &codec.stops, &mut reading, &mut |prompt, generated| {
+            let (asker, asked) = group.place(prompt);
+            if group.is_done(asker, asked) {
                 return Ok(());
             }
             let text = codec.decode(&generated.ids)?;
             if asked.item.program().is_some() {
-                programs.push((asked, generated, text));
+                programs.push((asker, asked, generated, text));
                 return Ok(());
             }
             let graded = grade(asked.item, &Answer { text: &text, truncated: generated.truncated }, self.identity);
-            sink(asked.answered(text, &generated, graded, likelihoods[i].clone()))
+            sink(asker, asked.answered(text, &generated, graded, likelihoods.borrow_mut()[prompt].take()))
         })?;
         let graded: Vec<Result<Graded>> =
-            programs.par_iter().map(|(asked, generated, text)| self.run_program(asked.item, generated, text)).collect();
-        for ((asked, generated, text), graded) in programs.into_iter().zip(graded) {
-            sink(asked.answered(text, &generated, graded.with_context(|| format!("item {}", asked.item.id))?, None))?;
+            programs.par_iter().map(|(_, asked, generated, text)| self.run_program(asked.item, generated, text)).collect();
+        for ((asker, asked, generated, text), graded) in programs.into_iter().zip(graded) {
+            sink(asker, asked.answered(text, &generated, graded.with_context(|| format!("item {}", asked.item.id))?, None))?;
         }
         Ok(())
     }
@@ -228,7 +217,69 @@ struct Asked<'i> {
     probes: Option<Probes>,
 }
 
+/// Items answered in one go, by everyone who is asked: one prompt for each asker and item, asker by asker.
+struct Group<'g, 'i> {
+    items: &'g [Asked<'i>],
+    askers: &'g [Asker<'g>],
+}
+
+impl<'g, 'i> Group<'g, 'i> {
+    fn prompts(&self) -> Vec<Prompt> {
+        let of = |asker: &Asker<'_>| {
+            let adapter = asker.adapter;
+            self.items.iter().map(move |asked| Prompt { adapter, ..asked.prompt.clone() })
+        };
+        self.askers.iter().flat_map(of).collect()
+    }
+
+    /// Who is asked what by the prompt of an index.
+    fn place(&self, prompt: usize) -> (usize, &'g Asked<'i>) {
+        (prompt / self.items.len(), &self.items[prompt % self.items.len()])
+    }
+
+    fn is_done(&self, asker: usize, asked: &Asked<'_>) -> bool {
+        self.askers[asker].done.contains(&asked.item.id)
+    }
+
+    /// What is thought of the answer of each prompt read.
+    fn likelihoods(&self, answering: &Answering<'_>, read: &Read) -> Result<Vec<Option<Likelihood>>> {
+        let probes: Vec<Option<&Probes>> = read.prompts.iter().map(|prompt| self.place(*prompt).1.probes.as_ref()).collect();
+        let asked: Vec<Continuation> =
+            probes.iter().enumerate().filter_map(|(i, probes)| Some(probes.as_ref()?.continuations(i))).flatten().collect();
+        let mut scores = answering.log_likelihoods(read, &asked)?.into_iter();
+        let mut read_own = |probes: &Probes| {
+            let own: Vec<Vec<f32>> = scores.by_ref().take(probes.texts.len() + probes.letters.len()).collect();
+            probes.read(&own)
+        };
+        Ok(probes.into_iter().map(|probes| probes.map(&mut read_own)).collect())
+    }
+}
+
 impl<'i> Asked<'i> {
+    /// The option that is most probable, as the answer.
+    fn chosen(&self, likelihood: Option<Likelihood>) -> Result<Answered<'i>> {
+        let Some((mut likelihood, right)) = likelihood.and_then(|l| l.right.map(|right| (l, right))) else {
+            bail!("item {} has no options to choose from: its suite cannot be scored by likelihood", self.item.id);
+        };
+        let lettered = !likelihood.letters.is_empty();
+        let chosen = first_largest(if lettered { &likelihood.letters } else { &likelihood.texts });
+        let answer = choice_letter(chosen).to_string();
+        let graded = Graded {
+            verdict: if right { Verdict::Correct } else { Verdict::Wrong },
+            extracted: Some(answer.clone()),
+            strict: right,
+            lenient: right,
+            flags: Vec::new(),
+            detail: None,
+        };
+        likelihood.ids = self.probes.as_ref().map(|probes| ScoredIds {
+            prompt: self.prompt.ids.clone(),
+            continuations: probes.continuations(0).map(|c| c.ids).collect(),
+        });
+        let none = Generated { ids: Vec::new(), truncated: false };
+        Ok(self.answered(answer, &none, graded, Some(likelihood)))
+    }
+
     fn answered(&self, answer: String, generated: &Generated, graded: Graded, likelihood: Option<Likelihood>) -> Answered<'i> {
         Answered {
             item: self.item,

@@ -8,6 +8,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use super::generate::most_probable;
 use crate::model::cache::KvCache;
 use crate::model::decoder::{Decoder, Packed};
+use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
 
 /// How the next token is chosen.
@@ -62,11 +63,13 @@ pub fn stream(
     sampling: &mut Sampling,
     shown: &mut dyn FnMut(&[u32]) -> Result<()>,
 ) -> Result<Vec<u32>> {
-    let mut cache = KvCache::new(decoder.spec.layers, 1);
-    let mut batch = Packed::from_rows(&[prompt]);
+    let lineup = Lineup::one(decoder, adapter)?;
+    let mut cache = KvCache::new(decoder, prompt.len() + max_new_tokens + 16)?;
+    cache.add_row(prompt, lineup.only(), prompt.len() + max_new_tokens)?;
+    let mut batch = Packed::from_rows(&[prompt], lineup.only());
     let mut ids = Vec::new();
     while ids.len() < max_new_tokens {
-        let hidden = decoder.hidden_at(&batch, &batch.last_tokens(), adapter, Some(&mut cache))?;
+        let hidden = decoder.hidden_at(&batch, &batch.last_tokens(), &lineup, Some(&mut cache))?;
         let token = sampling.choose(&decoder.logits(&hidden)?)?;
         if stops.contains(&token) {
             break;
@@ -74,7 +77,7 @@ pub fn stream(
         ids.push(token);
         shown(&ids)?;
         batch = Packed::default();
-        batch.push(&[token], prompt.len() + ids.len() - 1);
+        batch.push(&[token], prompt.len() + ids.len() - 1, lineup.only());
     }
     Ok(ids)
 }

@@ -23,8 +23,13 @@ impl DeviceChoice {
             Self::Cuda(_) if !cfg!(feature = "cuda") => {
                 bail!("this ballast was built without CUDA: build it with `cargo build --release --features cuda`, or use --device cpu")
             }
-            Self::Cuda(ordinal) => Device::new_cuda(ordinal)
-                .with_context(|| format!("CUDA device {ordinal} cannot be opened: check nvidia-smi, or use --device cpu")),
+            Self::Cuda(ordinal) => {
+                let device = Device::new_cuda(ordinal)
+                    .with_context(|| format!("CUDA device {ordinal} cannot be opened: check nvidia-smi, or use --device cpu"))?;
+                #[cfg(feature = "cuda")]
+                super::ops::cuda::memory::prepare(&device)?;
+                Ok(device)
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 //! a forward pass. So a window of rows gives one update however it is packed, and a layer that is recomputed in the
 //! backward pass sees the mask of its forward pass.
 
+use std::ops::Range;
+
 use anyhow::Result;
 use candle_core::Tensor;
 use rand_chacha::ChaCha8Rng;
@@ -16,10 +18,17 @@ use super::ops::{elementwise, host};
 pub struct Dropout {
     /// Probability that an input element of a low-rank update is zeroed.
     pub rate: f64,
-    /// Seed of this optimizer step.
+    /// One for each row of the packed batch.
+    pub rows: Vec<RowKey>,
+}
+
+/// What the mask of a row depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowKey {
+    /// Seed of the optimizer step.
     pub seed: u64,
-    /// For each row of the packed batch, its index in the optimizer step's window.
-    pub row_keys: Vec<u64>,
+    /// Index of the row in the step's window.
+    pub row: u64,
 }
 
 /// Multipliers of one linear's input: 0 or 1 / (1 - rate). [tokens, width]
@@ -27,20 +36,34 @@ pub struct Dropout {
 pub struct DropoutMask(Tensor);
 
 impl Dropout {
+    /// Rows of one optimizer step, by their index in its window.
+    pub fn new(rate: f64, seed: u64, rows: &[u64]) -> Self {
+        Self { rate, rows: rows.iter().map(|row| RowKey { seed, row: *row }).collect() }
+    }
+
+    /// Of 65,536 numbers, those that drop an element.
+    pub(crate) fn threshold(&self) -> u16 {
+        (self.rate * 65_536.0).round() as u16
+    }
+
+    /// What a kept element is multiplied by. The rate in force is threshold / 65536; scaling by it keeps the expectation
+    /// exact.
+    pub(crate) fn keep(&self) -> f32 {
+        (1.0 / (1.0 - f64::from(self.threshold()) / 65_536.0)) as f32
+    }
+
     /// The mask of the `site`-th linear of the model for an input of the given width.
     pub fn mask(&self, site: u64, rows: &[Segment], width: usize, like: &Tensor) -> Result<Option<DropoutMask>> {
         if self.rate <= 0.0 {
             return Ok(None);
         }
-        let threshold = (self.rate * 65_536.0).round() as u16;
-        // The rate in force is threshold / 65536; scaling by it keeps the expectation exact.
-        let keep = (1.0 / (1.0 - f64::from(threshold) / 65_536.0)) as f32;
+        let (threshold, keep) = (self.threshold(), self.keep());
         let parts: Vec<Vec<f32>> = rows
             .par_iter()
-            .zip(&self.row_keys)
+            .zip(&self.rows)
             .map(|(row, key)| {
-                let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-                random.set_stream(key << 32 | site);
+                let mut random = ChaCha8Rng::seed_from_u64(key.seed);
+                random.set_stream(key.row << 32 | site);
                 let mut bytes = vec![0u8; row.len * width * 2];
                 random.fill_bytes(&mut bytes);
                 let mut multipliers = vec![0f32; row.len * width];
@@ -61,9 +84,9 @@ impl Dropout {
 }
 
 impl DropoutMask {
-    /// `x` with the mask applied. [tokens, width], f32.
-    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        elementwise::multiply(x, &self.0)
+    /// `x`, the given tokens of the batch, with their mask applied. [tokens, width], f32.
+    pub fn apply(&self, x: &Tensor, tokens: &Range<usize>) -> Result<Tensor> {
+        elementwise::multiply(x, &self.0.narrow(0, tokens.start, tokens.len())?)
     }
 }
 
@@ -82,7 +105,7 @@ mod tests {
                 Segment { start: start - len, len: *len }
             })
             .collect();
-        let dropout = Dropout { rate, seed: 7, row_keys: rows.iter().map(|(_, key)| *key).collect() };
+        let dropout = Dropout::new(rate, 7, &rows.iter().map(|(_, key)| *key).collect::<Vec<_>>());
         let like = Tensor::zeros((1, 1), candle_core::DType::F32, &Device::Cpu).unwrap();
         let mask = dropout.mask(3, &segments, 50, &like).unwrap().unwrap();
         mask.0.flatten_all().unwrap().to_vec1().unwrap()

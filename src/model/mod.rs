@@ -8,6 +8,7 @@ pub mod decoder;
 pub mod device;
 pub mod dropout;
 pub mod fetch;
+pub mod lineup;
 pub mod lora;
 pub mod ops;
 pub mod spec;

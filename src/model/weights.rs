@@ -25,6 +25,59 @@ pub struct LayerWeights {
     pub attention_norm: Tensor,
     /// `[hidden]`
     pub feed_forward_norm: Tensor,
+    /// On a GPU, the linears that read one input as one.
+    #[cfg(feature = "cuda")]
+    pub(crate) fused: Option<Fused>,
+}
+
+/// Linears of one input, joined row after row; the single ones are views of these.
+#[cfg(feature = "cuda")]
+#[derive(Debug, Clone)]
+pub(crate) struct Fused {
+    /// [(heads + 2 kv_heads) * head_dim, hidden]
+    pub(crate) qkv: Tensor,
+    pub(crate) qkv_bias: Option<Tensor>,
+    /// [2 * intermediate, hidden]
+    pub(crate) gate_up: Tensor,
+}
+
+impl LayerWeights {
+    /// From weights [out, in] and biases in the order of [`Module::ALL`].
+    fn new(mut parts: Vec<(Tensor, Option<Tensor>)>, attention_norm: Tensor, feed_forward_norm: Tensor) -> Result<Self> {
+        #[cfg(feature = "cuda")]
+        let fused = join(&mut parts)?;
+        let linears = std::mem::take(&mut parts).into_iter().map(|(weight, bias)| Linear::new(&weight, bias)).collect::<Result<_>>()?;
+        Ok(Self {
+            linears,
+            attention_norm,
+            feed_forward_norm,
+            #[cfg(feature = "cuda")]
+            fused,
+        })
+    }
+}
+
+/// Joins what is on a GPU, and puts views in place of the single weights.
+#[cfg(feature = "cuda")]
+fn join(parts: &mut [(Tensor, Option<Tensor>)]) -> Result<Option<Fused>> {
+    if !parts.first().is_some_and(|(weight, _)| weight.device().is_cuda()) {
+        return Ok(None);
+    }
+    let mut joined = |modules: &[Module]| -> Result<Tensor> {
+        let weights: Vec<Tensor> = modules.iter().map(|module| parts[*module as usize].0.clone()).collect();
+        let all = Tensor::cat(&weights, 0)?;
+        let mut start = 0;
+        for module in modules {
+            let part = &mut parts[*module as usize].0;
+            let rows = part.dim(0)?;
+            *part = all.narrow(0, start, rows)?;
+            start += rows;
+        }
+        Ok(all)
+    };
+    let (qkv, gate_up) = (joined(&[Module::Q, Module::K, Module::V])?, joined(&[Module::Gate, Module::Up])?);
+    let biases: Option<Vec<Tensor>> = [Module::Q, Module::K, Module::V].iter().map(|module| parts[*module as usize].1.clone()).collect();
+    Ok(Some(Fused { qkv, qkv_bias: biases.map(|biases| Tensor::cat(&biases, 0)).transpose()?, gate_up }))
 }
 
 /// All frozen tensors of a decoder.
@@ -69,13 +122,9 @@ impl Weights {
                     weight = half_split(&weight, spec.head_dim)?;
                 }
                 let bias = has_bias(spec, module).then(|| tensor(&format!("blk.{layer}.{name}.bias"), &[output])).transpose()?;
-                linears.push(Linear::new(&weight, bias)?);
+                linears.push((weight, bias));
             }
-            layers.push(LayerWeights {
-                linears,
-                attention_norm: tensor(&format!("blk.{layer}.attn_norm.weight"), &[spec.hidden])?,
-                feed_forward_norm: tensor(&format!("blk.{layer}.ffn_norm.weight"), &[spec.hidden])?,
-            });
+            layers.push(LayerWeights::new(linears, tensor(&format!("blk.{layer}.attn_norm.weight"), &[spec.hidden])?, tensor(&format!("blk.{layer}.ffn_norm.weight"), &[spec.hidden])?)?);
         }
         Ok(Self {
             embedding: tensor("token_embd.weight", &[spec.vocabulary, spec.hidden])?,
@@ -114,13 +163,9 @@ impl Weights {
                 let name = format!("{prefix}.{}", module.path());
                 let weight = tensor(&format!("{name}.weight"), &[output, input])?;
                 let bias = has_bias(spec, module).then(|| tensor(&format!("{name}.bias"), &[output])).transpose()?;
-                linears.push(Linear::new(&weight, bias)?);
+                linears.push((weight, bias));
             }
-            layers.push(LayerWeights {
-                linears,
-                attention_norm: tensor(&format!("{prefix}.input_layernorm.weight"), &[spec.hidden])?,
-                feed_forward_norm: tensor(&format!("{prefix}.post_attention_layernorm.weight"), &[spec.hidden])?,
-            });
+            layers.push(LayerWeights::new(linears, tensor(&format!("{prefix}.input_layernorm.weight"), &[spec.hidden])?, tensor(&format!("{prefix}.post_attention_layernorm.weight"), &[spec.hidden])?)?);
         }
         Ok(Self {
             embedding: tensor("model.embed_tokens.weight", &[spec.vocabulary, spec.hidden])?,

@@ -24,14 +24,16 @@ pub struct MicroBatch {
     pub packed: Packed,
     /// (index of the predicting token, target) of every label.
     pub labels: Vec<(u32, u32)>,
-    /// Index of each row in the window.
-    pub rows: Vec<u64>,
+    /// Window of each row, and its index in it.
+    pub rows: Vec<(usize, u64)>,
 }
 
-/// Divides a window into forward passes of at most `max_tokens` tokens, in order; a longer row runs alone.
-pub fn micro_batches(window: &[&TrainRow], max_tokens: usize) -> Result<Vec<MicroBatch>> {
+/// Divides windows, one an adapter, into forward passes of at most `max_tokens` tokens, in order; a longer row runs alone.
+/// Rows of a window go through the adapter of its index.
+pub fn micro_batches(windows: &[&[&TrainRow]], max_tokens: usize) -> Result<Vec<MicroBatch>> {
     let mut batches: Vec<MicroBatch> = Vec::new();
-    for (index, row) in window.iter().enumerate() {
+    let rows = windows.iter().enumerate().flat_map(|(window, rows)| rows.iter().enumerate().map(move |(index, row)| (window, index, row)));
+    for (window, index, row) in rows {
         let ids = &row.encoded.ids;
         if row.encoded.labels() == 0 || ids.len() < 2 {
             bail!("row {} has no label token: its answer is empty", row.origin);
@@ -42,8 +44,8 @@ pub fn micro_batches(window: &[&TrainRow], max_tokens: usize) -> Result<Vec<Micr
         }
         let batch = batches.last_mut().unwrap_or_else(|| unreachable!("pushed above"));
         let start = batch.packed.tokens();
-        batch.packed.push(ids, 0);
-        batch.rows.push(index as u64);
+        batch.packed.push(ids, 0, Some(window));
+        batch.rows.push((window, index as u64));
         // The first token of a row is predicted by nothing.
         let targets = (1..ids.len()).filter(|i| row.encoded.mask[*i]);
         batch.labels.extend(targets.map(|i| ((start + i - 1) as u32, ids[i])));
@@ -64,22 +66,22 @@ mod tests {
     fn labels_point_at_the_token_before() {
         let rows = [row(&[1, 2, 3], 2), row(&[4, 5, 6, 7], 1), row(&[8, 9], 1)];
         let window: Vec<&TrainRow> = rows.iter().collect();
-        let batches = micro_batches(&window, 7).unwrap();
+        let batches = micro_batches(&[&window], 7).unwrap();
         assert_eq!(batches.len(), 2);
         assert_eq!(batches[0].labels, [(0, 2), (1, 3), (5, 7)]);
-        assert_eq!((batches[1].labels.as_slice(), batches[1].rows.as_slice()), ([(0, 9)].as_slice(), [2].as_slice()));
+        assert_eq!((batches[1].labels.as_slice(), batches[1].rows.as_slice()), ([(0, 9)].as_slice(), [(0, 2)].as_slice()));
     }
 
     #[test]
     fn a_row_longer_than_a_forward_pass_runs_alone() {
         let rows = [row(&[1, 2, 3, 4], 1), row(&[5, 6], 1)];
         let window: Vec<&TrainRow> = rows.iter().collect();
-        assert_eq!(micro_batches(&window, 2).unwrap().len(), 2);
+        assert_eq!(micro_batches(&[&window], 2).unwrap().len(), 2);
     }
 
     #[test]
     fn a_row_without_labels_is_an_error_that_names_it() {
         let rows = [row(&[1, 2], 0)];
-        assert!(micro_batches(&[&rows[0]], 9).unwrap_err().to_string().contains("test:0"));
+        assert!(micro_batches(&[&[&rows[0]]], 9).unwrap_err().to_string().contains("test:0"));
     }
 }

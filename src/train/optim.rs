@@ -77,6 +77,10 @@ impl AdamW {
             root: (1.0 - c.beta2.powi(self.steps as i32)).sqrt() as f32,
             epsilon: c.epsilon as f32,
         };
+        #[cfg(feature = "cuda")]
+        if adapter.pairs.values().next().is_some_and(|pair| crate::model::ops::cuda::applies(&pair.a)) {
+            return self.update_on_device(adapter, gradients, &factors);
+        }
         for (site, pair) in &mut adapter.pairs {
             let gradient = gradients.get(site).with_context(|| format!("{site} got no gradient"))?;
             let moments = self.moments.get_mut(site).with_context(|| format!("{site} has no optimizer state"))?;
@@ -85,6 +89,35 @@ impl AdamW {
             pair.b = factors.apply(&pair.b, &gradient.b, of_b).with_context(|| format!("{site} lora_B"))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl AdamW {
+    /// All tensors in one launch, values and moments in place.
+    fn update_on_device(&self, adapter: &Adapter, gradients: &Gradients, f: &Factors) -> Result<()> {
+        use crate::model::ops::cuda::optim::{Factors as Scalars, Parameter, adamw};
+        let mut parameters = Vec::with_capacity(2 * adapter.pairs.len());
+        for (site, pair) in &adapter.pairs {
+            let gradient = gradients.get(site).with_context(|| format!("{site} got no gradient"))?;
+            let [of_a, of_b] = self.moments.get(site).with_context(|| format!("{site} has no optimizer state"))?;
+            for (value, gradient, moments) in [(&pair.a, &gradient.a, of_a), (&pair.b, &gradient.b, of_b)] {
+                ensure!(value.dims() == gradient.dims(), "gradient {:?} for {site} of {:?}", gradient.dims(), value.dims());
+                parameters.push(Parameter { value, gradient, m: &moments.m, v: &moments.v });
+            }
+        }
+        let scalars = Scalars {
+            clip: f.clip,
+            keep: f.keep,
+            beta1: f.beta1,
+            rest1: f.rest1,
+            beta2: f.beta2,
+            rest2: f.rest2,
+            step: f.step,
+            root: f.root,
+            epsilon: f.epsilon,
+        };
+        adamw(&parameters, &scalars)
     }
 }
 

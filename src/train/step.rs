@@ -3,14 +3,15 @@
 //! Numbers that are not finite stop the step before anything is updated, and the error names the step, the rows and
 //! the module.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use super::batch::{MicroBatch, TrainRow, micro_batches};
 use super::optim::AdamW;
 use super::telemetry::GradientNorms;
 use crate::error::Invalid;
 use crate::model::decoder::{Decoder, Gradients, LossSum, Saving};
-use crate::model::dropout::Dropout;
+use crate::model::dropout::{Dropout, RowKey};
+use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
 use crate::model::ops::elementwise::add;
 
@@ -34,32 +35,53 @@ pub struct StepOutcome {
     pub tokens: usize,
 }
 
-/// Loss and gradients of a window, `sum of cross-entropies / label tokens of the window`.
-pub fn window_gradients(
-    decoder: &Decoder,
-    adapter: &Adapter,
-    window: &[&TrainRow],
-    dropout_seed: u64,
-    settings: StepSettings,
-) -> Result<(LossSum, Gradients)> {
-    let batches = micro_batches(window, settings.max_tokens)?;
-    let labels: usize = batches.iter().map(|batch| batch.labels.len()).sum();
-    let mut loss = LossSum::default();
-    let mut sum = Gradients::new();
-    for batch in batches {
-        let dropout = Dropout { rate: adapter.config.dropout, seed: dropout_seed, row_keys: batch.rows.clone() };
-        let tape = decoder.forward_training(&batch.packed, adapter, Some(dropout), settings.saving)?;
-        let (part, gradients) = decoder.backward(tape, &batch.packed, adapter, &batch.labels, 1.0 / labels as f64)?;
-        if !part.total.is_finite() {
-            let place = decoder.first_non_finite(&batch.packed, adapter)?.unwrap_or_else(|| "the output head".to_owned());
-            bail!(Invalid(format!("the loss is not finite; first seen in {place}, rows {}", origins(window, &batch))));
+/// One adapter's part of a step: its window of rows and the seed of its dropout.
+#[derive(Debug, Clone, Copy)]
+pub struct Window<'a> {
+    /// What is trained.
+    pub adapter: &'a Adapter,
+    /// Rows of the step.
+    pub rows: &'a [&'a TrainRow],
+    /// Of this step.
+    pub dropout_seed: u64,
+}
+
+/// Loss and gradients of each window, `sum of cross-entropies / label tokens of the window`.
+///
+/// Windows of several adapters share forward passes: the frozen weights see their rows as one batch.
+pub fn window_gradients(decoder: &Decoder, windows: &[Window<'_>], settings: StepSettings) -> Result<Vec<(LossSum, Gradients)>> {
+    let rows: Vec<&[&TrainRow]> = windows.iter().map(|window| window.rows).collect();
+    let batches = micro_batches(&rows, settings.max_tokens)?;
+    let mut labels = vec![0usize; windows.len()];
+    for batch in &batches {
+        for (at, _) in &batch.labels {
+            labels[batch.packed.adapter_of(*at).unwrap_or(0)] += 1;
         }
-        loss.total += part.total;
-        loss.labels += part.labels;
-        loss.hits += part.hits;
-        accumulate(&mut sum, gradients)?;
     }
-    Ok((loss, sum))
+    let scales: Vec<f64> = labels.iter().map(|labels| 1.0 / *labels as f64).collect();
+    let lineup = Lineup::new(decoder, windows.iter().map(|window| window.adapter).collect())?;
+    let mut sums: Vec<(LossSum, Gradients)> = vec![(LossSum::default(), Gradients::new()); windows.len()];
+    for batch in batches {
+        let keys = batch.rows.iter().map(|(window, row)| RowKey { seed: windows[*window].dropout_seed, row: *row });
+        // One rate a pass: adapters of one experiment are made alike.
+        let rate = windows.first().map_or(0.0, |window| window.adapter.config.dropout);
+        ensure!(windows.iter().all(|window| window.adapter.config.dropout == rate), "adapters of different dropout trained side by side");
+        let dropout = Dropout { rate, rows: keys.collect() };
+        let tape = decoder.forward_training(&batch.packed, &lineup, Some(dropout), settings.saving)?;
+        let parts = decoder.backward(tape, &batch.packed, &lineup, &batch.labels, &scales)?;
+        for (window, (part, gradients)) in parts.into_iter().enumerate() {
+            if !part.total.is_finite() {
+                let place = decoder.first_non_finite(&batch.packed, &lineup)?.unwrap_or_else(|| "the output head".to_owned());
+                bail!(Invalid(format!("the loss is not finite; first seen in {place}, rows {}", origins(windows[window].rows, window, &batch))));
+            }
+            let sum = &mut sums[window];
+            sum.0.total += part.total;
+            sum.0.labels += part.labels;
+            sum.0.hits += part.hits;
+            accumulate(&mut sum.1, gradients)?;
+        }
+    }
+    Ok(sums)
 }
 
 /// Runs one window and updates the adapter.
@@ -72,8 +94,21 @@ pub fn train_step(
     dropout_seed: u64,
     settings: StepSettings,
 ) -> Result<StepOutcome> {
-    let (loss, gradients) = window_gradients(decoder, adapter, window, dropout_seed, settings)?;
-    let norms = match GradientNorms::of(&gradients)? {
+    let own = Window { adapter, rows: window, dropout_seed };
+    let Some((loss, gradients)) = window_gradients(decoder, &[own], settings)?.pop() else { bail!("a step without a window") };
+    apply(adapter, optimizer, window, loss, &gradients, learning_rate)
+}
+
+/// Clips a window's gradients and updates its adapter.
+fn apply(
+    adapter: &mut Adapter,
+    optimizer: &mut AdamW,
+    window: &[&TrainRow],
+    loss: LossSum,
+    gradients: &Gradients,
+    learning_rate: f64,
+) -> Result<StepOutcome> {
+    let norms = match GradientNorms::of(gradients)? {
         Ok(norms) => norms,
         Err(site) => {
             let rows: Vec<&str> = window.iter().map(|row| row.origin.as_str()).collect();
@@ -82,12 +117,14 @@ pub fn train_step(
     };
     // torch.nn.utils.clip_grad_norm_
     let clip = (optimizer.config.max_grad_norm / (norms.total + 1e-6)).min(1.0);
-    optimizer.update(adapter, &gradients, clip, learning_rate)?;
+    optimizer.update(adapter, gradients, clip, learning_rate)?;
     Ok(StepOutcome { loss, norms, tokens: window.iter().map(|row| row.encoded.ids.len()).sum() })
 }
 
-fn origins(window: &[&TrainRow], batch: &MicroBatch) -> String {
-    batch.rows.iter().map(|row| window[*row as usize].origin.as_str()).collect::<Vec<_>>().join(", ")
+/// Where the rows of one window that are in a forward pass come from.
+fn origins(rows: &[&TrainRow], window: usize, batch: &MicroBatch) -> String {
+    let own = batch.rows.iter().filter(|(of, _)| *of == window);
+    own.map(|(_, row)| rows[*row as usize].origin.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn accumulate(sum: &mut Gradients, more: Gradients) -> Result<()> {

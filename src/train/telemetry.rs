@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::model::decoder::Gradients;
 use crate::model::lora::{Module, Site};
-use crate::model::ops::elementwise::square_sum;
+use crate::model::ops::elementwise::square_sums;
 
 /// Pre-clip gradient norms (L2) of the A and B matrices of each kind of linear, all layers together.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,8 +23,10 @@ impl GradientNorms {
     /// Norms of the given gradients. The first site whose gradient is not finite is returned as the error.
     pub fn of(gradients: &Gradients) -> Result<std::result::Result<Self, Site>> {
         let mut squares: BTreeMap<Module, (f64, f64)> = BTreeMap::new();
-        for (site, gradient) in gradients {
-            let (a, b) = (square_sum(&gradient.a)?, square_sum(&gradient.b)?);
+        let tensors: Vec<&Tensor> = gradients.values().flat_map(|gradient| [&gradient.a, &gradient.b]).collect();
+        let sums = square_sums(&tensors)?;
+        for (site, sums) in gradients.keys().zip(sums.chunks_exact(2)) {
+            let (a, b) = (sums[0], sums[1]);
             if !a.is_finite() || !b.is_finite() {
                 return Ok(Err(*site));
             }

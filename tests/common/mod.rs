@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use ballast::model::decoder::Decoder;
+use ballast::model::cache::KvCache;
+use ballast::model::decoder::{Decoder, Packed};
+use ballast::model::lineup::Lineup;
 use ballast::model::lora::{Adapter, LoraConfig, Module};
 use ballast::model::spec::Spec;
 use ballast::model::weights::{Weights, safetensors_files};
@@ -39,4 +41,19 @@ pub(crate) fn random_adapter(spec: &Spec) -> Adapter {
 pub(crate) fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
     assert_eq!(a.dims(), b.dims());
     (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar().unwrap()
+}
+
+/// Final-normed hidden states of whole rows through one adapter, or the base.
+pub(crate) fn hidden<R: AsRef<[u32]>>(decoder: &Decoder, rows: &[R], adapter: Option<&Adapter>) -> Tensor {
+    let lineup = Lineup::one(decoder, adapter).unwrap();
+    decoder.hidden(&Packed::from_rows(rows, lineup.only()), &lineup, None).unwrap()
+}
+
+/// A cache of so many empty rows.
+pub(crate) fn cache(decoder: &Decoder, rows: usize) -> KvCache {
+    let mut cache = KvCache::new(decoder, 64 * rows).unwrap();
+    for _ in 0..rows {
+        cache.add_row(&[], None, 64).unwrap();
+    }
+    cache
 }

@@ -14,6 +14,7 @@ use crate::error::Invalid;
 use crate::files::write_json;
 use crate::model::adapter_file;
 use crate::model::decoder::Saving;
+use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
 use crate::progress::Bar;
 use crate::record::lines::{JsonLines, read_csv, read_json_lines, retain_csv};
@@ -153,7 +154,9 @@ fn evaluate(prepared: &Prepared, dir: &CellDir, title: &str, adapter: Option<&Ad
     let bar = Bar::new(&format!("{title} eval"), total);
     bar.advance(before.len() as u64);
     let merged = model::merged(&prepared.base, adapter)?;
-    let evaluator = evaluator(prepared, merged.as_ref(), adapter);
+    let decoder = merged.as_ref().unwrap_or(&prepared.base.decoder);
+    let lineup = Lineup::one(decoder, adapter.filter(|_| merged.is_none()))?;
+    let evaluator = evaluator(prepared, decoder, &lineup);
     for planned in &prepared.suites {
         let suite = &planned.suite;
         let done: HashSet<String> = before.iter().filter(|row| row.suite == suite.name).map(|row| row.item.clone()).collect();

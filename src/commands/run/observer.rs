@@ -11,6 +11,7 @@ use crate::data::mix::shuffle;
 use crate::eval::run::Evaluator;
 use crate::eval::suite::Item;
 use crate::model::decoder::Decoder;
+use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
 use crate::progress::Bar;
 use crate::record::lines::{JsonLines, append_csv};
@@ -64,7 +65,9 @@ pub(super) fn probe(prepared: &Prepared, dir: &CellDir, step: usize, adapter: Op
     let config = &prepared.experiment.probe;
     let (mut rows, _) = JsonLines::open::<ItemRow>(&dir.probe())?;
     let merged = model::merged(&prepared.base, adapter)?;
-    let evaluator = evaluator(prepared, merged.as_ref(), adapter);
+    let decoder = merged.as_ref().unwrap_or(&prepared.base.decoder);
+    let lineup = Lineup::one(decoder, adapter.filter(|_| merged.is_none()))?;
+    let evaluator = evaluator(prepared, decoder, &lineup);
     for planned in prepared.suites.iter().filter(|planned| config.suites.contains(&planned.suite.name)) {
         // A subset of the items asked at the end, so that the last probe and the final figure can be compared.
         let seed = derive(0, &["items", &planned.suite.name]);
@@ -77,11 +80,11 @@ pub(super) fn probe(prepared: &Prepared, dir: &CellDir, step: usize, adapter: Op
     Ok(())
 }
 
-/// Asks the base, or the base with an adapter, as this run asks; `merged` is the base with that adapter folded in.
-pub(super) fn evaluator<'a>(prepared: &'a Prepared, merged: Option<&'a Decoder>, adapter: Option<&'a Adapter>) -> Evaluator<'a> {
+/// Asks as this run asks.
+pub(super) fn evaluator<'a>(prepared: &'a Prepared, decoder: &'a Decoder, lineup: &'a Lineup<'a>) -> Evaluator<'a> {
     Evaluator {
-        decoder: merged.unwrap_or(&prepared.base.decoder),
-        adapter: adapter.filter(|_| merged.is_none()),
+        decoder,
+        lineup,
         template: &prepared.template,
         system: &prepared.experiment.system,
         identity: &prepared.identity,

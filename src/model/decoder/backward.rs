@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use candle_core::{DType, Tensor};
 
-use super::forward::{LayerState, mask};
+use super::forward::{LayerState, Pass, PlainState};
 use super::{Decoder, Packed, Tape};
-use crate::model::lora::{Adapter, Module, Site};
+use crate::model::lineup::Lineup;
+use crate::model::lora::{Module, Site};
 use crate::model::ops::attention::attention_backward;
 use crate::model::ops::cross_entropy::cross_entropy;
 use crate::model::ops::elementwise::add;
@@ -33,78 +34,120 @@ pub struct LossSum {
     pub hits: usize,
 }
 
+impl LossSum {
+    /// One label more.
+    pub(super) fn add(&mut self, loss: f32, hit: bool) {
+        self.total += f64::from(loss);
+        self.labels += 1;
+        self.hits += usize::from(hit);
+    }
+}
+
+/// Adds the gradient of one more span of rows of the same adapter.
+pub(super) fn insert(gradients: &mut Gradients, site: Site, gradient: LowRankGradient) -> Result<()> {
+    match gradients.entry(site) {
+        std::collections::btree_map::Entry::Vacant(entry) => {
+            entry.insert(gradient);
+        }
+        std::collections::btree_map::Entry::Occupied(mut entry) => {
+            let sum = entry.get_mut();
+            sum.a = add(&sum.a, &gradient.a)?;
+            sum.b = add(&sum.b, &gradient.b)?;
+        }
+    }
+    Ok(())
+}
+
 /// Label positions whose logits exist at one time: bounds memory at this many rows of the vocabulary.
 const HEAD_CHUNK: usize = 128;
 
 impl Decoder {
-    /// Loss and gradients of `scale * sum of cross-entropies`.
+    /// For each adapter of the lineup, the loss of its rows and the gradients of `scale * sum of cross-entropies`.
     ///
-    /// `labels` are (index of the predicting token, target token) pairs.
+    /// `labels` are (index of the predicting token, target token) pairs; `scales` one number an adapter.
     pub fn backward(
         &self,
         tape: Tape,
         batch: &Packed,
-        adapter: &Adapter,
+        lineup: &Lineup<'_>,
         labels: &[(u32, u32)],
-        scale: f64,
-    ) -> Result<(LossSum, Gradients)> {
-        let (loss, mut d_x) = self.head_backward(&tape.last, labels, scale)?;
-        let mut gradients = Gradients::new();
-        let Tape { inputs, states, dropout, .. } = tape;
+        scales: &[f64],
+    ) -> Result<Vec<(LossSum, Gradients)>> {
+        let Tape { inputs, states, last, dropout } = tape;
+        let mut results = vec![(LossSum::default(), Gradients::new()); lineup.len()];
+        let mut d_x = self.head_backward(&last, batch, labels, scales, &mut results)?;
+        drop(last);
+        let pass = Pass::new(self, batch, lineup, dropout.as_ref(), None)?;
         for (layer, (input, state)) in inputs.into_iter().zip(states).enumerate().rev() {
             let state = match state {
-                Some(state) => state,
-                None => self.layer(layer, &input, batch, Some(adapter), dropout.as_ref(), None)?.1,
+                Some(state) => Some(state),
+                None => self.layer(layer, &input, &pass, None, true)?.1,
             };
-            d_x = self.layer_backward(layer, &input, state, batch, adapter, dropout.as_ref(), &d_x, &mut gradients)?;
+            d_x = match state {
+                Some(LayerState::Plain(state)) => self.layer_backward(layer, &input, state, &pass, &d_x, &mut results)?,
+                #[cfg(feature = "cuda")]
+                Some(LayerState::Device(state)) => self.device_layer_backward(layer, &input, state, &pass, &d_x, &mut results)?,
+                None => unreachable!("asked to be saved"),
+            };
         }
-        Ok((loss, gradients))
+        Ok(results)
     }
 
-    /// Loss at the labels, and its gradient with respect to the last layer's output: [tokens, hidden].
-    fn head_backward(&self, last: &Tensor, labels: &[(u32, u32)], scale: f64) -> Result<(LossSum, Tensor)> {
-        let mut loss = LossSum::default();
+    /// Losses at the labels, and the gradient with respect to the last layer's output: [tokens, hidden].
+    fn head_backward(
+        &self,
+        last: &Tensor,
+        batch: &Packed,
+        labels: &[(u32, u32)],
+        scales: &[f64],
+        results: &mut [(LossSum, Gradients)],
+    ) -> Result<Tensor> {
+        let owners = labels
+            .iter()
+            .map(|(at, _)| batch.adapter_of(*at).with_context(|| format!("the label at token {at} belongs to no adapter")))
+            .collect::<Result<Vec<usize>>>()?;
+        #[cfg(feature = "cuda")]
+        if crate::model::ops::cuda::applies(last) {
+            return self.device_head_backward(last, labels, &owners, scales, results);
+        }
         let mut d_last = Tensor::zeros(last.shape(), DType::F32, last.device())?;
-        for chunk in labels.chunks(HEAD_CHUNK) {
+        for (chunk, owners) in labels.chunks(HEAD_CHUNK).zip(owners.chunks(HEAD_CHUNK)) {
             let (indices, targets): (Vec<u32>, Vec<u32>) = chunk.iter().copied().unzip();
             let index = Tensor::from_slice(&indices, indices.len(), last.device())?;
             let chosen = last.index_select(&index, 0)?;
             let normed = rms_norm(&chosen, &self.weights.norm, self.spec.rms_eps)?;
-            let result = cross_entropy(&self.logits(&normed)?, &targets, scale)?;
-            loss.total += result.losses.iter().map(|x| f64::from(*x)).sum::<f64>();
-            loss.labels += chunk.len();
-            loss.hits += result.hits.iter().filter(|hit| **hit).count();
+            let of_labels: Vec<f64> = owners.iter().map(|owner| scales[*owner]).collect();
+            let result = cross_entropy(&self.logits(&normed)?, &targets, &of_labels)?;
+            for ((owner, loss), hit) in owners.iter().zip(&result.losses).zip(&result.hits) {
+                results[*owner].0.add(*loss, *hit);
+            }
             let d_normed = result.d_logits.to_dtype(last.dtype())?.matmul(self.weights.head())?;
             let d_chosen = rms_norm_backward(&chosen, &self.weights.norm, self.spec.rms_eps, &d_normed)?;
             d_last = d_last.index_add(&index, &d_chosen.to_dtype(DType::F32)?, 0)?;
         }
-        Ok((loss, d_last.to_dtype(last.dtype())?))
+        Ok(d_last.to_dtype(last.dtype())?)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the pieces of one layer's state; a struct for one call would only rename them")]
     fn layer_backward(
         &self,
         layer: usize,
         x: &Tensor,
-        state: LayerState,
-        batch: &Packed,
-        adapter: &Adapter,
-        dropout: Option<&crate::model::dropout::Dropout>,
+        state: PlainState,
+        pass: &Pass<'_>,
         d_y: &Tensor,
-        gradients: &mut Gradients,
+        results: &mut [(LossSum, Gradients)],
     ) -> Result<Tensor> {
         let norms = &self.weights.layers[layer];
         let eps = self.spec.rms_eps;
         let mut linear = |module: Module, x: &Tensor, d_y: &Tensor| -> Result<Tensor> {
-            let update = adapter.at(layer, module);
-            let mask = mask(Site { layer, module }, batch, x, Some(adapter), dropout)?;
-            let (d_x, gradient) = self.linear(layer, module).backward(x, update.as_ref(), mask.as_ref(), d_y)?;
-            if let Some(gradient) = gradient {
-                gradients.insert(Site { layer, module }, gradient);
+            let (updates, mask) = pass.at(layer, module, x)?;
+            let (d_x, gradients) = self.linear(layer, module).backward(x, &updates, mask.as_ref(), d_y)?;
+            for (update, gradient) in updates.iter().zip(gradients) {
+                insert(&mut results[update.adapter].1, Site { layer, module }, gradient)?;
             }
             Ok(d_x)
         };
-        let LayerState { q, k, v, attended, middle, gate, up } = state;
+        let PlainState { q, k, v, attended, middle, gate, up } = state;
 
         let d_activated = linear(Module::Down, &swiglu(&gate, &up)?, d_y)?;
         let (d_gate, d_up) = swiglu_backward(&gate, &up, &d_activated)?;
@@ -113,9 +156,9 @@ impl Decoder {
         let d_middle = add(d_y, &rms_norm_backward(&middle, &norms.feed_forward_norm, eps, &d_normed)?)?;
 
         let d_attended = linear(Module::O, &attended.out, &d_middle)?;
-        let (d_q, d_k, d_v) = attention_backward(&q, &k, &v, &attended, &d_attended, self.heads(), &batch.rows)?;
-        let d_q = self.rope.rotate(&d_q, &batch.positions, Turn::Backward)?;
-        let d_k = self.rope.rotate(&d_k, &batch.positions, Turn::Backward)?;
+        let (d_q, d_k, d_v) = attention_backward(&q, &k, &v, &attended, &d_attended, self.heads(), &pass.batch.rows)?;
+        let d_q = self.rope.rotate(&d_q, &pass.batch.positions, Turn::Backward)?;
+        let d_k = self.rope.rotate(&d_k, &pass.batch.positions, Turn::Backward)?;
         let normed = rms_norm(x, &norms.attention_norm, eps)?;
         let d_from_q_and_k = add(&linear(Module::Q, &normed, &d_q)?, &linear(Module::K, &normed, &d_k)?)?;
         let d_normed = add(&d_from_q_and_k, &linear(Module::V, &normed, &d_v)?)?;

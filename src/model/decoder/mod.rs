@@ -1,10 +1,12 @@
 //! The one decoder: training and evaluation, llama and qwen2, any row lengths.
 //!
 //! A batch is rows laid end to end ([`Packed`]), so there is no padding and no padding mask: linears see [tokens,
-//! width], and attention knows where rows begin. `forward.rs` computes hidden states, `backward.rs` the adapter's
+//! width], and attention knows where rows begin. `forward.rs` computes hidden states, `backward.rs` the adapters'
 //! gradients; `logits` is asked for chosen positions only, because the vocabulary is the widest layer by far.
 
 mod backward;
+#[cfg(feature = "cuda")]
+mod device;
 mod forward;
 mod packed;
 
@@ -13,7 +15,7 @@ pub use forward::{Saving, Tape};
 pub use packed::Packed;
 
 use anyhow::Result;
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::lora::{Adapter, Module};
 use super::ops::attention::Heads;
@@ -46,6 +48,8 @@ impl Decoder {
     /// Meant for f32: narrower weights would round the update away.
     pub fn merged(&self, adapter: &Adapter) -> Result<Self> {
         let mut merged = self.clone();
+        #[cfg(feature = "cuda")]
+        anyhow::ensure!(self.device().is_cpu(), "an adapter is folded into weights on the host only");
         for (index, layer) in merged.weights.layers.iter_mut().enumerate() {
             for module in Module::ALL {
                 if let Some(update) = adapter.at(index, module) {
@@ -60,6 +64,11 @@ impl Decoder {
     /// Where the weights are.
     pub fn device(&self) -> &Device {
         self.weights.embedding.device()
+    }
+
+    /// Type of the weights.
+    pub fn dtype(&self) -> DType {
+        self.weights.embedding.dtype()
     }
 
     /// Longest sequence that can be run.

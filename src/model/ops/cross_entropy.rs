@@ -11,19 +11,20 @@ pub struct CrossEntropy {
     pub losses: Vec<f32>,
     /// Whether the target is the most probable token, ties to the lowest id.
     pub hits: Vec<bool>,
-    /// Gradient of `scale * sum(losses)` with respect to the logits: [positions, vocabulary], f32.
+    /// Gradient of `sum(scale * loss)` with respect to the logits: [positions, vocabulary], f32.
     pub d_logits: Tensor,
 }
 
-/// `logits`: [positions, vocabulary]; one target a position. Computed in f32.
-pub fn cross_entropy(logits: &Tensor, targets: &[u32], scale: f64) -> Result<CrossEntropy> {
+/// `logits`: [positions, vocabulary]; one target and one scale a position. Computed in f32.
+pub fn cross_entropy(logits: &Tensor, targets: &[u32], scales: &[f64]) -> Result<CrossEntropy> {
     let (positions, vocabulary) = logits.dims2()?;
     ensure!(positions == targets.len(), "{positions} rows of logits for {} targets", targets.len());
+    ensure!(positions == scales.len(), "{positions} rows of logits for {} scales", scales.len());
     if let Some(target) = targets.iter().find(|t| **t as usize >= vocabulary) {
         anyhow::bail!("target token {target} is outside the vocabulary of {vocabulary}: tokenizer and weights do not belong together");
     }
     if !host::applies(logits) {
-        return composed(logits, targets, scale);
+        return composed(logits, targets, scales);
     }
     let logits = host::slice(logits)?;
     let logits = &*logits;
@@ -41,11 +42,11 @@ pub fn cross_entropy(logits: &Tensor, targets: &[u32], scale: f64) -> Result<Cro
                 *d = host::exp(x - max);
             }
             let sum = host::sum(d);
-            let factor = (scale / f64::from(sum)) as f32;
+            let factor = (scales[row] / f64::from(sum)) as f32;
             for d in d.iter_mut() {
                 *d *= factor;
             }
-            d[target] -= scale as f32;
+            d[target] -= scales[row] as f32;
             loss[0] = max + sum.ln() - logits[target];
         },
     );
@@ -56,6 +57,10 @@ pub fn cross_entropy(logits: &Tensor, targets: &[u32], scale: f64) -> Result<Cro
 
 /// Log-probabilities of given tokens: `logits` [positions, vocabulary], one token a position.
 pub fn log_probabilities(logits: &Tensor, tokens: &[u32]) -> Result<Vec<f32>> {
+    #[cfg(feature = "cuda")]
+    if super::cuda::applies(logits) {
+        return super::cuda::head::log_probabilities(logits, tokens);
+    }
     let logits = logits.to_dtype(DType::F32)?;
     let sums = logits.log_sum_exp(D::Minus1)?.to_vec1::<f32>()?;
     let index = Tensor::from_slice(tokens, (tokens.len(), 1), logits.device())?;
@@ -63,7 +68,7 @@ pub fn log_probabilities(logits: &Tensor, tokens: &[u32]) -> Result<Vec<f32>> {
     Ok(chosen.iter().zip(sums).map(|(x, sum)| x - sum).collect())
 }
 
-fn composed(logits: &Tensor, targets: &[u32], scale: f64) -> Result<CrossEntropy> {
+fn composed(logits: &Tensor, targets: &[u32], scales: &[f64]) -> Result<CrossEntropy> {
     let (positions, vocabulary) = logits.dims2()?;
     let logits = logits.to_dtype(DType::F32)?;
     let index = Tensor::from_slice(targets, (positions, 1), logits.device())?;
@@ -72,6 +77,7 @@ fn composed(logits: &Tensor, targets: &[u32], scale: f64) -> Result<CrossEntropy
     let best = logits.argmax(D::Minus1)?.to_vec1::<u32>()?;
     let ones = Tensor::ones((positions, 1), DType::F32, logits.device())?;
     let one_hot = Tensor::zeros((positions, vocabulary), DType::F32, logits.device())?.scatter_add(&index, &ones, 1)?;
-    let d_logits = ((log_p.exp()? - one_hot)? * scale)?;
+    let scales: Vec<f32> = scales.iter().map(|x| *x as f32).collect();
+    let d_logits = (log_p.exp()? - one_hot)?.broadcast_mul(&Tensor::from_vec(scales, (positions, 1), logits.device())?)?;
     Ok(CrossEntropy { losses, hits: best.iter().zip(targets).map(|(a, b)| a == b).collect(), d_logits })
 }

@@ -48,8 +48,17 @@ pub fn scale(a: &Tensor, factor: f64) -> Result<Tensor> {
     )
 }
 
+/// Sum of squares of each of some f32 tensors.
+pub fn square_sums(tensors: &[&Tensor]) -> Result<Vec<f64>> {
+    #[cfg(feature = "cuda")]
+    if tensors.iter().all(|tensor| super::cuda::applies(tensor)) {
+        return super::cuda::optim::square_sums(tensors);
+    }
+    tensors.iter().map(|tensor| square_sum(tensor)).collect()
+}
+
 /// Sum of squares, of an f32 tensor.
-pub fn square_sum(a: &Tensor) -> Result<f64> {
+fn square_sum(a: &Tensor) -> Result<f64> {
     if !host::applies(a) {
         return Ok(f64::from(a.to_dtype(DType::F32)?.sqr()?.sum_all()?.to_scalar::<f32>()?));
     }

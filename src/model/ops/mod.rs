@@ -10,6 +10,8 @@
 
 pub mod attention;
 pub mod cross_entropy;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 pub mod elementwise;
 pub(crate) mod host;
 pub mod linear;

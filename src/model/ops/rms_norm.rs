@@ -9,6 +9,10 @@ use super::host;
 
 /// `x`: [rows, width], `weight`: `[width]`. Returns [rows, width].
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::cuda::applies(x) {
+        return super::cuda::norm::rms_norm(x, weight, eps);
+    }
     let (rows, width) = x.dims2()?;
     if !host::applies(x) || !host::applies(weight) {
         let wide = x.to_dtype(DType::F32)?;

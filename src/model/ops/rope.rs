@@ -44,13 +44,25 @@ impl RopeTable {
         })
     }
 
-    /// Rotates every head of `x`: [tokens, heads * head_dim]; `positions` holds one entry a token.
-    pub fn rotate(&self, x: &Tensor, positions: &[u32], turn: Turn) -> Result<Tensor> {
-        let (rows, width) = x.dims2()?;
+    /// Refuses positions beyond the tables.
+    pub(crate) fn check(&self, positions: &[u32]) -> Result<()> {
         let limit = self.cos.dim(0)?;
         if let Some(position) = positions.iter().find(|p| **p as usize >= limit) {
             bail!("position {position} is beyond the model's limit of {limit} positions: shorten the prompt or the answer");
         }
+        Ok(())
+    }
+
+    /// The tables: [positions, head_dim / 2] each, f32.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn tables(&self) -> (&Tensor, &Tensor) {
+        (&self.cos, &self.sin)
+    }
+
+    /// Rotates every head of `x`: [tokens, heads * head_dim]; `positions` holds one entry a token.
+    pub fn rotate(&self, x: &Tensor, positions: &[u32], turn: Turn) -> Result<Tensor> {
+        let (rows, width) = x.dims2()?;
+        self.check(positions)?;
         let sign = if turn == Turn::Forward { 1.0 } else { -1.0 };
         if !host::applies(x) {
             return self.rotate_composed(x, positions, sign);

@@ -1,17 +1,14 @@
-//! Keys and values of the tokens that each row of a batch has already seen, owned by the caller of the decoder.
-//!
-//! A row grows on its own, so rows of any length decode side by side without padding, and a finished row is dropped
-//! from the batch without touching the others.
+//! The cache in host memory: a vector a layer and row, which grows with the row.
 
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
 
-use super::ops::attention::{Attended, Heads, KeysValues, Segment, attention_host};
-use super::ops::host;
+use crate::model::ops::attention::{Attended, Heads, KeysValues, Segment, attention_host};
+use crate::model::ops::host;
 
 /// Per layer and row, token-major keys and values.
 #[derive(Debug, Clone, Default)]
-pub struct KvCache {
+pub(super) struct HostCache {
     layers: Vec<Vec<Row>>,
 }
 
@@ -21,37 +18,45 @@ struct Row {
     values: Vec<f32>,
 }
 
-impl KvCache {
-    /// Empty rows for every layer.
-    pub fn new(layers: usize, rows: usize) -> Self {
-        Self { layers: vec![vec![Row::default(); rows]; layers] }
+impl HostCache {
+    /// No rows, for so many layers.
+    pub(super) fn new(layers: usize) -> Self {
+        Self { layers: vec![Vec::new(); layers] }
+    }
+
+    /// Adds an empty row.
+    pub(super) fn add_row(&mut self) {
+        for layer in &mut self.layers {
+            layer.push(Row::default());
+        }
+    }
+
+    /// A cache without rows of the same model.
+    pub(super) fn empty(&self) -> Self {
+        Self::new(self.layers.len())
     }
 
     /// Keeps the rows at the given indices, in that order.
-    pub fn keep(&mut self, rows: &[usize]) {
+    pub(super) fn keep(&mut self, rows: &[usize]) {
         for layer in &mut self.layers {
             *layer = rows.iter().map(|row| std::mem::take(&mut layer[*row])).collect();
         }
     }
 
     /// A cache of copies of the rows at the given indices, each as often as it is named.
-    pub fn copy(&self, rows: &[usize]) -> Self {
+    pub(super) fn copy(&self, rows: &[usize]) -> Self {
         Self { layers: self.layers.iter().map(|layer| rows.iter().map(|row| layer[*row].clone()).collect()).collect() }
     }
 
     /// Adds the rows of another cache of the same model behind its own.
-    pub fn append(&mut self, other: Self) {
-        if self.layers.is_empty() {
-            self.layers = other.layers;
-            return;
-        }
+    pub(super) fn append(&mut self, other: Self) {
         for (layer, more) in self.layers.iter_mut().zip(other.layers) {
             layer.extend(more);
         }
     }
 
     /// Appends the batch's keys and values to its rows and attends to everything seen so far.
-    pub(crate) fn attend(&mut self, layer: usize, q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads, rows: &[Segment]) -> Result<Attended> {
+    pub(super) fn attend(&mut self, layer: usize, q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads, rows: &[Segment]) -> Result<Attended> {
         let cached = &mut self.layers[layer];
         ensure!(cached.len() == rows.len(), "a cache of {} rows given a batch of {}", cached.len(), rows.len());
         let width = heads.keys * heads.size;
