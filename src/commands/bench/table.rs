@@ -54,7 +54,7 @@ fn rows(part: &PartResults, results: &Results) -> Vec<[String; 9]> {
             or_none(measured.spread().map(|(fastest, slowest)| format!("{} to {}", seconds(fastest), seconds(slowest)))),
             or_none(median.map(|median| format!("{:.0}", part.tokens as f64 / median))),
             or_none(median.map(|median| percent(part.floor_seconds / median))),
-            or_none(measured.peak_mib.map(|mib| scaled(mib * 1024.0 * 1024.0) + "B")),
+            or_none(measured.peak_mib.map(|mib| memory(mib))),
             ratio.map_or_else(String::new, |(theirs, ours)| format!("{:.2}x as fast", theirs / ours)),
         ]
     };
@@ -91,6 +91,10 @@ fn seconds(value: f64) -> String {
         v if v >= 0.01 => format!("{v:.4}"),
         v => format!("{v:.2e}"),
     }
+}
+
+fn memory(mib: f64) -> String {
+    if mib < 1024.0 { format!("{mib:.1} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
 }
 
 fn percent(share: f64) -> String {
