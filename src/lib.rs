@@ -10,7 +10,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`cli`], [`commands`] | the command line as types; one subcommand a file. Only `commands` knows all stages |
+//! | [`cli`], [`commands`] | the command line as types; one subcommand a file. Only `commands` knows all stages; `commands/bench` times them, beside the programs in `benches/peers` |
 //! | [`config`] | `file`: the experiment as written; `plan`: what it comes to once files are read; `builtin`: what ships inside the binary |
 //! | [`data`] | rows: read, sample, fill with the identity, check against the suites, render and tokenize (`chat`) |
 //! | [`model`] | `fetch` and `catalogue`; `weights` from GGUF or safetensors; `decoder`, the one decoder, with its own backward; `lora`, `adapter_file` (PEFT); `ops`, each with host kernel and composed form |

@@ -1,5 +1,6 @@
 //! The commands, one a file: the only code that knows all stages of the data's path.
 
+mod bench;
 mod bless;
 mod calibrate;
 mod chat;
@@ -15,6 +16,8 @@ mod report;
 mod run;
 mod session;
 mod suite;
+
+pub use bench::{Part, Peer, Shape};
 
 use std::io::Write;
 
@@ -35,6 +38,7 @@ pub fn dispatch(cli: Cli) -> Result<()> {
         Command::Chat(args) => chat::chat(&args),
         Command::Fetch(args) => fetch::fetch(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::Import(args) => import::import(&args),
         Command::Data(DataCommand::Check(args)) => data::check(&args),
         Command::Data(DataCommand::Build(args)) => data::build(&args),

@@ -1,0 +1,113 @@
+//! Every call of the bench into decoder, training and generation.
+
+use anyhow::Result;
+use candle_core::Device;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use super::work::{Answers, Part, Work};
+use crate::data::chat::Encoded;
+use crate::eval::generate::{Prompt, generate, read};
+use crate::model::decoder::{Decoder, Saving};
+use crate::model::lora::{Adapter, LoraConfig, Module};
+use crate::train::batch::TrainRow;
+use crate::train::optim::{AdamW, AdamWConfig};
+use crate::train::step::{StepSettings, train_step};
+
+/// Adapter of every part, for the peers too.
+pub(super) fn lora() -> LoraConfig {
+    LoraConfig { rank: 8, alpha: 32.0, dropout: 0.05, targets: Module::ALL.to_vec() }
+}
+
+/// All rows of the window at once.
+const MAX_TOKENS: usize = 4096;
+
+/// One repetition of a part.
+pub(super) type Run<'a> = Box<dyn FnMut() -> Result<()> + 'a>;
+
+/// Makes what a part needs, and gives what is timed. The device may still be at work when it returns.
+pub(super) fn prepare<'a>(part: Part, decoder: &'a Decoder, work: &Work, seed: u64) -> Result<Run<'a>> {
+    match (part, work.answers(part)) {
+        (Part::Train, _) | (_, None) => train(decoder, work, seed, Saving::Activations),
+        (Part::Checkpointed, _) => train(decoder, work, seed, Saving::Inputs),
+        (Part::Prefill, Some(answers)) => {
+            let prompts = prompts(decoder, answers, seed);
+            Ok(Box::new(move || Ok(drop(read(decoder, None, &prompts)?))))
+        }
+        (_, Some(answers)) if answers.adapters == 0 => {
+            let prompts = prompts(decoder, answers, seed);
+            Ok(Box::new(move || decode(decoder, None, &prompts)))
+        }
+        (_, Some(answers)) => {
+            let prompts = prompts(decoder, answers, seed);
+            let adapters = adapters(decoder, answers.adapters, seed)?;
+            let share = answers.rows / answers.adapters;
+            Ok(Box::new(move || {
+                adapters.iter().zip(prompts.chunks(share)).try_for_each(|(adapter, prompts)| decode(decoder, Some(adapter), prompts))
+            }))
+        }
+    }
+}
+
+/// How a part is run, for the table.
+pub(super) fn how(part: Part, work: &Work) -> String {
+    match part {
+        Part::Train | Part::Checkpointed => "rows end to end".to_owned(),
+        Part::Adapters => format!("{} batches of {}", work.adapters.adapters, work.adapters.rows / work.adapters.adapters),
+        Part::Single | Part::Decode => "one batch".to_owned(),
+        Part::Prefill => "end to end".to_owned(),
+    }
+}
+
+/// Waits until a device has done all it was given.
+pub(super) fn synchronize(device: &Device) -> Result<()> {
+    Ok(device.synchronize()?)
+}
+
+fn train<'a>(decoder: &'a Decoder, work: &Work, seed: u64, saving: Saving) -> Result<Run<'a>> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let rows: Vec<TrainRow> = work
+        .rows
+        .iter()
+        .map(|row| TrainRow {
+            encoded: Encoded {
+                ids: ids(&mut random, row.tokens, decoder.spec.vocabulary),
+                mask: (0..row.tokens).map(|i| i >= row.tokens - row.labels).collect(),
+            },
+            origin: "bench".to_owned(),
+        })
+        .collect();
+    let mut adapter = Adapter::init(&decoder.spec, &lora(), seed, decoder.device())?;
+    let mut optimizer = AdamW::new(&adapter, AdamWConfig::default())?;
+    let settings = StepSettings { max_tokens: MAX_TOKENS, saving };
+    Ok(Box::new(move || {
+        let window: Vec<&TrainRow> = rows.iter().collect();
+        train_step(decoder, &mut adapter, &mut optimizer, &window, 1e-4, seed, settings).map(drop)
+    }))
+}
+
+fn decode(decoder: &Decoder, adapter: Option<&Adapter>, prompts: &[Prompt]) -> Result<()> {
+    generate(decoder, adapter, prompts, &[], &mut |_, _| Ok(()))
+}
+
+fn prompts(decoder: &Decoder, answers: Answers, seed: u64) -> Vec<Prompt> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let prompt = |_| Prompt { ids: ids(&mut random, answers.prompt, decoder.spec.vocabulary), max_new_tokens: answers.new };
+    (0..answers.rows).map(prompt).collect()
+}
+
+/// Adapters whose B is not zero, so that each changes the answers.
+fn adapters(decoder: &Decoder, count: usize, seed: u64) -> Result<Vec<Adapter>> {
+    let one = |index: u64| -> Result<Adapter> {
+        let mut adapter = Adapter::init(&decoder.spec, &lora(), seed.wrapping_add(index), decoder.device())?;
+        for pair in adapter.pairs.values_mut() {
+            pair.b = (pair.b.ones_like()? * 1e-3)?;
+        }
+        Ok(adapter)
+    };
+    (0..count as u64).map(one).collect()
+}
+
+fn ids(random: &mut ChaCha8Rng, count: usize, vocabulary: usize) -> Vec<u32> {
+    (0..count).map(|_| random.next_u32() % vocabulary as u32).collect()
+}
