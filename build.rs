@@ -18,8 +18,8 @@ fn main() {
     }
 }
 
-/// Compiles every `.cu` file to PTX for the compute capability of `CUDA_COMPUTE_CAP`, else of the first GPU found, as
-/// candle's own kernels are.
+/// Compiles every `.cu` file for the compute capability of `CUDA_COMPUTE_CAP`, else of the first GPU found, like candle's
+/// own kernels; to machine code, because the driver would take many seconds over the PTX of the attention kernels.
 fn kernels() {
     println!("cargo:rerun-if-env-changed=CUDA_COMPUTE_CAP");
     println!("cargo:rerun-if-env-changed=CUDA_PATH");
@@ -31,17 +31,17 @@ fn kernels() {
     let files: Vec<PathBuf> = files.map(|entry| entry.expect("the folder of kernels is readable").path()).collect();
     let newest_header = files.iter().filter(|file| file.extension().is_some_and(|e| e == "cuh")).filter_map(|file| modified(file)).max();
     for file in files.iter().filter(|file| file.extension().is_some_and(|e| e == "cu")) {
-        let ptx = out.join(file.file_stem().expect("a file has a name")).with_extension("ptx");
-        let stamp = ptx.with_extension("arch");
+        let compiled = out.join(file.file_stem().expect("a file has a name")).with_extension("cubin");
+        let stamp = compiled.with_extension("arch");
         // nvcc takes seconds a file, and this script runs at every change of the sources.
-        let fresh = modified(&ptx).is_some_and(|made| modified(file) < Some(made) && newest_header < Some(made))
+        let fresh = modified(&compiled).is_some_and(|made| modified(file) < Some(made) && newest_header < Some(made))
             && std::fs::read_to_string(&stamp).is_ok_and(|text| text == capability);
         if fresh {
             continue;
         }
         let status = Command::new(&nvcc)
-            .args(["--ptx", "-O3", "-std=c++17", &format!("-arch=compute_{capability}"), "-o"])
-            .arg(&ptx)
+            .args(["-cubin", "-O3", "-std=c++17", &format!("-arch=sm_{capability}"), "-o"])
+            .arg(&compiled)
             .arg(file)
             .status();
         match status {

@@ -152,6 +152,7 @@ fn time(part: Part, decoder: &Decoder, work: &Work, args: &BenchArgs, meter: &Me
     meter.reset();
     let mut seconds = Vec::new();
     let mut repeat = || -> Result<()> {
+        ours::reset_allocated(decoder.device())?;
         let mut run = ours::prepare(part, decoder, work, args.seed)?;
         for repeat in 0..args.warmup + args.repeats {
             ours::synchronize(decoder.device())?;
@@ -168,9 +169,10 @@ fn time(part: Part, decoder: &Decoder, work: &Work, args: &BenchArgs, meter: &Me
     if error.is_some() {
         seconds.clear();
     }
-    let how = ours::how(part, work);
+    let how = ours::how(part);
+    let allocated_mib = ours::allocated_mib(decoder.device()).ok().flatten();
     let versions = concat!("ballast ", env!("CARGO_PKG_VERSION")).to_owned();
-    Measured { program: PROGRAM.to_owned(), versions, part, how, seconds, peak_mib: meter.peak(), allocated_mib: None, error }
+    Measured { program: PROGRAM.to_owned(), versions, part, how, seconds, peak_mib: meter.peak(), allocated_mib, error }
 }
 
 fn part_results(part: Part, sizes: Sizes, work: &Work, rates: Rates, measured: &[Measured]) -> PartResults {

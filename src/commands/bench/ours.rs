@@ -7,8 +7,9 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use super::work::{Answers, Part, Work};
 use crate::data::chat::Encoded;
-use crate::eval::generate::{Prompt, generate, read};
+use crate::eval::generate::{Answering, Prompt};
 use crate::model::decoder::{Decoder, Saving};
+use crate::model::lineup::Lineup;
 use crate::model::lora::{Adapter, LoraConfig, Module};
 use crate::train::batch::TrainRow;
 use crate::train::optim::{AdamW, AdamWConfig};
@@ -32,29 +33,29 @@ pub(super) fn prepare<'a>(part: Part, decoder: &'a Decoder, work: &Work, seed: u
         (Part::Checkpointed, _) => train(decoder, work, seed, Saving::Inputs),
         (Part::Prefill, Some(answers)) => {
             let prompts = prompts(decoder, answers, seed);
-            Ok(Box::new(move || Ok(drop(read(decoder, None, &prompts)?))))
+            Ok(Box::new(move || Answering::new(decoder, &Lineup::base()).read(&prompts, &mut |_| Ok(()))))
         }
         (_, Some(answers)) if answers.adapters == 0 => {
             let prompts = prompts(decoder, answers, seed);
-            Ok(Box::new(move || decode(decoder, None, &prompts)))
+            Ok(Box::new(move || decode(decoder, &[], &prompts)))
         }
         (_, Some(answers)) => {
-            let prompts = prompts(decoder, answers, seed);
-            let adapters = adapters(decoder, answers.adapters, seed)?;
+            let mut prompts = prompts(decoder, answers, seed);
             let share = answers.rows / answers.adapters;
-            Ok(Box::new(move || {
-                adapters.iter().zip(prompts.chunks(share)).try_for_each(|(adapter, prompts)| decode(decoder, Some(adapter), prompts))
-            }))
+            for (i, prompt) in prompts.iter_mut().enumerate() {
+                prompt.adapter = Some(i / share);
+            }
+            let adapters = adapters(decoder, answers.adapters, seed)?;
+            Ok(Box::new(move || decode(decoder, &adapters, &prompts)))
         }
     }
 }
 
 /// How a part is run, for the table.
-pub(super) fn how(part: Part, work: &Work) -> String {
+pub(super) fn how(part: Part) -> String {
     match part {
         Part::Train | Part::Checkpointed => "rows end to end".to_owned(),
-        Part::Adapters => format!("{} batches of {}", work.adapters.adapters, work.adapters.rows / work.adapters.adapters),
-        Part::Single | Part::Decode => "one batch".to_owned(),
+        Part::Single | Part::Decode | Part::Adapters => "one batch".to_owned(),
         Part::Prefill => "end to end".to_owned(),
     }
 }
@@ -62,6 +63,26 @@ pub(super) fn how(part: Part, work: &Work) -> String {
 /// Waits until a device has done all it was given.
 pub(super) fn synchronize(device: &Device) -> Result<()> {
     Ok(device.synchronize()?)
+}
+
+/// Begins to watch the device's allocations anew.
+pub(super) fn reset_allocated(device: &Device) -> Result<()> {
+    #[cfg(feature = "cuda")]
+    if device.is_cuda() {
+        return crate::model::ops::cuda::memory::reset_peak(device);
+    }
+    let _ = device;
+    Ok(())
+}
+
+/// Most memory allocated on a GPU at a time since then, in MiB.
+pub(super) fn allocated_mib(device: &Device) -> Result<Option<f64>> {
+    #[cfg(feature = "cuda")]
+    if device.is_cuda() {
+        return Ok(Some(crate::model::ops::cuda::memory::peak(device)? as f64 / f64::from(1 << 20)));
+    }
+    let _ = device;
+    Ok(None)
 }
 
 fn train<'a>(decoder: &'a Decoder, work: &Work, seed: u64, saving: Saving) -> Result<Run<'a>> {
@@ -86,13 +107,14 @@ fn train<'a>(decoder: &'a Decoder, work: &Work, seed: u64, saving: Saving) -> Re
     }))
 }
 
-fn decode(decoder: &Decoder, adapter: Option<&Adapter>, prompts: &[Prompt]) -> Result<()> {
-    generate(decoder, adapter, prompts, &[], &mut |_, _| Ok(()))
+fn decode(decoder: &Decoder, adapters: &[Adapter], prompts: &[Prompt]) -> Result<()> {
+    let lineup = Lineup::new(decoder, adapters.iter().collect())?;
+    Answering::new(decoder, &lineup).generate(prompts, &[], &mut |_, _| Ok(()))
 }
 
 fn prompts(decoder: &Decoder, answers: Answers, seed: u64) -> Vec<Prompt> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let prompt = |_| Prompt { ids: ids(&mut random, answers.prompt, decoder.spec.vocabulary), max_new_tokens: answers.new };
+    let prompt = |_| Prompt { ids: ids(&mut random, answers.prompt, decoder.spec.vocabulary), max_new_tokens: answers.new, adapter: None };
     (0..answers.rows).map(prompt).collect()
 }
 

@@ -1,8 +1,12 @@
 //! Launching: a kernel by name, its arguments, its grid.
 
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::cuda_backend::WrapErr;
-use candle_core::cuda_backend::cudarc::driver::{CudaFunction, CudaSlice, DevicePtr, LaunchConfig, PushKernelArg, sys};
+use candle_core::cuda_backend::cudarc::driver::{CudaFunction, CudaModule, CudaSlice, DevicePtr, LaunchConfig, PushKernelArg, sys};
+use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
 use candle_core::op::BackpropOp;
 use candle_core::{CudaDevice, CudaStorage, DType, Device, Shape, Storage, Tensor};
 use half::bf16;
@@ -11,13 +15,14 @@ use half::bf16;
 #[derive(Clone, Copy)]
 pub(super) struct Module {
     pub(super) name: &'static str,
-    pub(super) ptx: &'static str,
+    /// Machine code.
+    pub(super) code: &'static [u8],
 }
 
 /// The compiled kernels of a `.cu` file.
 macro_rules! module {
     ($name:literal) => {
-        crate::model::ops::cuda::launch::Module { name: concat!("ballast-", $name), ptx: include_str!(concat!(env!("OUT_DIR"), "/", $name, ".ptx")) }
+        crate::model::ops::cuda::launch::Module { name: $name, code: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".cubin")) }
     };
 }
 pub(super) use module;
@@ -30,6 +35,34 @@ enum Arg {
     Float(f32),
     Long(i64),
     Words(Box<[u64]>),
+}
+
+/// Kernels that are loaded, by device, module and name: asking the driver each time would cost as much as a launch.
+static LOADED: LazyLock<Mutex<Loaded>> = LazyLock::new(Mutex::default);
+
+#[derive(Default)]
+struct Loaded {
+    modules: HashMap<(usize, &'static str), Arc<CudaModule>>,
+    functions: HashMap<(usize, &'static str), HashMap<String, CudaFunction>>,
+}
+
+fn function(module: Module, name: &str, device: &CudaDevice) -> Result<CudaFunction> {
+    let stream = device.cuda_stream();
+    let context = stream.context();
+    let key = (context.ordinal(), module.name);
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(function) = loaded.functions.get(&key).and_then(|functions| functions.get(name)) {
+        return Ok(function.clone());
+    }
+    let failed = || format!("the GPU cannot load the kernel {name}: was this built for its compute capability?");
+    let code = match loaded.modules.get(&key) {
+        Some(code) => Arc::clone(code),
+        None => context.load_module(Ptx::from_binary(module.code.to_vec())).w().with_context(failed)?,
+    };
+    let function = code.load_function(name).w().with_context(failed)?;
+    loaded.modules.insert(key, code);
+    loaded.functions.entry(key).or_default().insert(name.to_owned(), function.clone());
+    Ok(function)
 }
 
 /// A kernel call being put together.
@@ -53,11 +86,7 @@ impl<'a> Call<'a> {
 
     /// The kernel of exactly this name.
     pub(super) fn new(module: Module, name: &str, device: &'a CudaDevice) -> Result<Self> {
-        let function = device
-            .get_or_load_custom_func(name, module.name, module.ptx)
-            .with_context(|| format!("the GPU cannot load the kernel {name}: was this built for its compute capability?"))?
-            .into_cuda_function();
-        Ok(Self { device, function, args: Vec::with_capacity(16), shared: 0 })
+        Ok(Self { device, function: function(module, name, device)?, args: Vec::with_capacity(16), shared: 0 })
     }
 
     /// A tensor's first element.
