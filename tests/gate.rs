@@ -145,7 +145,7 @@ fn a_harmless_adapter_passes_and_a_harmful_one_regresses_with_every_output() {
     let (code, text, error) = run(world.gate("harmful", &baseline).arg("--json").arg("--junit").arg(&junit).arg("--summary").arg(&summary));
     assert_eq!(code, 1, "{text}{error}");
     let result: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((&result["verdict"], &result["schema"]), (&"regress".into(), &1.into()));
+    assert_eq!((&result["verdict"], &result["schema"]), (&"regress".into(), &2.into()));
     assert_eq!(result["suites"][0]["loss"]["n"], world.items.len());
     assert!(result["liveness"]["largest_change"].as_f64().unwrap() > 0.0);
     assert!(result["adapter"]["digest"].is_string() && result["adapter"]["config"].is_string());
