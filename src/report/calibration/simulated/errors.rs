@@ -45,7 +45,7 @@ pub(super) fn errors(gates: &Gates) -> String {
     }
     format!(
         "## False verdicts\n\nNeither \"no loss: regress\" nor \"at the margin: pass\" may exceed 5 %. What a Regress means is in the columns between: a loss is shown, and it is *seen* to be \
-         the margin or more; its true size may be somewhat smaller, and an adapter that truly loses the margin is called a regression up to half the time.\n\n{}",
+         the margin or more; its true size may be somewhat smaller. An adapter that truly loses exactly the margin is called a regression about half the time where only one suite shows it, more often where all do.\n\n{}",
         table.markdown()
     )
 }

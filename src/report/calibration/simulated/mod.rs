@@ -152,8 +152,7 @@ fn summary(gates: &Gates) -> String {
         by_case(&|place, churn| gates.only(place, churn, PLANTED).map(regress)),
     );
     format!(
-        "{}\n\nThe last line is limited by the suites, not by the rule: below, beside every rate, stands the most that any test with 5 % false alarms could reach on so many items, \
-         and the items that would be enough. Where a collapse is not called a regression the verdict is Inconclusive, which fails the gate too: it is not let through.",
+        "{}\n\nThe last line is limited by the number of items, and by the correction for the number of suites: below, beside every rate, stand the rate without that correction, the most that any test with 5 % false alarms could reach on so many items, and the items that would be enough. Where a collapse is not called a regression the verdict is Inconclusive, which fails the gate too: it is not let through.",
         table.markdown()
     )
 }
