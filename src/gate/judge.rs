@@ -89,7 +89,7 @@ pub fn judge(baseline: &Baseline, rows: &[ItemRow]) -> Judgement {
     // Twins in two suites are one cluster, as in reports.
     let (mut leaks, mut clusters): (Vec<(bool, bool)>, Vec<&str>) = (Vec::new(), Vec::new());
     let blessed = baseline.header.suites.iter().zip(&baseline.marks);
-    let joined: Vec<_> = blessed.map(|(suite, marks)| (suite, join(suite, marks, rows))).collect();
+    let joined: Vec<Joined> = blessed.map(|(suite, marks)| (suite, join(suite, marks, rows))).collect();
     let (claims, together) = claims(&joined);
     for ((suite, (pairs, problems)), claim) in joined.into_iter().zip(claims) {
         if suite.role == Role::General {
@@ -111,8 +111,11 @@ pub fn judge(baseline: &Baseline, rows: &[ItemRow]) -> Judgement {
     Judgement { verdict, suites, leakage, together }
 }
 
+/// A suite with its items, and what is wrong with them.
+type Joined<'a> = (&'a BaselineSuite, (Vec<Pair<'a>>, Vec<String>));
+
 /// What is shown of the accuracy of each suite that has a margin, and of all of them together.
-fn claims(joined: &[(&BaselineSuite, (Vec<Pair>, Vec<String>))]) -> (Vec<Option<Claim>>, Option<Together>) {
+fn claims(joined: &[Joined]) -> (Vec<Option<Claim>>, Option<Together>) {
     let (mut pooled, mut clusters): (Vec<(bool, bool)>, Vec<&str>) = (Vec::new(), Vec::new());
     let mut members = Vec::new();
     for (suite, (pairs, _)) in joined {

@@ -190,9 +190,21 @@ mod tests {
             result.reasons = vec!["a <broken> \"adapter\" & \u{1b}[2J more".to_owned()];
             result
         };
-        for (result, tag, count) in
-            [(result(&[]), "failure", 0), (result(&[(40, "w")]), "failure", 1), (result(&[(8, "w")]), "skipped", 1), (invalid, "error", 1)]
-        {
+        let together = {
+            let mut result = result(&[]);
+            let (difference, p) = (Some(-0.07), Some(0.003));
+            result.together =
+                Some(Together { regressed: true, margin: 0.05, effective_n: 300.0, difference, p_no_loss: p, p_corrected: p });
+            result
+        };
+        assert!(junit(&together).contains("<failure message=\"-7.0 points, mean margin 5.0, corrected p of no loss"));
+        for (result, tag, count) in [
+            (together, "failure", 1),
+            (result(&[]), "failure", 0),
+            (result(&[(40, "w")]), "failure", 1),
+            (result(&[(8, "w")]), "skipped", 1),
+            (invalid, "error", 1),
+        ] {
             let xml = junit(&result);
             let document = Document::parse(&xml).expect("well-formed XML");
             assert_eq!(document.root_element().tag_name().name(), "testsuites");
