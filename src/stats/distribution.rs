@@ -254,8 +254,6 @@ mod tests {
         assert!(error < 10f64.powi(-digits), "{ours:e} is not {reference:e}: off by {error:e}");
     }
 
-    // from scipy import stats                                        # scipy 1.17.1
-    // for p in [.975, .95, .8, .025, 1e-10, 1e-300, .999999]: print(stats.norm.ppf(p))
     // from math import comb; print([comb(n, k)*p**k*(1-p)**(n-k) for k, n, p in [(3, 10, .2), (0, 320, .02), (60, 260, .22)]])
     #[test]
     fn binomial_chances_equal_python() {
@@ -268,6 +266,8 @@ mod tests {
         }
     }
 
+    // from scipy import stats                                        # scipy 1.17.1
+    // for p in [.975, .95, .8, .025, 1e-10, 1e-300, .999999]: print(stats.norm.ppf(p))
     #[test]
     fn normal_quantiles_equal_scipy() {
         for (p, z) in [
