@@ -6,6 +6,7 @@
 //! too little room above for that, both rates are smaller by the same amount and the loss stays what it is. Every draw has
 //! its own ChaCha8 stream, so the number of threads changes nothing. Guards and floors are not simulated: an adapter that
 //! must pass them too passes more rarely, never more often.
+//!
 //! [`decide`]: super::decision::decide
 
 use rand_chacha::ChaCha8Rng;
