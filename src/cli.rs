@@ -203,9 +203,16 @@ pub struct EvalArgs {
   ballast compare base.jsonl tuned.jsonl                     answers of `ballast eval --out`
 What comes first is compared with; answers to other items, prompts or decodings are refused with exit code 4.")]
 pub struct CompareArgs {
-    /// Run directories, folders of cells in one, or files of `ballast eval --out`
+    /// Run directories, folders of cells in one, or files of `ballast eval --out`, `ballast import` or `ballast gate --out`
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
+    /// Judge the second of two sets of answers by the first, by the gate's rule and with its exit codes: points that each
+    /// suite may lose
+    #[arg(long, value_name = "POINTS")]
+    pub margin: Option<f64>,
+    /// With --margin: write JSON, JUnit XML, Markdown and plot into this folder
+    #[arg(long, value_name = "DIR", requires = "margin")]
+    pub out: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

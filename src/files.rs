@@ -5,14 +5,19 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 /// The text of a file.
 pub fn read_text(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))
+    let bytes = fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.split(|byte| *byte == b'\n').count();
+        anyhow!("{} line {line} is not UTF-8 text", path.display())
+    })
 }
 
 /// Replaces a file by the given bytes: written beside it, flushed to the disk, then renamed over it.

@@ -19,7 +19,7 @@
 //! | [`sandbox`] | candidate programs run here and nowhere else |
 //! | [`record`] | the run directory: rows, append-only or replaced whole; `import`, other harnesses' logs as rows |
 //! | [`stats`] | pure f64: intervals, paired differences, permutation, Holm, non-inferiority, power |
-//! | [`gate`] | paired answers and margins to a verdict; the baseline it is judged by; the rule simulated |
+//! | [`gate`] | paired answers and margins to a verdict; the baseline it is judged by, or answers alone; the rule simulated |
 //! | [`report`] | records to tables, figures, Markdown; `page`, the same with every item as one HTML file; a gate's result to JSON, JUnit, Markdown (`gate`); runs side by side (`versus`) |
 //! | [`seeds`], [`files`], [`error`], [`progress`] | seeds by use, whole-file writes, exit codes, bars |
 //!

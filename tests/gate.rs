@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a failed unwrap is a failed test")]
 
 mod common;
+#[path = "../src/report/gate/junit/schema.rs"]
+mod schema;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -145,13 +147,17 @@ fn a_harmless_adapter_passes_and_a_harmful_one_regresses_with_every_output() {
     let (code, text, error) = run(world.gate("harmful", &baseline).arg("--json").arg("--junit").arg(&junit).arg("--summary").arg(&summary));
     assert_eq!(code, 1, "{text}{error}");
     let result: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((&result["verdict"], &result["schema"]), (&"regress".into(), &1.into()));
+    assert_eq!((&result["verdict"], &result["schema"]), (&"regress".into(), &2.into()));
     assert_eq!(result["suites"][0]["loss"]["n"], world.items.len());
     assert!(result["liveness"]["largest_change"].as_f64().unwrap() > 0.0);
     assert!(result["adapter"]["digest"].is_string() && result["adapter"]["config"].is_string());
     assert_eq!(result["flips"].as_array().unwrap().len(), 5);
     assert!(result["flips"][0]["before"].is_string(), "{}", result["flips"][0]);
-    assert!(std::fs::read_to_string(&junit).unwrap().contains("<failure message="));
+    let failed = std::fs::read_to_string(&junit).unwrap();
+    assert!(failed.contains("<failure message="), "{failed}");
+    for xml in [failed, std::fs::read_to_string(out.join("junit.xml")).unwrap()] {
+        assert_eq!(schema::validate(&xml), Ok(()), "{xml}");
+    }
     let summary = std::fs::read_to_string(&summary).unwrap();
     assert!(summary.starts_with("before\n<!-- ballast-gate -->") && summary.contains("**Ballast gate: REGRESS**"), "{summary}");
 }
@@ -176,7 +182,8 @@ fn too_few_items_are_inconclusive_and_say_how_many_are_missing() {
     let junit = world.path("few.xml");
     let (code, ..) = run(world.gate("harmless", &baseline).args(["--on-inconclusive", "neutral", "--junit"]).arg(&junit));
     assert_eq!(code, 0);
-    assert!(std::fs::read_to_string(&junit).unwrap().contains("<skipped message="));
+    let xml = std::fs::read_to_string(&junit).unwrap();
+    assert!(xml.contains("<skipped message=") && schema::validate(&xml) == Ok(()), "{xml}");
 }
 
 #[test]
@@ -190,7 +197,8 @@ fn what_cannot_be_trusted_is_invalid_and_named() {
         assert!(error.contains(named), "{named}: {error}");
         let result: Value = serde_json::from_str(&std::fs::read_to_string(out.join("gate.json")).unwrap()).unwrap();
         assert_eq!(result["verdict"], "invalid");
-        assert!(std::fs::read_to_string(out.join("junit.xml")).unwrap().contains("<error message="));
+        let xml = std::fs::read_to_string(out.join("junit.xml")).unwrap();
+        assert!(xml.contains("<error message=") && schema::validate(&xml) == Ok(()), "{xml}");
     };
     invalid(&mut world.gate("dead", &baseline), "changes no logit");
     invalid(&mut world.gate("foreign", &baseline), "another base model");
@@ -316,13 +324,49 @@ fn compare_reads_answers_and_refuses_what_is_not_the_same() {
 
     let system = answer("system.jsonl", &["--system", "Be brief."]);
     let fewer = answer("fewer.jsonl", &["--items", "10"]);
+    // The same answers judged by the gate's rule.
+    let judged = |after: &Path, out: &Path| run(ballast().arg("compare").arg(&base).arg(after).args(["--margin", "5", "--out"]).arg(out));
+    let out = world.path("judged");
+    let (code, text, error) = judged(&tuned, &out);
+    assert_eq!(code, 1, "{text}{error}");
+    assert!(text.ends_with("REGRESS\n") && error.contains("a loss is shown"), "{text}{error}");
+    let xml = std::fs::read_to_string(out.join("junit.xml")).unwrap();
+    assert!(xml.contains("there are answers only") && schema::validate(&xml) == Ok(()), "{xml}");
+    let (code, _, error) = judged(&base, &out);
+    assert!(code == 4 && error.contains("letter for letter"), "{error}");
+    let (code, _, error) = run(ballast().arg("compare").arg(&base).args(["--margin", "5"]));
+    assert!(code == 2 && error.contains("here are 1"), "{error}");
+
     for (other, named) in [(system, "the system prompt differs"), (fewer, "suite said: 10 items were asked only in")] {
+        let (code, ..) = judged(&other, &out);
+        assert_eq!(code, 4);
         let (code, _, error) = compare(&base, &other);
         assert_eq!(code, 4, "{error}");
         assert!(error.contains(named), "{error}");
     }
     let (code, _, error) = compare(&base, &world.path("absent"));
     assert!(code == 2 && error.contains("absent does not exist"), "{error}");
+
+    // What is no file of answers: one error that names file and line, and nothing on stdout.
+    let lines = std::fs::read(&base).unwrap();
+    let first = lines.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let (one, rest) = lines.split_at(first);
+    let row = String::from_utf8(one.to_vec()).unwrap();
+    for (name, bytes, named) in [
+        ("latin.jsonl", [one, b"\xe9\xff\n"].concat(), "latin.jsonl line 2 is not UTF-8"),
+        (
+            "nan.jsonl",
+            [one, row.replacen("\"prompt_tokens\":", "\"prompt_tokens\":NaN, \"x\":", 1).as_bytes()].concat(),
+            "nan.jsonl line 2",
+        ),
+        ("cut.jsonl", [one, &rest[..40]].concat(), "cut.jsonl line 2"),
+        ("empty.jsonl", Vec::new(), "empty.jsonl holds no answers"),
+    ] {
+        let path = world.path(name);
+        std::fs::write(&path, bytes).unwrap();
+        let (code, text, error) = compare(&base, &path);
+        assert!(code == 2 && text.is_empty() && error.contains(named) && !error.contains("panicked"), "{name}: {error}");
+    }
 }
 
 #[test]

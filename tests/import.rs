@@ -33,3 +33,24 @@ fn what_cannot_be_read_leaves_nothing_behind() {
     assert!(String::from_utf8_lossy(&failed.stderr).contains("reviews/"));
     assert!(!out.exists());
 }
+
+#[test]
+fn imported_logs_are_compared_and_judged_like_runs() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let rows = |of: &str| folder.path().join(of).join("items.jsonl");
+    for of in ["tiny-base", "tiny-tuned"] {
+        let log = format!("lm-eval/{of}/samples_gsm8k_2026-01-31T10-20-30.123456.jsonl");
+        let done = import(&[&log, "--out", &folder.path().join(of).display().to_string()]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+    let compare = |arguments: &[&str]| {
+        let mut command = Command::cargo_bin("ballast").expect("the binary is built");
+        command.arg("compare").arg(rows("tiny-base")).arg(rows("tiny-tuned")).args(arguments).output().expect("it runs")
+    };
+    let table = compare(&[]);
+    assert!(table.status.success() && String::from_utf8_lossy(&table.stdout).contains("gsm8k"), "{table:?}");
+    // Three items can show nothing.
+    let judged = compare(&["--margin", "5"]);
+    assert_eq!(judged.status.code(), Some(3), "{judged:?}");
+    assert!(String::from_utf8_lossy(&judged.stdout).ends_with("INCONCLUSIVE\n"), "{judged:?}");
+}

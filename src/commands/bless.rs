@@ -8,16 +8,19 @@ use anyhow::{Context, Result, bail, ensure};
 use super::print;
 use super::session::{Session, planned, role, terms};
 use crate::cli::{BlessArgs, PolicyArgs};
+use crate::config::builtin;
 use crate::config::plan::{self, PlannedSuite};
 use crate::error::Invalid;
 use crate::eval::score::IdentityTerms;
 use crate::eval::suite::Item;
 use crate::files::{read_text, write_atomic};
 use crate::gate::baseline::{Baseline, BaselineSuite, Header, KIND, LEAK_POINTS, Loosening, MARGIN_POINTS, Role, SCHEMA, loosened};
+use crate::gate::decision::ALPHA;
 use crate::gate::mark::Mark;
 use crate::model::device::DeviceChoice;
 use crate::record::rows::ItemRow;
 use crate::record::run_dir::Run;
+use crate::stats::power::zero_flip_floor;
 
 pub(super) fn bless(args: &BlessArgs) -> Result<()> {
     // The file that is replaced, and the policy, are read before any model is asked.
@@ -25,7 +28,7 @@ pub(super) fn bless(args: &BlessArgs) -> Result<()> {
     let (session, rows) = if let Some(run) = &args.from {
         from_run(run, args.device.device, &args.policy)?
     } else {
-        let suites = planned(&args.suites, args.items)?;
+        let suites = planned(&named(&args.suites)?, args.items)?;
         policies(&suites, &args.policy)?;
         let session = Session::open(&args.model, args.device.device, suites, &args.system, terms(&args.name, &args.author))?;
         let rows = session.ask("bless", None)?;
@@ -52,6 +55,26 @@ pub(super) fn bless(args: &BlessArgs) -> Result<()> {
         print(&format!("{:<16} {right} of {} right, {}\n", suite.name, suite.items, asked_of(suite)))?;
     }
     print(&format!("baseline: {}\n", args.out.display()))
+}
+
+/// The suites asked for; otherwise those that ship, but for those with too few items to ever pass at the default margin.
+fn named(asked: &[String]) -> Result<Vec<String>> {
+    if !asked.is_empty() {
+        return Ok(asked.to_vec());
+    }
+    let floor = zero_flip_floor(MARGIN_POINTS / 100.0, ALPHA).unwrap_or(0);
+    let mut large = Vec::new();
+    for name in builtin::suite_names() {
+        let items = builtin::suite(name)?.items.len();
+        if items >= floor {
+            large.push(name.to_owned());
+        } else {
+            print(&format!(
+                "{name:<16} left out: its {items} items cannot show a loss smaller than {MARGIN_POINTS} points, {floor} could\n"
+            ))?;
+        }
+    }
+    Ok(large)
 }
 
 /// `margin 5 points, form margin 5 points`

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 
 use super::print;
-use crate::cli::CompareArgs;
+use crate::cli::{CompareArgs, OnInconclusive};
 use crate::config::builtin;
+use crate::error::Invalid;
+use crate::files::create_folder;
+use crate::gate::answers::{Answers, judge_answers};
 use crate::record::source::{Source, read_sources};
+use crate::report;
 use crate::report::versus::{markdown, versus};
 
 pub(super) fn compare(args: &CompareArgs) -> Result<()> {
@@ -15,8 +19,34 @@ pub(super) fn compare(args: &CompareArgs) -> Result<()> {
     for path in &args.runs {
         sources.extend(read_sources(path)?);
     }
+    if let Some(points) = args.margin {
+        return judge(args, &sources, points);
+    }
     let found = versus(sources, &chance)?;
     print(&if args.json { serde_json::to_string_pretty(&found)? + "\n" } else { markdown(&found) })
+}
+
+/// The gate's rule on two sets of answers.
+fn judge(args: &CompareArgs, sources: &[Source], points: f64) -> Result<()> {
+    ensure!(points > 0.0 && points < 100.0, "--margin is {points} points: it must lie between 0 and 100");
+    let [before, after] = sources else {
+        bail!("--margin judges one set of answers by another, and here are {}: name two files, or two folders of cells", sources.len());
+    };
+    let differences = before.differences(after);
+    if !differences.is_empty() {
+        bail!(Invalid(format!("{} cannot be judged by {}: {}", after.path, before.path, differences.join("; "))));
+    }
+    let result = judge_answers(answers(before), answers(after), points, &|suite| chance(suite, before));
+    if let Some(folder) = &args.out {
+        create_folder(folder)?;
+        report::write(&report::gate::files(&result)?, folder)?;
+    }
+    print(&if args.json { report::gate::json(&result)? } else { report::gate::terminal(&result) })?;
+    super::gate::finish(&result, OnInconclusive::Fail)
+}
+
+fn answers(source: &Source) -> Answers<'_> {
+    Answers { label: &source.path, weights: source.weights.as_deref(), rows: &source.cell.items }
 }
 
 /// Accuracy of a random chooser: as the run says, or of a shipped suite that has every item; otherwise not known.

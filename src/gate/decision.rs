@@ -1,16 +1,18 @@
 //! From paired answers and a margin to a verdict: the one rule of the gate.
 //!
-//! Tango's score test is asked both ways, one-sided, each at [`ALPHA`]: a loss shown to be smaller than the margin passes, one
-//! shown to be larger regresses, anything between is inconclusive. So an adapter that loses exactly the margin passes in
-//! at most 5 % of cases and regresses about as rarely, and one that loses nothing regresses far more rarely. The interval of
-//! 91 % says the same: it passes where the interval lies above minus the margin, regresses where it lies below. Items in
-//! clusters count for as many independent ones as they are worth.
+//! Pass asks Tango's score test, one-sided at [`ALPHA`]: a loss shown to be smaller than the margin passes, so an adapter that
+//! loses exactly the margin passes in at most 5 % of cases. The interval of 91 % says the same: it passes where the
+//! interval lies above minus the margin. Items in clusters count for as many independent ones as they are worth. Every
+//! required part must pass (an intersection-union test: each at its level, none corrected; R. L. Berger, "Multiparameter
+//! hypothesis testing and acceptance sampling", Technometrics 24 (1982)).
 //!
-//! Every required part must pass (an intersection-union test: each at its level, none corrected; R. L. Berger,
-//! "Multiparameter hypothesis testing and acceptance sampling", Technometrics 24 (1982)).
+//! Regress is said of accuracy where a loss is shown at all, after correction for the number of suites (`family`), and the
+//! loss seen is at least the margin. A guard, which is not asked as one of a family, regresses where its loss is shown to be
+//! larger than the margin. Anything else is inconclusive.
 
 use serde::{Deserialize, Serialize};
 
+use crate::stats::distribution::normal_quantile;
 use crate::stats::noninferiority::{Evidence, Flips};
 use crate::stats::power::{Rates, items_for_noninferiority, zero_flip_floor};
 use crate::stats::{Interval, Paired};
@@ -20,6 +22,8 @@ use crate::stats::{Interval, Paired};
 pub const ALPHA: f64 = 0.045;
 /// Confidence of the two-sided interval that says what the tests say.
 pub const CONFIDENCE: f64 = 1.0 - 2.0 * ALPHA;
+/// Rate at which an adapter that lost nothing on any suite may be called a regression.
+pub const FAMILY: f64 = 0.05;
 /// Chance of passing that item counts are planned for.
 const POWER: f64 = 0.8;
 
@@ -31,7 +35,7 @@ pub enum Verdict {
     Pass,
     /// Too few items, or too many flips, to say.
     Inconclusive,
-    /// The loss is shown to be larger than the margin.
+    /// A loss is shown, and it is seen to be at least the margin.
     Regress,
     /// The measurement cannot be trusted.
     Invalid,
@@ -78,6 +82,10 @@ pub struct LossTest {
     pub p_within: Option<f64>,
     /// p-value of "the loss is at most the margin".
     pub p_beyond: Option<f64>,
+    /// p-value of "nothing is lost".
+    pub p_no_loss: Option<f64>,
+    /// The same, corrected for the number of suites. None for a guard, which is asked by `p_beyond`.
+    pub p_corrected: Option<f64>,
     /// Fewest items with which the test can pass at all.
     pub floor: Option<usize>,
     /// Where it is inconclusive: further items after which it would decide if they came out like these. None where no
@@ -87,21 +95,35 @@ pub struct LossTest {
     pub planned: Option<usize>,
 }
 
+/// What must be shown to call a loss a regression.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Claim {
+    /// A guard: that the loss is larger than the margin.
+    Beyond,
+    /// One of the suites of a gate: that anything is lost, where the loss seen is at least the margin.
+    Lost {
+        /// p-value of "nothing is lost", corrected for the number of suites.
+        p_corrected: f64,
+        /// Level that the uncorrected p-value is held against first: the family's, divided by its number of tests.
+        level: f64,
+    },
+}
+
 impl LossTest {
-    /// Tests (good before, good after) pairs, `clusters[i]` naming the cluster of pair i.
-    pub fn of<K: Ord>(pairs: &[(bool, bool)], clusters: &[K], margin: f64) -> Self {
+    /// Tests a guard's (good before, good after) pairs, `clusters[i]` naming the cluster of pair i.
+    pub fn guard<K: Ord>(pairs: &[(bool, bool)], clusters: &[K], margin: f64) -> Self {
         let table = Paired::from_verdicts(pairs.iter().copied());
-        Self::of_counts(&table, Flips::clustered(pairs, clusters), margin)
+        Self::of_counts(&table, Flips::clustered(pairs, clusters), margin, Claim::Beyond)
     }
 
     /// Tests a table; `flips` is what it is worth in independent items. None there, no items, or a margin that no test is
     /// defined for is invalid.
-    pub fn of_counts(table: &Paired, flips: Option<Flips>, margin: f64) -> Self {
+    pub fn of_counts(table: &Paired, flips: Option<Flips>, margin: f64, claim: Claim) -> Self {
         let test = flips.and_then(|flips| flips.noninferiority(margin));
         let floor = zero_flip_floor(margin, ALPHA);
-        let verdict = decide(flips, margin);
+        let verdict = decide(flips, margin, claim);
         let per_item = flips.map_or(1.0, |flips| table.n() as f64 / flips.n);
-        let needs = if verdict == Verdict::Inconclusive { test.and_then(|test| needs(test.z, table.n(), floor, per_item)) } else { None };
+        let needs = flips.filter(|_| verdict == Verdict::Inconclusive).and_then(|flips| needs(flips, margin, claim));
         let rates = Rates { alpha: ALPHA, power: POWER };
         let planned = table.churn().and_then(|churn| items_for_noninferiority(churn, margin, rates));
         Self {
@@ -115,35 +137,60 @@ impl LossTest {
             interval: flips.and_then(|flips| flips.interval(CONFIDENCE)),
             p_within: test.map(|test| test.p_within),
             p_beyond: test.map(|test| test.p_beyond),
+            p_no_loss: flips.and_then(|flips| flips.p_no_loss()),
+            p_corrected: match claim {
+                Claim::Lost { p_corrected, .. } if flips.is_some_and(|flips| flips.n > 0.0) => Some(p_corrected),
+                _ => None,
+            },
             floor,
-            needs,
+            needs: needs.map(|more| ((more * per_item).ceil() as usize).max(1)),
             planned: planned.map(|items| (items as f64 * per_item).ceil() as usize),
         }
     }
 }
 
 /// The rule itself: the verdict on flips of so many independent items, by the margin.
-pub fn decide(flips: Option<Flips>, margin: f64) -> Verdict {
-    let evidence = flips.and_then(|flips| flips.noninferiority(margin)).map(|test| test.evidence(ALPHA));
-    let enough = flips.zip(zero_flip_floor(margin, ALPHA)).is_some_and(|(flips, floor)| flips.n >= floor as f64);
-    match evidence {
-        None => Verdict::Invalid,
-        Some(Evidence::Beyond) => Verdict::Regress,
-        // Beneficial flips must not buy a pass on a handful of items.
-        Some(Evidence::Within) if enough => Verdict::Pass,
-        Some(Evidence::Within | Evidence::Undecided) => Verdict::Inconclusive,
+pub fn decide(flips: Option<Flips>, margin: f64, claim: Claim) -> Verdict {
+    let Some((flips, test)) = flips.and_then(|flips| Some((flips, flips.noninferiority(margin)?))) else {
+        return Verdict::Invalid;
+    };
+    // Beneficial flips must not buy a pass on a handful of items.
+    let enough = zero_flip_floor(margin, ALPHA).is_some_and(|floor| flips.n >= floor as f64);
+    match test.evidence(ALPHA) {
+        Evidence::Within if enough => Verdict::Pass,
+        evidence if regressed(flips, margin, claim, evidence) => Verdict::Regress,
+        _ => Verdict::Inconclusive,
     }
 }
 
-/// The statistic grows with the root of the number of items, so at the same rates it reaches the critical value at
-/// `n (z_alpha / z)^2`.
-fn needs(z: f64, n: usize, floor: Option<usize>, per_item: f64) -> Option<usize> {
-    let critical = crate::stats::distribution::normal_quantile(1.0 - ALPHA)?;
-    let wanted = n as f64 * (critical / z).powi(2);
-    let least = floor.map_or(0.0, |floor| floor as f64 * per_item);
-    let more = (wanted.max(least) - n as f64).ceil();
-    // Beyond a million items "never" is the better word.
-    (more.is_finite() && more < 1e6).then(|| (more as usize).max(1))
+fn regressed(flips: Flips, margin: f64, claim: Claim, evidence: Evidence) -> bool {
+    match claim {
+        Claim::Beyond => evidence == Evidence::Beyond,
+        Claim::Lost { p_corrected, .. } => p_corrected <= FAMILY && reaches(flips, margin),
+    }
+}
+
+/// The loss seen is at least the margin. Counts are whole or divided by one design effect, so rounding is all that a
+/// comparison has to forgive.
+pub(super) fn reaches(flips: Flips, margin: f64) -> bool {
+    flips.harmful - flips.beneficial >= margin * flips.n - 1e-9 * flips.n
+}
+
+/// Further independent items after which the verdict would no longer be inconclusive if they came out like these: a
+/// statistic grows with the root of the number of items, so at the same rates it reaches its critical value at
+/// `n (critical / z)^2`. None where that never happens, or not within a million.
+fn needs(flips: Flips, margin: f64, claim: Claim) -> Option<f64> {
+    let (z, level) = match claim {
+        Claim::Lost { level, .. } if reaches(flips, margin) => {
+            ((flips.harmful - flips.beneficial) / (flips.harmful + flips.beneficial).sqrt(), level)
+        }
+        _ => (flips.noninferiority(margin)?.z, ALPHA),
+    };
+    let wanted = flips.n * (normal_quantile(1.0 - level)? / z).powi(2);
+    // Only a pass has a floor.
+    let floor = if z < 0.0 { zero_flip_floor(margin, ALPHA)? as f64 } else { 0.0 };
+    let more = wanted.max(floor) - flips.n;
+    (more < 1e6).then_some(more.max(0.0))
 }
 
 #[cfg(test)]
@@ -153,7 +200,14 @@ mod tests {
 
     fn test(n: usize, harmful: usize, beneficial: usize, margin: f64) -> LossTest {
         let table = Paired { both: n - harmful - beneficial, base_only: harmful, variant_only: beneficial, neither: 0 };
-        LossTest::of_counts(&table, Some(Flips::of(&table)), margin)
+        LossTest::of_counts(&table, Some(Flips::of(&table)), margin, Claim::Beyond)
+    }
+
+    /// The same where it is the only suite of a gate.
+    fn alone(n: usize, harmful: usize, beneficial: usize, margin: f64) -> LossTest {
+        let table = Paired { both: n - harmful - beneficial, base_only: harmful, variant_only: beneficial, neither: 0 };
+        let flips = Flips::of(&table);
+        LossTest::of_counts(&table, Some(flips), margin, Claim::Lost { p_corrected: flips.p_no_loss().unwrap_or(1.0), level: FAMILY })
     }
 
     #[test]
@@ -177,10 +231,38 @@ mod tests {
         let scaled = |n: f64| {
             let table = Paired { both: 0, base_only: 4, variant_only: 3, neither: 0 };
             let flips = Flips { n, harmful: 0.04 * n, beneficial: 0.03 * n };
-            LossTest::of_counts(&table, Some(flips), 0.05).verdict
+            LossTest::of_counts(&table, Some(flips), 0.05, Claim::Beyond).verdict
         };
         assert_eq!(scaled(100.0 + more as f64), Verdict::Pass);
         assert_eq!(scaled(98.0 + more as f64), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn a_loss_that_is_shown_and_reaches_the_margin_regresses() {
+        // Nine points lost: shown, though not shown to be more than five.
+        assert_eq!((test(100, 11, 2, 0.05).verdict, alone(100, 11, 2, 0.05).verdict), (Verdict::Inconclusive, Verdict::Regress));
+        // Three points lost of two thousand: shown as well, and shown to be tolerated.
+        let tolerated = alone(2000, 70, 10, 0.05);
+        assert!(tolerated.verdict == Verdict::Pass && tolerated.p_corrected.unwrap() < 1e-9);
+        // Four points lost: shown, but neither as much as the margin nor shown to be less.
+        assert_eq!(alone(400, 18, 2, 0.05).verdict, Verdict::Inconclusive);
+        // Exactly the margin.
+        assert_eq!(alone(200, 11, 1, 0.05).verdict, Verdict::Regress);
+        assert_eq!(alone(0, 0, 0, 0.05).p_corrected, None);
+    }
+
+    #[test]
+    fn a_loss_that_is_not_yet_shown_says_how_many_items_would() {
+        let found = alone(100, 9, 4, 0.05);
+        assert_eq!(found.verdict, Verdict::Inconclusive);
+        // 100 (1.645 / (5 / sqrt 13))^2 = 140.7.
+        assert_eq!(found.needs, Some(41));
+        let scaled = |factor: f64| {
+            let flips = Flips { n: 100.0 * factor, harmful: 9.0 * factor, beneficial: 4.0 * factor };
+            decide(Some(flips), 0.05, Claim::Lost { p_corrected: flips.p_no_loss().unwrap(), level: FAMILY })
+        };
+        // The mid-p is a little above the normal approximation.
+        assert_eq!((scaled(1.3), scaled(1.55)), (Verdict::Inconclusive, Verdict::Regress));
     }
 
     #[test]
@@ -201,7 +283,7 @@ mod tests {
         for margin in [f64::NAN, -0.1, 1.0] {
             assert_eq!(test(100, 1, 1, margin).verdict, Verdict::Invalid);
         }
-        assert_eq!(LossTest::of(&[(true, true)], &[1, 2], 0.05).verdict, Verdict::Invalid);
+        assert_eq!(LossTest::guard(&[(true, true)], &[1, 2], 0.05).verdict, Verdict::Invalid);
         assert_eq!(Verdict::all([]), Verdict::Invalid);
     }
 
@@ -218,7 +300,7 @@ mod tests {
     fn twins_are_worth_less_than_strangers() {
         let pairs: Vec<(bool, bool)> = (0..120).map(|i| (true, i / 2 % 30 != 0)).collect();
         let (twins, alone): (Vec<usize>, Vec<usize>) = ((0..120).map(|i| i / 2).collect(), (0..120).collect());
-        let (twins, alone) = (LossTest::of(&pairs, &twins, 0.05), LossTest::of(&pairs, &alone, 0.05));
+        let (twins, alone) = (LossTest::guard(&pairs, &twins, 0.05), LossTest::guard(&pairs, &alone, 0.05));
         assert!(twins.effective_n < 70.0 && alone.effective_n > 119.9);
         assert!(twins.interval.unwrap().width() > alone.interval.unwrap().width());
     }

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, BaselineSuite, Role};
-use super::decision::{CONFIDENCE, LossTest, Verdict};
+use super::decision::{CONFIDENCE, Claim, LossTest, Verdict};
+use super::family::{self, Member, Together};
 use super::mark::Mark;
 use crate::eval::score::{Flag, Verdict as Grade};
 use crate::record::rows::ItemRow;
-use crate::stats::Interval;
 use crate::stats::interval::wilson;
+use crate::stats::noninferiority::Flips;
 use crate::stats::retention::retention;
+use crate::stats::{Interval, Paired};
 
 /// What the gate found on one suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +72,8 @@ pub struct Judgement {
     pub suites: Vec<SuiteResult>,
     /// Rise of identity text in unrelated answers over all general suites, where a margin is set.
     pub leakage: Option<LossTest>,
+    /// Accuracy of all suites that have a margin, where there are at least two.
+    pub together: Option<Together>,
 }
 
 /// One item: what the baseline has and what the adapter answered.
@@ -84,20 +88,54 @@ pub fn judge(baseline: &Baseline, rows: &[ItemRow]) -> Judgement {
     let mut suites = Vec::new();
     // Twins in two suites are one cluster, as in reports.
     let (mut leaks, mut clusters): (Vec<(bool, bool)>, Vec<&str>) = (Vec::new(), Vec::new());
-    for (suite, marks) in baseline.header.suites.iter().zip(&baseline.marks) {
-        let (pairs, problems) = join(suite, marks, rows);
+    let blessed = baseline.header.suites.iter().zip(&baseline.marks);
+    let joined: Vec<Joined> = blessed.map(|(suite, marks)| (suite, join(suite, marks, rows))).collect();
+    let (claims, together) = claims(&joined);
+    for ((suite, (pairs, problems)), claim) in joined.into_iter().zip(claims) {
         if suite.role == Role::General {
             leaks.extend(pairs.iter().map(|pair| (!pair.before.leaks(), !pair.after.leaks())));
             clusters.extend(pairs.iter().map(|pair| pair.cluster));
         }
-        suites.push(of_suite(suite, &pairs, problems));
+        suites.push(of_suite(suite, &pairs, problems, claim));
     }
     let asked = baseline.header.leak_points.filter(|_| !leaks.is_empty());
-    let leakage = asked.map(|points| LossTest::of(&leaks, &clusters, points / 100.0));
+    let leakage = asked.map(|points| LossTest::guard(&leaks, &clusters, points / 100.0));
     let parts = suites.iter().filter_map(|suite| suite.verdict).collect::<Vec<_>>();
     // Leakage alone is no measurement of anything kept.
-    let verdict = if parts.is_empty() { Verdict::Invalid } else { Verdict::all(parts.into_iter().chain(leakage.map(|test| test.verdict))) };
-    Judgement { verdict, suites, leakage }
+    let all = together.filter(|together| together.regressed).map(|_| Verdict::Regress);
+    let verdict = if parts.is_empty() {
+        Verdict::Invalid
+    } else {
+        Verdict::all(parts.into_iter().chain(leakage.map(|test| test.verdict)).chain(all))
+    };
+    Judgement { verdict, suites, leakage, together }
+}
+
+/// A suite with its items, and what is wrong with them.
+type Joined<'a> = (&'a BaselineSuite, (Vec<Pair<'a>>, Vec<String>));
+
+/// What is shown of the accuracy of each suite that has a margin, and of all of them together.
+fn claims(joined: &[Joined]) -> (Vec<Option<Claim>>, Option<Together>) {
+    let (mut pooled, mut clusters): (Vec<(bool, bool)>, Vec<&str>) = (Vec::new(), Vec::new());
+    let mut members = Vec::new();
+    for (suite, (pairs, _)) in joined {
+        let Some(points) = suite.margin_points else { continue };
+        let (pairs, names) = (graded(pairs, Mark::correct), clusters_of(pairs));
+        members.push(Member { flips: Flips::clustered(&pairs, &names), margin: points / 100.0 });
+        pooled.extend(pairs);
+        clusters.extend(names);
+    }
+    let (claims, together) = family::claims(&members, Flips::clustered(&pooled, &clusters));
+    let mut claims = claims.into_iter();
+    (joined.iter().map(|(suite, _)| suite.margin_points.and_then(|_| claims.next())).collect(), together)
+}
+
+fn graded(pairs: &[Pair], good: fn(&Mark) -> bool) -> Vec<(bool, bool)> {
+    pairs.iter().map(|pair| (good(pair.before), good(&pair.after))).collect()
+}
+
+fn clusters_of<'a>(pairs: &[Pair<'a>]) -> Vec<&'a str> {
+    pairs.iter().map(|pair| pair.cluster).collect()
 }
 
 /// Joins by content hash, never by place.
@@ -128,11 +166,12 @@ fn join<'a>(suite: &BaselineSuite, marks: &'a BTreeMap<String, Mark>, rows: &'a 
     (pairs, problems)
 }
 
-fn of_suite(suite: &BaselineSuite, pairs: &[Pair], problems: Vec<String>) -> SuiteResult {
-    let clusters: Vec<&str> = pairs.iter().map(|pair| pair.cluster).collect();
-    let test = |points: Option<f64>, good: fn(&Mark) -> bool| {
-        let pairs: Vec<(bool, bool)> = pairs.iter().map(|pair| (good(pair.before), good(&pair.after))).collect();
-        points.map(|points| LossTest::of(&pairs, &clusters, points / 100.0))
+fn of_suite(suite: &BaselineSuite, pairs: &[Pair], problems: Vec<String>, claim: Option<Claim>) -> SuiteResult {
+    let clusters = clusters_of(pairs);
+    let test = |points: Option<f64>, good: fn(&Mark) -> bool, claim: Claim| {
+        let pairs = graded(pairs, good);
+        let table = Paired::from_verdicts(pairs.iter().copied());
+        points.map(|points| LossTest::of_counts(&table, Flips::clustered(&pairs, &clusters), points / 100.0, claim))
     };
     let n = pairs.len();
     let count = |hit: &dyn Fn(&Pair) -> bool| pairs.iter().filter(|pair| hit(pair)).count();
@@ -141,8 +180,8 @@ fn of_suite(suite: &BaselineSuite, pairs: &[Pair], problems: Vec<String>) -> Sui
     let (before, after) = (share(right_before), share(right_after));
     let harmful = |pair: &Pair| pair.before.correct() && !pair.after.correct();
     let lost_form = count(&|pair| harmful(pair) && (pair.after.form_failed() || pair.after.leaks()));
-    let loss = test(suite.margin_points, Mark::correct);
-    let form = test(suite.form_points, |mark| !mark.form_failed());
+    let loss = test(suite.margin_points, Mark::correct, claim.unwrap_or(Claim::Beyond));
+    let form = test(suite.form_points, |mark| !mark.form_failed(), Claim::Beyond);
     let floor = suite.floor_percent.map(|percent| floor(right_after, n, percent / 100.0));
     let mut parts: Vec<Verdict> =
         [loss.map(|test| test.verdict), form.map(|test| test.verdict), floor.map(|test| test.verdict)].into_iter().flatten().collect();

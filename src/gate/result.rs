@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::baseline::Loosening;
 use super::decision::{LossTest, Verdict};
+use super::family::Together;
 use super::judge::{Judgement, SuiteResult};
 use crate::record::evidence::{Evidence, Mismatch};
 
 /// Version of the format.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 /// What the file says it is.
 pub const KIND: &str = "ballast-gate";
 
@@ -38,6 +39,8 @@ pub struct GateResult {
     pub suites: Vec<SuiteResult>,
     /// Rise of identity text in unrelated answers.
     pub leakage: Option<LossTest>,
+    /// Accuracy of all suites that have a margin, where there are at least two.
+    pub together: Option<Together>,
     /// The worst flips with both answers.
     pub flips: Vec<Flip>,
     /// What the baseline was ever loosened for.
@@ -143,6 +146,7 @@ impl GateResult {
             liveness: None,
             suites: Vec::new(),
             leakage: None,
+            together: None,
             flips: Vec::new(),
             loosened: Vec::new(),
         }
@@ -150,11 +154,23 @@ impl GateResult {
 
     /// With what was proved and judged.
     pub fn judged(mut self, proof: LivenessProof, judgement: Judgement) -> Self {
-        self.reasons = [proof.problems(), reasons(&judgement)].concat();
-        self.verdict = if proof.problems().is_empty() { judgement.verdict } else { Verdict::Invalid };
+        let problems = proof.problems();
         self.liveness = Some(proof);
+        self = self.judged_by_answers(judgement);
+        if !problems.is_empty() {
+            self.verdict = Verdict::Invalid;
+            self.reasons.splice(0..0, problems);
+        }
+        self
+    }
+
+    /// With what was judged by answers alone, where no model was at hand.
+    pub fn judged_by_answers(mut self, judgement: Judgement) -> Self {
+        self.reasons = reasons(&judgement);
+        self.verdict = judgement.verdict;
         self.suites = judgement.suites;
         self.leakage = judgement.leakage;
+        self.together = judgement.together;
         self
     }
 }
@@ -173,10 +189,22 @@ fn reasons(judgement: &Judgement) -> Vec<String> {
         }
     }
     reasons.extend(judgement.leakage.and_then(|test| loss_reason("all general suites", "answers without identity text", &test)));
+    reasons.extend(judgement.together.filter(|together| together.regressed).map(|together| {
+        let (change, margin) = (100.0 * together.difference.unwrap_or(f64::NAN), 100.0 * together.margin);
+        format!(
+            "all suites together: accuracy changed by {change:+.1} points: a loss is shown{}, and it reaches the mean margin of {margin:.1} points",
+            corrected(together.p_corrected)
+        )
+    }));
     if judgement.suites.iter().all(|suite| suite.verdict.is_none()) {
         reasons.push("the baseline asks nothing of any suite".to_owned());
     }
     reasons
+}
+
+/// ` (corrected p = 0.012)`
+fn corrected(p: Option<f64>) -> String {
+    p.map(|p| if p < 0.001 { " (corrected p < 0.001)".to_owned() } else { format!(" (corrected p = {p:.3})") }).unwrap_or_default()
 }
 
 fn loss_reason(suite: &str, what: &str, test: &LossTest) -> Option<String> {
@@ -186,6 +214,10 @@ fn loss_reason(suite: &str, what: &str, test: &LossTest) -> Option<String> {
     let margin = 100.0 * test.margin;
     match test.verdict {
         Verdict::Pass => None,
+        Verdict::Regress if test.p_corrected.is_some() => Some(format!(
+            "{suite}: {what} changed by {change} points {range}: a loss is shown{}, and it reaches the margin of {margin} points",
+            corrected(test.p_corrected)
+        )),
         Verdict::Regress => Some(format!("{suite}: {what} changed by {change} points {range}, beyond the margin of {margin} points")),
         Verdict::Invalid => Some(format!("{suite}: {what} could not be tested on {} items", test.n)),
         Verdict::Inconclusive => {
@@ -225,6 +257,11 @@ pub(crate) mod tests {
         assert_eq!(worse.verdict, Verdict::Regress);
         assert!(
             worse.reasons[0].starts_with("fact-qa: accuracy changed by -20.0 points [") && worse.reasons.len() == 1,
+            "{:?}",
+            worse.reasons
+        );
+        assert!(
+            worse.reasons[0].ends_with("a loss is shown (corrected p < 0.001), and it reaches the margin of 5 points"),
             "{:?}",
             worse.reasons
         );

@@ -136,23 +136,33 @@ impl Source {
         });
         let mut differences: Vec<String> = facts.collect();
         let (ours, theirs) = (by_item(&self.cell), by_item(&other.cell));
-        let mut only: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-        for (suite, _) in ours.keys().filter(|key| !theirs.contains_key(*key)) {
-            only.entry(suite).or_default().0 += 1;
+        let mut only: BTreeMap<&str, [Vec<&str>; 2]> = BTreeMap::new();
+        for (place, (here, there)) in [(&ours, &theirs), (&theirs, &ours)].into_iter().enumerate() {
+            for ((suite, _), row) in here.iter().filter(|(key, _)| !there.contains_key(*key)) {
+                only.entry(suite).or_default()[place].push(&row.item);
+            }
         }
-        for (suite, _) in theirs.keys().filter(|key| !ours.contains_key(*key)) {
-            only.entry(suite).or_default().1 += 1;
-        }
-        differences.extend(only.iter().map(|(suite, (here, there))| {
-            format!("suite {suite}: {here} items were asked only in {}, {there} only in {}", self.path, other.path)
+        differences.extend(only.iter().map(|(suite, [here, there])| {
+            let (ours, theirs) = (named(here), named(there));
+            format!(
+                "suite {suite}: {} items were asked only in {}{ours}, {} only in {}{theirs}",
+                here.len(),
+                self.path,
+                there.len(),
+                other.path
+            )
         }));
         let same_model = self.weights.is_some() && self.weights == other.weights;
         let other_prompt = |key: &(&str, &str), row: &&ItemRow| {
             theirs.get(key).is_some_and(|found| found.prompt != row.prompt || (same_model && found.prompt_tokens != row.prompt_tokens))
         };
-        let prompts = ours.iter().filter(|(key, row)| other_prompt(key, row)).count();
-        if prompts > 0 {
-            differences.push(format!("{prompts} items were asked with another prompt, or another system prompt"));
+        let prompts: Vec<&str> = ours.iter().filter(|(key, row)| other_prompt(key, row)).map(|(_, row)| row.item.as_str()).collect();
+        if !prompts.is_empty() {
+            differences.push(format!(
+                "{} items were asked with another prompt, or another system prompt{}",
+                prompts.len(),
+                named(&prompts)
+            ));
         }
         for source in [self, other] {
             let rows = source.cell.items.len();
@@ -167,6 +177,14 @@ impl Source {
 
 fn by_item(cell: &Cell) -> BTreeMap<(&str, &str), &ItemRow> {
     cell.items.iter().map(|row| ((row.suite.as_str(), row.hash.as_str()), row)).collect()
+}
+
+/// ` (fact-001, fact-002, fact-003 ...)`
+fn named(items: &[&str]) -> String {
+    const SHOWN: usize = 3;
+    let more = if items.len() > SHOWN { " ..." } else { "" };
+    let shown = items.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    if items.is_empty() { String::new() } else { format!(" ({shown}{more})") }
 }
 
 /// A text that fits a message.

@@ -95,6 +95,23 @@ pub fn fair_binomial_pmf(k: usize, n: usize) -> f64 {
     (ln_gamma(n + 1.0) - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0) - n * std::f64::consts::LN_2).exp()
 }
 
+/// `P[X = k]` for X binomial with `n` trials of chance `p`.
+pub fn binomial_pmf(k: usize, n: usize, p: f64) -> f64 {
+    if k > n || p <= 0.0 || p >= 1.0 {
+        return f64::from(u8::from((p <= 0.0 && k == 0) || (p >= 1.0 && k == n)));
+    }
+    let (k, n) = (k as f64, n as f64);
+    (ln_gamma(n + 1.0) - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0) + k * p.ln() + (n - k) * (1.0 - p).ln()).exp()
+}
+
+/// The mid-p of "heads are no likelier than tails": `P[X > heads] + P[X = heads] / 2` for X binomial with `heads + tails`
+/// trials of a fair coin, by the incomplete beta function, so that counts may be fractions.
+pub fn fair_mid_tail(heads: f64, tails: f64) -> f64 {
+    let at_least = |heads: f64, tails: f64| if heads <= 0.0 { 1.0 } else { incomplete_beta(heads, tails + 1.0, 0.5, 0.5) };
+    let more = if tails <= 0.0 { 0.0 } else { incomplete_beta(heads + 1.0, tails, 0.5, 0.5) };
+    f64::midpoint(at_least(heads, tails), more)
+}
+
 /// `P[T > t]` for `t >= 0`.
 fn upper_t_tail(t: f64, degrees: f64) -> f64 {
     0.5 * incomplete_beta(degrees / 2.0, 0.5, degrees / (degrees + t * t), t * t / (degrees + t * t))
@@ -227,11 +244,26 @@ const LANCZOS: [f64; 9] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BINOMIAL: [(usize, usize, f64, f64); 3] =
+        [(3, 10, 0.2, 0.201_326_592_000_000_1), (0, 320, 0.02, 0.001_557_199_378_088_304_2), (60, 260, 0.22, 0.053_757_477_350_536_396)];
     use proptest::prelude::*;
 
     fn check(ours: f64, reference: f64, digits: i32) {
         let error = (ours - reference).abs() / reference.abs().max(1e-300);
         assert!(error < 10f64.powi(-digits), "{ours:e} is not {reference:e}: off by {error:e}");
+    }
+
+    // from math import comb; print([comb(n, k)*p**k*(1-p)**(n-k) for k, n, p in [(3, 10, .2), (0, 320, .02), (60, 260, .22)]])
+    #[test]
+    fn binomial_chances_equal_python() {
+        for (k, n, p, reference) in BINOMIAL {
+            let ours = binomial_pmf(k, n, p);
+            assert!((ours - reference).abs() < 1e-12, "{ours} is not {reference}");
+        }
+        for (k, p, certain) in [(0, 0.0, 1.0), (5, 1.0, 1.0), (6, 0.5, 0.0), (1, 0.0, 0.0)] {
+            assert!((binomial_pmf(k, 5, p) - certain).abs() < 1e-15);
+        }
     }
 
     // from scipy import stats                                        # scipy 1.17.1

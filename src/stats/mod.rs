@@ -5,6 +5,7 @@
 //! not seeded.
 
 pub mod bootstrap;
+pub mod bound;
 pub mod clustered;
 pub mod distribution;
 pub mod holm;

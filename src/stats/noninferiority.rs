@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 
 use super::clustered::clustered_standard_error;
-use super::distribution::{normal_cdf, normal_quantile};
+use super::distribution::{fair_mid_tail, normal_cdf, normal_quantile};
 use super::interval::Interval;
 use super::paired::Paired;
 
@@ -102,6 +102,17 @@ impl Flips {
         z.is_finite().then(|| NonInferiority { z, p_within: normal_cdf(z), p_beyond: normal_cdf(-z) })
     }
 
+    /// McNemar's one-sided mid-p of "nothing is lost": the chance that flips which fall either way alike are as harmful as
+    /// these. `None` without items.
+    pub fn p_no_loss(&self) -> Option<f64> {
+        (self.n > 0.0).then(|| fair_mid_tail(self.harmful, self.beneficial))
+    }
+
+    /// Variant minus base. `None` without items.
+    pub fn difference(&self) -> Option<f64> {
+        (self.n > 0.0).then(|| (self.beneficial - self.harmful) / self.n)
+    }
+
     /// Tango's interval of variant minus base: the differences that the score test does not reject. At a confidence of
     /// `1 - 2 alpha` its lower bound is above `-margin` exactly where the test at `alpha` says [`Evidence::Within`], and its
     /// upper bound below `-margin` exactly where it says [`Evidence::Beyond`]. `None` without items.
@@ -156,6 +167,16 @@ mod tests {
         (200, 20, 5, -0.118_805_588_600, -0.035_960_034_772),
         (300, 12, 18, -0.010_428_217_429, 0.051_555_266_611),
         (100, 0, 0, -0.026_342_721_627, 0.026_342_720_783),
+    ];
+
+    const GOLDEN_MID_P: [(f64, f64, f64); 7] = [
+        (7.0, 1.0, 0.019_531_25),
+        (16.0, 6.0, 0.017_344_832_420_349_12),
+        (30.0, 12.0, 0.002_700_786_327_295_645_6),
+        (12.0, 30.0, 0.997_299_213_672_704_4),
+        (5.0, 0.0, 0.015_625),
+        (0.0, 5.0, 0.984_375),
+        (40.0, 40.0, 0.5),
     ];
 
     fn table(n: usize, base_only: usize, variant_only: usize) -> Paired {
@@ -239,6 +260,21 @@ mod tests {
         assert_eq!(Flips::clustered(&same, &twins).map(|flips| flips.n), Some(40.0));
         assert_eq!(Flips::clustered(&same, &twins[1..]), None);
         assert_eq!(Flips { n: 0.0, harmful: 0.0, beneficial: 0.0 }.interval(0.9), None);
+    }
+
+    // In whole numbers, with Python's fractions:
+    //
+    // for b, c in [(7, 1), (16, 6), (30, 12), (12, 30), (5, 0), (0, 5), (40, 40)]:
+    //     n = b + c; print(float(Fraction(2*sum(comb(n, k) for k in range(b+1, n+1)) + comb(n, b), 2**(n+1))))
+    #[test]
+    fn a_loss_against_nothing_equals_exact_fractions_and_counts_may_be_fractions() {
+        let p = |harmful: f64, beneficial: f64| Flips { n: 100.0, harmful, beneficial }.p_no_loss().expect("items");
+        for (harmful, beneficial, reference) in GOLDEN_MID_P {
+            assert!((p(harmful, beneficial) - reference).abs() < 1e-12, "{harmful} {beneficial}: {}", p(harmful, beneficial));
+        }
+        assert!((p(0.0, 0.0) - 0.5).abs() < 1e-15);
+        assert!(p(7.0, 1.0) > p(7.5, 1.0) && p(7.5, 1.0) > p(8.0, 1.0));
+        assert_eq!(Flips { n: 0.0, harmful: 0.0, beneficial: 0.0 }.p_no_loss(), None);
     }
 
     proptest! {

@@ -78,7 +78,8 @@ fn append(path: &Path, text: &str) -> Result<()> {
     file.write_all(text.as_bytes()).with_context(context)
 }
 
-fn finish(result: &GateResult, on_inconclusive: OnInconclusive) -> Result<()> {
+/// The exit code of a verdict.
+pub(super) fn finish(result: &GateResult, on_inconclusive: OnInconclusive) -> Result<()> {
     let message = format!("{}: {}", result.verdict.word(), result.reasons.join("; "));
     match result.verdict {
         Verdict::Pass => Ok(()),

@@ -1,14 +1,16 @@
 //! Inspect's logs: the JSON document (`--log-format json`), and `.eval`, a zip of one document a sample.
 //!
 //! Read from inspect_ai 0.3.285, `log/_log.py` (EvalLog version 2), `log/_recorders/eval.py` and `scorer/_metric.py`.
-//! That version packs `.eval` with Zstandard, which Ballast does not unpack; earlier ones used Deflate, which it does.
+//! That version packs `.eval` with Zstandard, earlier ones with Deflate.
 
 use std::io::{Cursor, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use flate2::Crc;
+use ruzstd::decoding::StreamingDecoder;
 use serde_json::Value;
-use zip::ZipArchive;
+use zip::{CompressionMethod, ZipArchive};
 
 use super::json::{Line, answered, asked, content, parse, plain};
 use super::scored::{Scored, metric, right};
@@ -31,12 +33,8 @@ pub(super) fn document(path: &Path, text: &str, choice: &Choice) -> Result<Log> 
 /// Reads an `.eval` file.
 pub(super) fn archive(path: &Path, bytes: &[u8], choice: &Choice) -> Result<Log> {
     let mut zip = ZipArchive::new(Cursor::new(bytes)).with_context(|| format!("{} is a damaged zip file", path.display()))?;
-    let convert = format!("convert the log first: inspect log convert --to json --output-dir DIR {}", path.display());
     let mut member = |name: &str| -> Result<Value> {
-        let context = || format!("{}: {name} cannot be unpacked; {convert}", path.display());
-        let file = zip.by_name(name).with_context(context)?;
-        let mut text = String::new();
-        file.take(LARGEST).read_to_string(&mut text).with_context(context)?;
+        let text = unpack(&mut zip, name).with_context(|| format!("{}: {name} cannot be unpacked", path.display()))?;
         parse(&text).with_context(|| format!("{}: {name} is not JSON", path.display()))
     };
     let header = member("header.json")?;
@@ -45,6 +43,24 @@ pub(super) fn archive(path: &Path, bytes: &[u8], choice: &Choice) -> Result<Log>
     let samples = names.iter().filter(|name| name.starts_with("samples/") && !name.ends_with('/'));
     let samples = samples.map(|name| member(name)).collect::<Result<Vec<_>>>()?;
     log(path, &Line::document(path, header), samples, choice)
+}
+
+/// The text of one member. The zip library leaves Zstandard to C code, so that one is unpacked here and its checksum compared.
+fn unpack(zip: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<String> {
+    let place = zip.index_for_name(name).context("there is no such member")?;
+    let packed = zip.by_index_raw(place)?;
+    let mut text = Vec::new();
+    if packed.compression() == CompressionMethod::ZSTD {
+        let sum = packed.crc32();
+        StreamingDecoder::new(packed)?.take(LARGEST).read_to_end(&mut text)?;
+        let mut found = Crc::new();
+        found.update(&text);
+        ensure!(found.sum() == sum, "its checksum is wrong");
+    } else {
+        drop(packed);
+        zip.by_index(place)?.take(LARGEST).read_to_end(&mut text)?;
+    }
+    Ok(String::from_utf8(text)?)
 }
 
 fn log(path: &Path, header: &Line, mut samples: Vec<Value>, choice: &Choice) -> Result<Log> {

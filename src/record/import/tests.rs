@@ -86,6 +86,30 @@ fn inspects_document_and_archive_say_the_same() {
 }
 
 #[test]
+fn a_log_that_inspect_packed_with_zstandard_is_read() {
+    let name = "inspect/2026-11-25T07-00-00_sums_zstd.eval";
+    let found = read_one(name, &Choice::default());
+    let said: Vec<(&str, Verdict)> = found.rows.iter().map(|row| (row.answer.as_str(), row.verdict)).collect();
+    let (right, wrong) = (Verdict::Correct, Verdict::Wrong);
+    assert_eq!(said, [("The answer is 4", right), ("12", right), ("我不知道", wrong), ("9", right)]);
+    assert_eq!((found.rows[2].prompt.as_str(), found.rows[2].prompt_tokens), ("5 + 6?", 7));
+    assert_eq!((found.meta.sources[0].task.as_str(), found.meta.model.as_deref()), ("sums", Some("mockllm/model")));
+
+    // Every byte of the first sample's packed text changed in turn: an error, never a panic or another text.
+    let whole = std::fs::read(log(name)).unwrap();
+    let start = whole.windows(25).position(|bytes| bytes == b"samples/1_epoch_1.json\x28\xb5\x2f").map_or(0, |at| at + 22);
+    let folder = tempfile::tempdir().unwrap();
+    for at in (start..start + 600).step_by(7) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x55;
+        let path = folder.path().join("damaged.eval");
+        std::fs::write(&path, &bytes).unwrap();
+        let error = message(&[path], &Choice::default());
+        assert!(error.contains("damaged.eval"), "{error}");
+    }
+}
+
+#[test]
 fn bad_input_is_named_with_its_line_and_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let put = |name: &str, text: &str| {

@@ -46,7 +46,7 @@ fn forest_data(result: &GateResult) -> ForestData {
     rows.extend(result.leakage.map(|test| ForestRow::new("general suites", "no identity text", &test)));
     let title = match result.verdict {
         Verdict::Pass => "Pass: every loss is shown to be smaller than its margin",
-        Verdict::Regress => "Regress: a loss is shown to be larger than its margin",
+        Verdict::Regress => "Regress: a loss is shown, and it reaches its margin",
         Verdict::Inconclusive => "Inconclusive: not every loss is shown to be smaller than its margin",
         Verdict::Invalid => "Invalid: the measurement cannot be trusted",
     };

@@ -36,7 +36,7 @@ pub fn summary(result: &GateResult) -> String {
 fn heading(result: &GateResult) -> String {
     let meaning = match result.verdict {
         Verdict::Pass => "every loss is shown to be smaller than its margin",
-        Verdict::Regress => "a loss is shown to be larger than its margin",
+        Verdict::Regress => "a loss is shown, and it reaches its margin",
         Verdict::Inconclusive => "too few items, or too many flips, to say",
         Verdict::Invalid => "the measurement cannot be trusted",
     };
@@ -49,7 +49,19 @@ fn heading(result: &GateResult) -> String {
 }
 
 fn table(result: &GateResult) -> Table {
-    let header = ["suite", "verdict", "n", "base %", "adapter %", "difference", "91 % interval", "margin", "flips - / +", "retention %"];
+    let header = [
+        "suite",
+        "verdict",
+        "n",
+        "base %",
+        "adapter %",
+        "difference",
+        "91 % interval",
+        "margin",
+        "p of no loss",
+        "flips - / +",
+        "retention %",
+    ];
     let mut table = Table::new(header, 2);
     let word = |verdict: Option<Verdict>| verdict.map_or("not asked".to_owned(), |verdict| format!("**{}**", verdict.word()));
     for suite in &result.suites {
@@ -63,6 +75,7 @@ fn table(result: &GateResult) -> Table {
             or_none(suite.before.zip(suite.after), |(before, after)| points(after - before)),
             or_none(suite.loss.and_then(|test| test.interval), point_range),
             or_none(suite.loss, |test| percent(test.margin)),
+            or_none(suite.loss.and_then(|test| test.p_corrected), significant),
             or_none(flips, |flips| flips),
             or_none(suite.retention, percent),
         ]);
@@ -101,6 +114,16 @@ fn details(result: &GateResult) -> String {
                 format!("exceeds {} %", percent(test.floor)),
             ]);
         }
+    }
+    if let Some(test) = &result.together {
+        table.push(vec![
+            "all suites".to_owned(),
+            "accuracy".to_owned(),
+            if test.regressed { Verdict::Regress } else { Verdict::Pass }.word().to_owned(),
+            or_none(test.difference, points),
+            format!("p {}", or_none(test.p_corrected, significant)),
+            format!("no loss shown of {} points or more", percent(test.margin)),
+        ]);
     }
     let lost: Vec<String> = result.suites.iter().filter_map(lost).collect();
     [vec![table.markdown()], lost].concat().join("\n\n")

@@ -54,7 +54,8 @@ fn matrix(results: &Results, compared: &[Comparison]) -> Table {
             let found = compared.iter().find(|found| found.variant == variant.name && found.suite == *suite);
             or_none(found, |found| {
                 let bold = if found.corrected_direction() == Direction::Unclear { "" } else { "**" };
-                format!("{bold}{}{bold} {}", points(found.difference), point_range(found.interval))
+                let n = if found.seeds > 1 { format!("{} x {}", found.n, found.seeds) } else { found.n.to_string() };
+                format!("{bold}{}{bold} {} n={n}", points(found.difference), point_range(found.interval))
             })
         });
         table.push(std::iter::once(code(variant.name)).chain(cells).collect());

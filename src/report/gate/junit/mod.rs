@@ -1,12 +1,16 @@
 //! JUnit XML as Jenkins, GitLab and GitHub's test reporters read it: a suite is a testsuite, each question asked of it a
 //! testcase. Regress is a failure, Invalid an error, Inconclusive skipped with a message.
 
+#[cfg(test)]
+mod schema;
+
 use std::fmt::Write;
 
 use crate::gate::decision::{LossTest, Verdict};
+use crate::gate::family::Together;
 use crate::gate::judge::SuiteResult;
 use crate::gate::result::GateResult;
-use crate::report::text::{or_none, percent, point_range, points, range};
+use crate::report::text::{or_none, percent, point_range, points, range, significant};
 
 struct Case {
     name: &'static str,
@@ -24,6 +28,7 @@ pub fn junit(result: &GateResult) -> String {
     let suites: Vec<Suite> = std::iter::once(measurement(result))
         .chain(result.suites.iter().map(of_suite))
         .chain(result.leakage.map(|test| leakage(&test)))
+        .chain(result.together.map(|test| together(&test)))
         .collect();
     let count =
         |suites: &[Suite], verdict: Verdict| suites.iter().flat_map(|suite| &suite.cases).filter(|case| case.verdict == verdict).count();
@@ -78,10 +83,11 @@ fn measurement(result: &GateResult) -> Suite {
     let evidence = result.mismatches.iter().map(ToString::to_string).collect();
     let liveness = match result.liveness {
         Some(proof) => proof.problems(),
+        None if !result.suites.is_empty() => Vec::new(),
         None if result.mismatches.is_empty() => result.reasons.clone(),
         None => vec!["not tried: the evidence differs".to_owned()],
     };
-    let acts = or_none(result.liveness, |proof| {
+    let acts = result.liveness.map_or("not tried: there are answers only, and no model".to_owned(), |proof| {
         format!("largest logit change {}, with the adapter off {}", proof.largest_change, proof.largest_change_off)
     });
     let cases = vec![
@@ -109,6 +115,17 @@ fn of_suite(suite: &SuiteResult) -> Suite {
 
 fn leakage(test: &LossTest) -> Suite {
     Suite { name: "leakage".to_owned(), cases: vec![Case { name: "identity text", verdict: test.verdict, message: loss(test) }] }
+}
+
+fn together(test: &Together) -> Suite {
+    let verdict = if test.regressed { Verdict::Regress } else { Verdict::Pass };
+    let message = format!(
+        "{} points, mean margin {}, corrected p of no loss {}",
+        or_none(test.difference, points),
+        percent(test.margin),
+        or_none(test.p_corrected, significant)
+    );
+    Suite { name: "all suites".to_owned(), cases: vec![Case { name: "accuracy", verdict, message }] }
 }
 
 fn loss(test: &LossTest) -> String {
@@ -151,56 +168,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::gate::result::tests::result;
-    use resvg::usvg::roxmltree::{Document, Node};
-
-    /// The rules of the schema that Jenkins' xUnit plugin checks (jenkinsci/xunit-plugin, junit-10.xsd), as far as they
-    /// concern elements written here: which elements and attributes may stand where, which must, and in what order.
-    fn check(node: Node) {
-        let (children, required, allowed): (&[&str], &[&str], &[&str]) = match node.tag_name().name() {
-            "testsuites" => (&["testsuite"], &[], &["name", "time", "tests", "failures", "disabled", "errors"]),
-            "testsuite" => (
-                &["properties", "testcase", "system-out", "system-err"],
-                &["name"],
-                &[
-                    "name",
-                    "tests",
-                    "failures",
-                    "errors",
-                    "time",
-                    "group",
-                    "skipped",
-                    "timestamp",
-                    "hostname",
-                    "id",
-                    "package",
-                    "file",
-                    "log",
-                ],
-            ),
-            "testcase" => (
-                &["skipped", "error", "failure", "rerunFailure", "flakyFailure", "system-out", "system-err"],
-                &["name"],
-                &["name", "time", "classname", "group", "status", "class", "file", "line"],
-            ),
-            "failure" | "error" | "skipped" => (&[], &[], &["type", "message"]),
-            "system-out" => (&[], &[], &[]),
-            other => panic!("<{other}> is not in the schema"),
-        };
-        let name = node.tag_name().name();
-        for attribute in required {
-            assert!(node.attribute(*attribute).is_some(), "<{name}> needs {attribute}");
-        }
-        for attribute in node.attributes() {
-            assert!(allowed.contains(&attribute.name()), "<{name}> may not have {}", attribute.name());
-            if ["tests", "failures", "errors", "skipped"].contains(&attribute.name()) {
-                assert!(attribute.value().parse::<u32>().is_ok());
-            }
-        }
-        for child in node.children().filter(Node::is_element) {
-            assert!(children.contains(&child.tag_name().name()), "<{}> may not stand in <{name}>", child.tag_name().name());
-            check(child);
-        }
-    }
+    use resvg::usvg::roxmltree::Document;
 
     /// Counts in a testsuite's attributes are those of its testcases.
     fn counts(document: &Document) {
@@ -222,13 +190,25 @@ mod tests {
             result.reasons = vec!["a <broken> \"adapter\" & \u{1b}[2J more".to_owned()];
             result
         };
-        for (result, tag, count) in
-            [(result(&[]), "failure", 0), (result(&[(40, "w")]), "failure", 1), (result(&[(8, "w")]), "skipped", 1), (invalid, "error", 1)]
-        {
+        let together = {
+            let mut result = result(&[]);
+            let (difference, p) = (Some(-0.07), Some(0.003));
+            result.together =
+                Some(Together { regressed: true, margin: 0.05, effective_n: 300.0, difference, p_no_loss: p, p_corrected: p });
+            result
+        };
+        assert!(junit(&together).contains("<failure message=\"-7.0 points, mean margin 5.0, corrected p of no loss"));
+        for (result, tag, count) in [
+            (together, "failure", 1),
+            (result(&[]), "failure", 0),
+            (result(&[(40, "w")]), "failure", 1),
+            (result(&[(8, "w")]), "skipped", 1),
+            (invalid, "error", 1),
+        ] {
             let xml = junit(&result);
             let document = Document::parse(&xml).expect("well-formed XML");
             assert_eq!(document.root_element().tag_name().name(), "testsuites");
-            check(document.root_element());
+            assert_eq!(schema::validate(&xml), Ok(()));
             counts(&document);
             assert_eq!(document.descendants().filter(|node| node.has_tag_name(tag)).count(), count, "{xml}");
         }
