@@ -135,6 +135,9 @@ pub struct BenchArgs {
     /// Runs of each part before those that are timed
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub warmup: usize,
+    /// On a GPU, one more run of each part in which every kernel is timed alone, listed on stderr
+    #[arg(long)]
+    pub profile: bool,
     /// Sizes that run in a moment, to see that everything works; their times say nothing
     #[arg(long)]
     pub small: bool,

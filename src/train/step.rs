@@ -100,7 +100,7 @@ pub fn train_step(
 }
 
 /// Clips a window's gradients and updates its adapter.
-fn apply(
+pub(super) fn apply(
     adapter: &mut Adapter,
     optimizer: &mut AdamW,
     window: &[&TrainRow],

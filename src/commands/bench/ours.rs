@@ -29,8 +29,8 @@ pub(super) type Run<'a> = Box<dyn FnMut() -> Result<()> + 'a>;
 /// Makes what a part needs, and gives what is timed. The device may still be at work when it returns.
 pub(super) fn prepare<'a>(part: Part, decoder: &'a Decoder, work: &Work, seed: u64) -> Result<Run<'a>> {
     match (part, work.answers(part)) {
-        (Part::Train, _) | (_, None) => train(decoder, work, seed, Saving::Activations),
         (Part::Checkpointed, _) => train(decoder, work, seed, Saving::Inputs),
+        (Part::Train, _) | (_, None) => train(decoder, work, seed, Saving::Activations),
         (Part::Prefill, Some(answers)) => {
             let prompts = prompts(decoder, answers, seed);
             Ok(Box::new(move || Answering::new(decoder, &Lineup::base()).read(&prompts, &mut |_| Ok(()))))
@@ -63,6 +63,19 @@ pub(super) fn how(part: Part) -> String {
 /// Waits until a device has done all it was given.
 pub(super) fn synchronize(device: &Device) -> Result<()> {
     Ok(device.synchronize()?)
+}
+
+/// Kernel, calls and seconds of one more run, the most expensive first; None on the host.
+pub(super) fn profile(run: &mut Run<'_>, device: &Device) -> Result<Option<Vec<(String, usize, f64)>>> {
+    #[cfg(feature = "cuda")]
+    if device.is_cuda() {
+        crate::model::ops::cuda::profile::start();
+        let done = run();
+        let spent = crate::model::ops::cuda::profile::stop();
+        return done.map(|()| Some(spent));
+    }
+    let _ = (run, device);
+    Ok(None)
 }
 
 /// Begins to watch the device's allocations anew.

@@ -107,6 +107,17 @@ fn scaled(value: f64) -> String {
     format!("{:.1} {prefix}", value / factor)
 }
 
+/// Where the time of one run went, the most expensive kernels first.
+pub(super) fn profile(title: &str, spent: &[(String, usize, f64)]) -> String {
+    let total: f64 = spent.iter().map(|(_, _, seconds)| seconds).sum();
+    let mut text = format!("{title}: {:.1} ms in kernels, one after the other", 1e3 * total);
+    for (name, calls, seconds) in spent.iter().take(24) {
+        let (ms, share, each) = (1e3 * seconds, 100.0 * seconds / total, 1e6 * seconds / *calls as f64);
+        text += &format!("\n  {ms:9.2} ms  {share:5.1} %  {calls:6} x {each:8.1} us  {name}");
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::cost::Rates;

@@ -26,18 +26,32 @@ use crate::train::run::{Stage, TrainSettings, train};
 use crate::train::step::StepSettings;
 use crate::train::telemetry::StepRow;
 
-/// Evaluates the base.
-pub(super) fn base(prepared: &Prepared) -> Result<()> {
+/// The base's folder, with its probe.
+pub(super) fn open_base(prepared: &Prepared) -> Result<CellDir> {
     let dir = prepared.dir.base();
     if dir.record().exists() {
-        return Ok(());
+        return Ok(dir);
     }
     dir.create()?;
     if prepared.experiment.probe.every > 0 {
         remove_if_there(&dir.probe())?;
         probe(prepared, &dir, 0, None)?;
     }
+    Ok(dir)
+}
+
+/// Evaluates the base.
+pub(super) fn base(prepared: &Prepared) -> Result<()> {
+    let dir = open_base(prepared)?;
+    if dir.record().exists() {
+        return Ok(());
+    }
     let eval_seconds = evaluate(prepared, &dir, "base", None)?;
+    record_base(prepared, &dir, eval_seconds)
+}
+
+/// The base is done.
+pub(super) fn record_base(prepared: &Prepared, dir: &CellDir, eval_seconds: f64) -> Result<()> {
     let record = CellRecord {
         schema: SCHEMA,
         variant: "base".to_owned(),
@@ -62,7 +76,7 @@ pub(super) fn variant(prepared: &Prepared, variant: &Variant, seed: u64) -> Resu
     }
     prepared.check_stop()?;
     dir.create()?;
-    let title = format!("{} s{seed}", variant.name);
+    let title = title(variant, seed);
     let planned = prepared.stages.get(&(variant.name.clone(), seed));
     let adapter = match (&variant.of, planned) {
         (Some(of), _) => derived(prepared, of, variant.lambda.unwrap_or(1.0), seed)?,
@@ -71,6 +85,25 @@ pub(super) fn variant(prepared: &Prepared, variant: &Variant, seed: u64) -> Resu
     };
     let liveness = liveness(prepared, &adapter).with_context(|| format!("variant `{}`", variant.name))?;
     let eval_seconds = evaluate(prepared, &dir, &title, Some(&adapter))?;
+    record_variant(prepared, variant, seed, &adapter, liveness, eval_seconds)
+}
+
+/// A cell in words.
+pub(super) fn title(variant: &Variant, seed: u64) -> String {
+    format!("{} s{seed}", variant.name)
+}
+
+/// A cell is done.
+pub(super) fn record_variant(
+    prepared: &Prepared,
+    variant: &Variant,
+    seed: u64,
+    adapter: &Adapter,
+    liveness: Liveness,
+    eval_seconds: f64,
+) -> Result<()> {
+    let dir = prepared.dir.cell(&variant.name, seed);
+    let planned = prepared.stages.get(&(variant.name.clone(), seed));
     let train_rows: Vec<StepRow> = read_csv(&dir.train())?;
     let record = CellRecord {
         schema: SCHEMA,
@@ -79,7 +112,7 @@ pub(super) fn variant(prepared: &Prepared, variant: &Variant, seed: u64) -> Resu
         description: variant.description.clone(),
         stages: planned.map(|stages| stages.iter().map(|stage| stage.count.clone()).collect()).unwrap_or_default(),
         derived: variant.of.clone().zip(variant.lambda),
-        adapter_digest: Some(adapter_file::digest(&adapter)?),
+        adapter_digest: Some(adapter_file::digest(adapter)?),
         rows_digest: planned.map(|stages| plan::rows_digest(stages)),
         liveness: Some(liveness),
         train_seconds: train_rows.iter().map(|row| row.seconds).sum(),
@@ -90,42 +123,70 @@ pub(super) fn variant(prepared: &Prepared, variant: &Variant, seed: u64) -> Resu
 
 /// The adapter of a trained variant: from its folder, or trained from the last checkpoint or the start.
 fn trained(prepared: &Prepared, dir: &CellDir, title: &str, planned: &[PlannedStage], seed: u64) -> Result<Adapter> {
-    let decoder = &prepared.base.decoder;
-    if dir.adapter().join("adapter_config.json").exists() {
-        // A kill between saving the adapter and this line leaves the last checkpoint behind.
-        remove_if_there(&dir.checkpoint())?;
-        return adapter_file::load(&dir.adapter(), &decoder.spec, &prepared.base.device);
+    if let Some(adapter) = already_trained(prepared, dir)? {
+        return Ok(adapter);
     }
-    let experiment = &prepared.experiment;
-    let done = forget_lost_steps(dir)?;
-    if done == 0 && experiment.probe.every > 0 {
-        std::fs::copy(prepared.dir.base().probe(), dir.probe()).context("failed to copy the base's probe")?;
-    }
+    let done = begin(prepared, dir)?;
     let stages: Vec<Stage> = planned.iter().map(|planned| planned.stage.clone()).collect();
     let bar = Bar::new(&format!("{title} train"), stages.iter().map(|stage| stage.steps).sum());
     bar.advance(done as u64);
-    let settings = TrainSettings {
-        optimizer: experiment.training.optimizer.clone(),
+    let mut recorder = Recorder { prepared, dir, bar: &bar };
+    let decoder = &prepared.base.decoder;
+    let adapter = train(decoder, fresh(prepared, seed)?, &stages, &settings(prepared, dir, seed), &mut recorder)
+        .with_context(|| format!("training of {title} stopped"))?;
+    bar.finish();
+    keep(prepared, dir, &adapter)
+}
+
+/// A trained adapter that a former run left.
+pub(super) fn already_trained(prepared: &Prepared, dir: &CellDir) -> Result<Option<Adapter>> {
+    if !dir.adapter().join("adapter_config.json").exists() {
+        return Ok(None);
+    }
+    // A kill between saving the adapter and this line leaves the last checkpoint behind.
+    remove_if_there(&dir.checkpoint())?;
+    Ok(Some(adapter_file::load(&dir.adapter(), &prepared.base.decoder.spec, &prepared.base.device)?))
+}
+
+/// Makes a cell's folder ready to train in; gives the steps that are done.
+pub(super) fn begin(prepared: &Prepared, dir: &CellDir) -> Result<usize> {
+    let done = forget_lost_steps(dir)?;
+    if done == 0 && prepared.experiment.probe.every > 0 {
+        std::fs::copy(prepared.dir.base().probe(), dir.probe()).context("failed to copy the base's probe")?;
+    }
+    Ok(done)
+}
+
+/// The adapter that a cell's training begins with.
+pub(super) fn fresh(prepared: &Prepared, seed: u64) -> Result<Adapter> {
+    Adapter::init(&prepared.base.decoder.spec, &prepared.experiment.lora, derive(seed, &["init"]), &prepared.base.device)
+}
+
+/// How a cell is trained.
+pub(super) fn settings(prepared: &Prepared, dir: &CellDir, seed: u64) -> TrainSettings {
+    let training = &prepared.experiment.training;
+    TrainSettings {
+        optimizer: training.optimizer.clone(),
         step: StepSettings {
-            max_tokens: experiment.training.tokens_per_pass,
-            saving: if experiment.training.checkpoint_layers { Saving::Inputs } else { Saving::Activations },
+            max_tokens: training.tokens_per_pass,
+            saving: if training.checkpoint_layers { Saving::Inputs } else { Saving::Activations },
         },
         seed,
         checkpoint: dir.checkpoint(),
-        checkpoint_every: experiment.training.save_every,
-    };
-    let fresh = Adapter::init(&decoder.spec, &experiment.lora, derive(seed, &["init"]), &prepared.base.device)?;
-    let mut recorder = Recorder { prepared, dir, bar: &bar };
-    let adapter = train(decoder, fresh, &stages, &settings, &mut recorder).with_context(|| format!("training of {title} stopped"))?;
-    bar.finish();
-    adapter_file::save(&adapter, &experiment.model, &dir.adapter())?;
+        checkpoint_every: training.save_every,
+    }
+}
+
+/// Saves a trained adapter, and gives it as read back from its folder, so that a continued run evaluates the very same
+/// numbers.
+pub(super) fn keep(prepared: &Prepared, dir: &CellDir, adapter: &Adapter) -> Result<Adapter> {
+    adapter_file::save(adapter, &prepared.experiment.model, &dir.adapter())?;
     remove_if_there(&dir.checkpoint())?;
-    // Evaluated as read back from its folder, so that a continued run evaluates the very same numbers.
-    adapter_file::load(&dir.adapter(), &decoder.spec, &prepared.base.device)
+    adapter_file::load(&dir.adapter(), &prepared.base.decoder.spec, &prepared.base.device)
 }
 
 /// Another variant's adapter at another strength.
-fn derived(prepared: &Prepared, of: &str, lambda: f64, seed: u64) -> Result<Adapter> {
+pub(super) fn derived(prepared: &Prepared, of: &str, lambda: f64, seed: u64) -> Result<Adapter> {
     let folder = prepared.dir.cell(of, seed).adapter();
     Ok(adapter_file::load(&folder, &prepared.base.decoder.spec, &prepared.base.device)?.scaled(lambda))
 }
@@ -168,6 +229,13 @@ fn evaluate(prepared: &Prepared, dir: &CellDir, title: &str, adapter: Option<&Ad
         })?;
     }
     bar.finish();
+    check_complete(prepared, dir)?;
+    Ok(started.elapsed().as_secs_f64())
+}
+
+/// A row for each item.
+pub(super) fn check_complete(prepared: &Prepared, dir: &CellDir) -> Result<()> {
+    let total: usize = prepared.suites.iter().map(|planned| planned.items.len()).sum();
     let complete: Vec<ItemRow> = read_json_lines(&dir.items())?;
     if complete.len() != total {
         bail!(Invalid(format!(
@@ -176,11 +244,11 @@ fn evaluate(prepared: &Prepared, dir: &CellDir, title: &str, adapter: Option<&Ad
             complete.len()
         )));
     }
-    Ok(started.elapsed().as_secs_f64())
+    Ok(())
 }
 
 /// An adapter that changes nothing, or a base that is not the base, would make every comparison meaningless.
-fn liveness(prepared: &Prepared, adapter: &Adapter) -> Result<Liveness> {
+pub(super) fn liveness(prepared: &Prepared, adapter: &Adapter) -> Result<Liveness> {
     let decoder = &prepared.base.decoder;
     let on = prepared.drift.measure(decoder, adapter)?;
     let off = prepared.drift.measure(decoder, &adapter.scaled(0.0))?;

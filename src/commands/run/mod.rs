@@ -3,6 +3,7 @@
 mod cell;
 mod observer;
 mod setup;
+mod together;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,9 +20,14 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
     let stop = stop_on_ctrl_c()?;
     let prepared = setup::prepare(args, stop)?;
     note(&format!("run: {}", prepared.dir.0.display()));
-    cell::base(&prepared)?;
-    for (variant, seed) in prepared.experiment.cells() {
-        cell::variant(&prepared, variant, seed)?;
+    if prepared.base.device.is_cpu() {
+        // A CPU gains nothing from larger batches, and a cell at a time shows results early.
+        cell::base(&prepared)?;
+        for (variant, seed) in prepared.experiment.cells() {
+            cell::variant(&prepared, variant, seed)?;
+        }
+    } else {
+        together::run(&prepared)?;
     }
     let run = Run::read(&prepared.dir.0)?;
     let files = report::render(&run)?;

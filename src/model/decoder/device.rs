@@ -15,6 +15,7 @@ use crate::model::ops::attention::Attended;
 use crate::model::ops::cuda::attention::{self, Paged, Rows};
 use crate::model::ops::cuda::dropout::DropoutPlaces;
 use crate::model::ops::cuda::lowrank::{DropoutBits, Group, Updates};
+use crate::model::ops::cuda::profile::{product, timed};
 use crate::model::ops::cuda::upload::{Place, Upload, Uploaded};
 use crate::model::ops::cuda::{applies, head, heads, norm, swiglu};
 use crate::model::ops::rope::Turn;
@@ -162,7 +163,7 @@ impl Decoder {
         };
         let updates = self.updates(layer, pass, device, bits.as_ref());
         let linear = |group: Group, x: &Tensor, weight: &Tensor| -> Result<(Tensor, Option<Tensor>)> {
-            let y = x.matmul(&weight.t()?)?;
+            let y = product(x, &weight.t()?)?;
             let Some(updates) = &updates else { return Ok((y, None)) };
             let reduced = updates.reduce(group, x)?;
             updates.expand(group, reduced.as_ref(), &y)?;
@@ -181,7 +182,7 @@ impl Decoder {
         let activated = swiglu::swiglu(&gate_up)?;
         let down;
         (down, reduced.down) = linear(Group::DOWN, &activated, self.linear(layer, Module::Down).rows()?)?;
-        let y = (&middle + &down)?;
+        let y = timed(x.device(), || "add".to_owned(), || Ok((&middle + &down)?))?;
         drop(updates);
         Ok((y, save.then_some(DeviceState { qkv, attended, middle, gate_up, reduced, bits })))
     }
@@ -245,7 +246,7 @@ impl Decoder {
         };
         // The gradient of a linear's input, and what its update's factors reduced the gradient to.
         let linear = |group: Group, weight: &Tensor, d_y: &Tensor| -> Result<(Tensor, Option<Tensor>)> {
-            let d_x = d_y.matmul(weight)?;
+            let d_x = product(d_y, weight)?;
             let Some(updates) = &updates else { return Ok((d_x, None)) };
             let d_reduced = updates.reduce_backward(group, d_y)?;
             updates.expand_backward(group, d_reduced.as_ref(), &d_x)?;
@@ -306,7 +307,7 @@ impl Decoder {
             let normed = norm::rms_norm(&chosen, &self.weights.norm, self.spec.rms_eps)?;
             let logits = self.logits(&normed)?;
             scored.push(head::cross_entropy(&logits, uploaded.at(targets), uploaded.at(of_labels))?);
-            let d_normed = logits.matmul(self.weights.head())?;
+            let d_normed = product(&logits, self.weights.head())?;
             let d_chosen = norm::rms_norm_backward(&chosen, &self.weights.norm, &d_normed, None, self.spec.rms_eps)?;
             head::scatter_rows(&d_chosen, uploaded.at(index), &d_last)?;
         }

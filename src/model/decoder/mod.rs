@@ -78,6 +78,10 @@ impl Decoder {
 
     /// Logits of the given hidden states: [positions, hidden] to [positions, vocabulary].
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        if hidden.device().is_cuda() {
+            return super::ops::cuda::profile::product(hidden, &self.weights.head().t()?);
+        }
         Ok(hidden.matmul(&self.weights.head().t()?)?)
     }
 

@@ -11,6 +11,8 @@ use candle_core::op::BackpropOp;
 use candle_core::{CudaDevice, CudaStorage, DType, Device, Shape, Storage, Tensor};
 use half::bf16;
 
+use super::profile;
+
 /// A file of kernels.
 #[derive(Clone, Copy)]
 pub(super) struct Module {
@@ -68,6 +70,7 @@ fn function(module: Module, name: &str, device: &CudaDevice) -> Result<CudaFunct
 /// A kernel call being put together.
 pub(super) struct Call<'a> {
     device: &'a CudaDevice,
+    name: String,
     function: CudaFunction,
     args: Vec<Arg>,
     shared: u32,
@@ -86,7 +89,7 @@ impl<'a> Call<'a> {
 
     /// The kernel of exactly this name.
     pub(super) fn new(module: Module, name: &str, device: &'a CudaDevice) -> Result<Self> {
-        Ok(Self { device, function: function(module, name, device)?, args: Vec::with_capacity(16), shared: 0 })
+        Ok(Self { device, name: name.to_owned(), function: function(module, name, device)?, args: Vec::with_capacity(16), shared: 0 })
     }
 
     /// A tensor's first element.
@@ -167,9 +170,12 @@ impl<'a> Call<'a> {
                 Arg::Words(words) => builder.arg(&words[0]),
             };
         }
-        // SAFETY: the callers in this folder check tensors against what their kernel reads and writes.
-        unsafe { builder.launch(config) }.w()?;
-        Ok(())
+        let whole = Device::Cuda(self.device.clone());
+        profile::timed(&whole, || self.name.clone(), || {
+            // SAFETY: the callers in this folder check tensors against what their kernel reads and writes.
+            unsafe { builder.launch(config) }.w()?;
+            Ok(())
+        })
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod lowrank;
 pub(crate) mod memory;
 pub(crate) mod norm;
 pub(crate) mod optim;
+pub(crate) mod profile;
 pub(crate) mod swiglu;
 pub(crate) mod upload;
 
