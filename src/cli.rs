@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{Part, Peer, Shape};
-use crate::eval::suite::Lang;
+use crate::eval::suite::{Form, Lang};
 use crate::model::device::DeviceChoice;
 
 /// What did this fine-tune make the model forget, and what brings it back?
@@ -178,6 +178,9 @@ pub struct EvalArgs {
     /// hf:datasets/OWNER/REPO[/PATH].
     #[arg(long = "suite", value_name = "SUITE")]
     pub suites: Vec<String>,
+    /// How benchmarks are asked
+    #[command(flatten)]
+    pub asking: AskingArgs,
     /// At most this many items of each suite, drawn by seed over languages and subjects
     #[arg(long, value_name = "N")]
     pub items: Option<usize>,
@@ -196,6 +199,17 @@ pub struct EvalArgs {
     /// Device
     #[command(flatten)]
     pub device: DeviceArgs,
+}
+
+/// How a public benchmark of multiple choice is asked.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct AskingArgs {
+    /// Worked examples before each question, from the dev split; for mmlu, cmmlu and ceval
+    #[arg(long, value_name = "N")]
+    pub shots: Option<usize>,
+    /// chat, or plain text without the chat template; for mmlu, cmmlu and ceval
+    #[arg(long, value_name = "FORM")]
+    pub form: Option<Form>,
 }
 
 /// `ballast compare`
@@ -478,12 +492,15 @@ pub enum SuiteCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ballast suite show fact-qa --items 5 --language zh
-  ballast suite show mmlu:hf:datasets/cais/mmlu
+  ballast suite show mmlu:hf:datasets/cais/mmlu --shots 5 --form plain
   ballast suite show gsm8k:data/test.jsonl --item gsm8k-17")]
 pub struct SuiteShowArgs {
     /// A shipped suite, a folder with suite.toml and items.jsonl, or BENCHMARK:WHERE
     #[arg(value_name = "SUITE")]
     pub suite: String,
+    /// How a benchmark is asked
+    #[command(flatten)]
+    pub asking: AskingArgs,
     /// Only this item
     #[arg(long, value_name = "ID", conflicts_with_all = ["items", "language"])]
     pub item: Option<String>,
@@ -501,4 +518,7 @@ pub struct SuiteCheckArgs {
     /// Shipped suites, folders or BENCHMARK:WHERE; all shipped ones if not given
     #[arg(value_name = "SUITE")]
     pub suites: Vec<String>,
+    /// How benchmarks are asked
+    #[command(flatten)]
+    pub asking: AskingArgs,
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 
-use super::{model, print, session};
+use super::{asked, model, print, session};
 use crate::cli::EvalArgs;
 use crate::config::plan::PlannedSuite;
 use crate::eval::budget::Budgets;
@@ -21,7 +21,8 @@ use crate::sandbox::Sandbox;
 use crate::stats::interval::wilson;
 
 pub(super) fn eval(args: &EvalArgs) -> Result<()> {
-    let suites: Vec<PlannedSuite> = session::planned(&args.suites, args.items)?.into_iter().map(|(_, planned)| planned).collect();
+    let suites: Vec<PlannedSuite> =
+        session::planned(&asked(&args.suites, args.asking)?, args.items)?.into_iter().map(|(_, planned)| planned).collect();
     let mut out = args.out.as_deref().map(JsonLines::open::<ItemRow>).transpose()?;
     if let Some((_, rows)) = &out
         && !rows.is_empty()

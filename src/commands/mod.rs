@@ -21,9 +21,10 @@ pub use bench::{Part, Peer, Shape};
 
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
-use crate::cli::{Cli, Command, DataCommand, SuiteCommand};
+use crate::cli::{AskingArgs, Cli, Command, DataCommand, SuiteCommand};
+use crate::eval::benchmark::Reference;
 
 /// Runs the command that was asked for.
 pub fn dispatch(cli: Cli) -> Result<()> {
@@ -45,6 +46,12 @@ pub fn dispatch(cli: Cli) -> Result<()> {
         Command::Suite(SuiteCommand::Show(args)) => suite::show(&args),
         Command::Suite(SuiteCommand::Check(args)) => suite::check(&args),
     }
+}
+
+/// Suites as they are to be asked: all that are named, so that an option never holds for some of them unseen.
+fn asked(suites: &[String], asking: AskingArgs) -> Result<Vec<String>> {
+    ensure!(!suites.is_empty() || (asking.shots, asking.form) == (None, None), "name the benchmark that shots and form are for");
+    suites.iter().map(|name| Reference::asked(name, asking.shots, asking.form)).collect()
 }
 
 /// Writes a result to stdout.

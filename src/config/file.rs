@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::identity::Identity;
 use crate::data::mix::SourceSpec;
-use crate::eval::suite::Lang;
+use crate::eval::benchmark::Reference;
+use crate::eval::suite::{Form, Lang};
 use crate::model::lora::{LoraConfig, Module};
 use crate::train::optim::AdamWConfig;
 
@@ -124,12 +125,25 @@ pub struct SuiteChoice {
     /// Where the suite is, if its name is not enough: a folder, or a public benchmark as `mmlu:FOLDER`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Worked examples before each question, for benchmarks of multiple choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shots: Option<usize>,
+    /// Whether these are asked as a chat or as plain text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<Form>,
     /// Only items of this language.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<Lang>,
     /// At most this many items, drawn by seed over languages and subjects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<usize>,
+}
+
+impl SuiteChoice {
+    /// Where its questions are and how they are asked, in one word.
+    pub fn source(&self) -> Result<String> {
+        Reference::asked(self.path.as_ref().unwrap_or(&self.name), self.shots, self.form)
+    }
 }
 
 /// A recipe of stages, or another variant's adapter at another strength.

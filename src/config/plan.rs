@@ -79,7 +79,7 @@ pub fn suites(experiment: &Experiment) -> Result<Vec<PlannedSuite>> {
         .suites
         .iter()
         .map(|choice| {
-            let mut suite = builtin::suite(choice.path.as_ref().unwrap_or(&choice.name))?;
+            let mut suite = builtin::suite(&choice.source()?)?;
             if choice.path.is_some() {
                 suite.name.clone_from(&choice.name);
             }

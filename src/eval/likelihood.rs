@@ -10,7 +10,6 @@ use super::generate::{Answering, Read};
 use super::suite::{Item, Task, choice_letter};
 use crate::model::decoder::Packed;
 use crate::model::ops::cross_entropy::log_probabilities;
-use crate::model::tokenizer::TextCodec;
 
 /// New tokens of one forward pass at most, and rows: each row may take a page of its own to go on from half a page.
 const PASS_TOKENS: usize = 2048;
@@ -130,16 +129,16 @@ pub struct Probes {
 }
 
 impl Probes {
-    /// Of an item; None where it has no answer that can be written down.
-    pub fn of(item: &Item, codec: &TextCodec) -> Result<Option<Self>> {
+    /// Of an item, with what gives the tokens of an answer; None where it has none that can be written down.
+    pub fn of(item: &Item, encode: &mut dyn FnMut(&str) -> Result<Vec<u32>>) -> Result<Option<Self>> {
         let (texts, gold, lettered) = match &item.task {
             Task::Text { choices: Some(choices), gold: Some(gold), .. } => (choices.as_slice(), *gold, false),
             Task::Choice { choices, gold } => (choices.as_slice(), *gold, true),
             Task::Text { answers, .. } | Task::Number { answers } => (&answers[..1], 0, false),
             Task::Code { .. } | Task::Identity { .. } | Task::Leakage | Task::Composite { .. } => return Ok(None),
         };
-        let encode = |text: &str| -> Result<Vec<u32>> {
-            let ids = codec.encode(text)?;
+        let mut encode = |text: &str| -> Result<Vec<u32>> {
+            let ids = encode(text)?;
             ensure!(!ids.is_empty(), "the answer `{text}` has no token");
             Ok(ids)
         };
@@ -151,6 +150,15 @@ impl Probes {
             letters,
             gold,
         }))
+    }
+
+    /// Leaves out the first tokens of every continuation, which belong to the prompt.
+    pub(super) fn without_prompt(&mut self, tokens: usize) -> Result<()> {
+        for ids in self.texts.iter_mut().chain(&mut self.letters) {
+            ensure!(ids.len() > tokens, "an answer has no token of its own");
+            ids.drain(..tokens);
+        }
+        Ok(())
     }
 
     /// All continuations, texts first, of the prompt at an index.

@@ -14,16 +14,18 @@ use super::budget::Budgets;
 use super::generate::{Answering, Generated, Prompt, Read};
 use super::likelihood::{Continuation, Likelihood, Probes, ScoredIds, first_largest};
 use super::program::check_program;
+use super::prompt;
 use super::score::{Answer, CodeOutcome, CodeRun, Graded, IdentityTerms, Verdict, extract_code, grade, grade_composite};
-use super::suite::{Item, Scoring, SystemPrompt, choice_letter};
+use super::suite::{Item, Scoring, choice_letter};
 use crate::data::chat::ChatTemplate;
-use crate::data::example::{Message, Role};
 use crate::model::decoder::Decoder;
 use crate::model::lineup::Lineup;
 use crate::sandbox::{CodeVerdict, Sandbox};
 
 /// Items of a group on the host.
 const GROUP: usize = 96;
+/// Tokens of the prompts of one group, unless one alone has more: bounds what is kept of them.
+const GROUP_TOKENS: usize = 1 << 16;
 
 /// Everything that stays the same from suite to suite.
 pub struct Evaluator<'a> {
@@ -110,7 +112,7 @@ impl Evaluator<'_> {
             // Prompts that begin alike come together, and share what was computed of their beginning.
             asked.sort_by(|a, b| a.prompt.ids.cmp(&b.prompt.ids));
         }
-        for items in asked.chunks(if on_host { GROUP } else { asked.len().max(1) }) {
+        for items in if on_host { groups(&asked) } else { vec![asked.as_slice()] } {
             let missing = |asker: &Asker<'_>| items.iter().any(|asked| !asker.done.contains(&asked.item.id));
             if !askers.iter().any(missing) {
                 continue;
@@ -131,17 +133,7 @@ impl Evaluator<'_> {
 
     /// The prompt of an item as the model is given it.
     fn ask<'i>(&self, item: &'i Item, max_new_tokens: usize) -> Result<Asked<'i>> {
-        let text = item.user_prompt();
-        let system = match item.system {
-            SystemPrompt::Own => Some(self.system),
-            SystemPrompt::Empty => Some(""),
-            SystemPrompt::Default => None,
-        };
-        let system = system.map(|system| Message::new(Role::System, system));
-        let messages: Vec<Message> = system.into_iter().chain([Message::new(Role::User, text.as_str())]).collect();
-        let context = || format!("item {}", item.id);
-        let ids = self.template.prompt(&messages).with_context(context)?;
-        let probes = Probes::of(item, self.template.codec()).with_context(context)?;
+        let prompt::Asked { text, ids, probes } = prompt::ask(item, self.system, self.template)?;
         Ok(Asked { item, text, prompt: Prompt { ids, max_new_tokens, adapter: None }, probes })
     }
 
@@ -208,6 +200,22 @@ impl Evaluator<'_> {
         // Of an item that asks for nothing but a program this is the grade of the program.
         Ok(grade_composite(item, &answer, self.identity, run))
     }
+}
+
+/// The items in groups that depend on their prompts alone.
+fn groups<'a, 'i>(asked: &'a [Asked<'i>]) -> Vec<&'a [Asked<'i>]> {
+    let (mut groups, mut rest) = (Vec::new(), asked);
+    while !rest.is_empty() {
+        let mut tokens = 0;
+        let fitting = rest.iter().take(GROUP).take_while(|asked| {
+            tokens += asked.prompt.ids.len();
+            tokens <= GROUP_TOKENS
+        });
+        let (group, later) = rest.split_at(fitting.count().max(1));
+        groups.push(group);
+        rest = later;
+    }
+    groups
 }
 
 struct Asked<'i> {

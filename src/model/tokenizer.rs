@@ -95,6 +95,13 @@ impl TextCodec {
         Ok(encoding.get_ids().to_vec())
     }
 
+    /// Ids that the tokenizer puts before any text of its own accord: the beginning-of-sequence token or nothing.
+    pub fn beginning(&self) -> Result<Vec<u32>> {
+        let encoding = self.tokenizer.encode("", true).map_err(|e| anyhow!("failed to tokenize: {e}"))?;
+        let begins = |id: &&u32| !self.bos_token.is_empty() && self.tokenizer.id_to_token(**id).as_deref() == Some(self.bos_token.as_str());
+        Ok(encoding.get_ids().iter().take_while(begins).copied().collect())
+    }
+
     /// Text of token ids, special tokens left out.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         self.tokenizer.decode(ids, true).map_err(|e| anyhow!("failed to decode tokens: {e}"))

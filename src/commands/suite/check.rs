@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::findings::{self, CONFIDENCE, Finding, Outcome};
 use super::{scripted, size};
 use crate::cli::SuiteCheckArgs;
-use crate::commands::print;
+use crate::commands::{asked, print};
 use crate::config::builtin;
 use crate::error::Invalid;
 use crate::eval::benchmark::Reference;
@@ -26,7 +26,10 @@ use crate::seeds::derive;
 use crate::stats::interval::wilson;
 
 pub(in crate::commands) fn check(args: &SuiteCheckArgs) -> Result<()> {
-    let names = if args.suites.is_empty() { builtin::suite_names().map(str::to_owned).collect() } else { args.suites.clone() };
+    let mut names = asked(&args.suites, args.asking)?;
+    if names.is_empty() {
+        names.extend(builtin::suite_names().map(str::to_owned));
+    }
     let suites = names.iter().map(|name| Ok((name, builtin::suite(name)?))).collect::<Result<Vec<_>>>()?;
     let sandbox = Sandbox::default();
     if suites.iter().any(|(_, suite)| suite.items.iter().any(is_code)) {

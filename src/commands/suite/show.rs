@@ -9,6 +9,7 @@ use super::{grader, size};
 use crate::cli::SuiteShowArgs;
 use crate::commands::print;
 use crate::config::builtin;
+use crate::eval::benchmark::Reference;
 use crate::eval::suite::{Item, Lang, Scoring, Suite, SystemPrompt, Task, choice_letter};
 use crate::seeds::derive;
 
@@ -16,7 +17,7 @@ use crate::seeds::derive;
 const SHOWN: usize = 3;
 
 pub(in crate::commands) fn show(args: &SuiteShowArgs) -> Result<()> {
-    let suite = builtin::suite(&args.suite)?;
+    let suite = builtin::suite(&Reference::asked(&args.suite, args.asking.shots, args.asking.form)?)?;
     if let Some(id) = &args.item {
         let item = suite.items.iter().find(|item| item.id == *id);
         let item =

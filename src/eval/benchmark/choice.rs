@@ -5,8 +5,39 @@
 
 use anyhow::{Result, anyhow, ensure};
 
+use super::lead::Published;
 use super::record::Record;
 use crate::eval::suite::{Item, Lang, SystemPrompt, Task, choice_letter};
+
+/// As MMLU's authors ask, but for the second space that their code writes before the subject.
+pub(super) static MMLU: Published = Published {
+    split: "dev",
+    head: "The following are multiple choice questions (with answers) about {subject}.\n\n",
+    subjects: "",
+    question: "{prompt}",
+    cue: "\nAnswer:",
+    gap: " ",
+};
+
+/// As CMMLU's authors ask.
+pub(super) static CMMLU: Published = Published {
+    split: "dev",
+    head: "以下是关于{subject}的单项选择题，请直接给出正确答案的选项。\n\n",
+    subjects: include_str!("subjects/cmmlu.tsv"),
+    question: "题目：{prompt}",
+    cue: "\n答案是：",
+    gap: "",
+};
+
+/// As C-Eval's authors ask.
+pub(super) static CEVAL: Published = Published {
+    split: "dev",
+    head: "以下是中国关于{subject}考试的单项选择题，请选出其中的正确答案。\n\n",
+    subjects: include_str!("subjects/ceval.tsv"),
+    question: "{prompt}",
+    cue: "\n答案：",
+    gap: "",
+};
 
 pub(super) fn item(record: &Record, language: Lang) -> Result<Item> {
     let subject = record.subject.clone();
@@ -22,7 +53,7 @@ pub(super) fn item(record: &Record, language: Lang) -> Result<Item> {
         anyhow!("{}: `answer` is `{answer}`: expected a letter or an index from 0 of {} options", record.place, choices.len())
     })?;
     let task = Task::Choice { choices, gold };
-    Ok(Item { cluster: id.clone(), id, language, subject, style: None, prompt, system: SystemPrompt::Own, form: None, task })
+    Ok(Item { cluster: id.clone(), id, language, subject, style: None, prompt, system: SystemPrompt::Own, form: None, lead: None, task })
 }
 
 fn choices(record: &Record) -> Result<Vec<String>> {

@@ -27,6 +27,7 @@ pub(super) fn item(record: &Record) -> Result<Item> {
         system: SystemPrompt::Own,
         prompt,
         form: Some(FORM.to_owned()),
+        lead: None,
         task: Task::Number { answers: vec![answer] },
     })
 }

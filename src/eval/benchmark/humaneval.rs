@@ -35,6 +35,7 @@ pub(super) fn item(record: &Record) -> Result<Item> {
         style: None,
         system: SystemPrompt::Own,
         form: Some(FORM.to_owned()),
+        lead: None,
         task: Task::Code {
             setup: prompt[..start].trim().to_owned(),
             reference: format!("{prompt}{solution}"),

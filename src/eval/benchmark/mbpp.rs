@@ -40,6 +40,7 @@ pub(super) fn item(record: &Record) -> Result<Option<Item>> {
         style: None,
         system: SystemPrompt::Own,
         form: Some(format!("{INTRODUCTION}\n\n{}\n\n{INSTRUCTION}", tests.join("\n"))),
+        lead: None,
         prompt,
         task: Task::Code { entry_point, setup: setup.join("\n"), reference, tests },
     }))

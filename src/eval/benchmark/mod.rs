@@ -2,26 +2,30 @@
 //!
 //! `reference` is what the user wrote; `split` chooses the files, `record` reads them, and one module a benchmark turns
 //! its rows into items. Nothing of them ships with Ballast. A benchmark asks as instruct models are asked in published
-//! evaluations without examples; the words are in its module, and part of the suite's digest.
+//! evaluations without examples; `lead` puts examples before the questions of multiple choice. The words are in a
+//! benchmark's module, and part of the suite's digest.
 
 mod choice;
 mod gsm8k;
 mod humaneval;
+mod lead;
 mod mbpp;
 mod record;
 mod reference;
 mod split;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 
-use super::suite::{Item, Lang, Scoring, Suite};
+use super::suite::{Form, Item, Lang, Scoring, Suite};
 use crate::files::sha256;
 use crate::model::fetch::{Cache, Fetcher, Progress};
 
+use lead::Published;
 use record::{Record, Source};
-pub use reference::Reference;
+pub use reference::{Asking, Reference};
 
 /// A public benchmark: how its files are laid out and read, and how it is asked.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub struct Benchmark {
     scoring: Scoring,
     /// Columns of a csv file without a header.
     headerless: Option<&'static [&'static str]>,
+    /// How it is asked with examples; None where that is not offered.
+    published: Option<&'static Published>,
     /// The item of a row; None for one that cannot be asked here.
     item: fn(&Record) -> Result<Option<Item>>,
 }
@@ -53,6 +59,7 @@ pub static BENCHMARKS: [Benchmark; 6] = [
         max_new_tokens: 16,
         scoring: Scoring::Likelihood,
         headerless: Some(&["question", "A", "B", "C", "D", "answer"]),
+        published: Some(&choice::MMLU),
         item: |record| choice::item(record, Lang::En).map(Some),
     },
     Benchmark {
@@ -63,6 +70,7 @@ pub static BENCHMARKS: [Benchmark; 6] = [
         max_new_tokens: 16,
         scoring: Scoring::Likelihood,
         headerless: None,
+        published: Some(&choice::CMMLU),
         item: |record| choice::item(record, Lang::Zh).map(Some),
     },
     Benchmark {
@@ -73,6 +81,7 @@ pub static BENCHMARKS: [Benchmark; 6] = [
         max_new_tokens: 16,
         scoring: Scoring::Likelihood,
         headerless: None,
+        published: Some(&choice::CEVAL),
         item: |record| choice::item(record, Lang::Zh).map(Some),
     },
     Benchmark {
@@ -83,6 +92,7 @@ pub static BENCHMARKS: [Benchmark; 6] = [
         max_new_tokens: 400,
         scoring: Scoring::Generated,
         headerless: None,
+        published: None,
         item: |record| gsm8k::item(record).map(Some),
     },
     Benchmark {
@@ -93,6 +103,7 @@ pub static BENCHMARKS: [Benchmark; 6] = [
         max_new_tokens: 512,
         scoring: Scoring::Generated,
         headerless: None,
+        published: None,
         item: |record| humaneval::item(record).map(Some),
     },
     Benchmark {
@@ -103,9 +114,13 @@ pub static BENCHMARKS: [Benchmark; 6] = [
         max_new_tokens: 512,
         scoring: Scoring::Generated,
         headerless: None,
+        published: None,
         item: mbpp::item,
     },
 ];
+
+/// Words of a description that no longer hold once there are examples.
+const WITHOUT: &str = "without examples";
 
 /// Raised when a benchmark is asked in other words.
 const VERSION: u32 = 1;
@@ -116,40 +131,69 @@ pub fn load(reference: &Reference, progress: &dyn Progress) -> Result<Suite> {
 }
 
 /// The same with what fetches as a value.
-pub fn load_with(reference: &Reference, fetcher: impl FnOnce() -> Result<Fetcher>, progress: &dyn Progress) -> Result<Suite> {
-    let benchmark = reference.benchmark;
-    let (mut items, mut places) = (Vec::new(), BTreeMap::new());
-    // Rows are counted in each subject, so that one file for all and one file a subject give the same ids.
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for path in reference.files(fetcher, progress)? {
-        let subject = split::subject_of(&path.to_string_lossy()).unwrap_or_else(|| benchmark.name.to_owned());
-        for mut record in record::read(&Source { path: &path, subject }, benchmark.headerless)? {
-            if let Ok(subject) = record.text(&["subject"]) {
-                record.subject = subject;
-            }
-            let count = counts.entry(record.subject.clone()).or_default();
-            record.index = *count;
-            *count += 1;
-            let Some(item) = (benchmark.item)(&record)? else { continue };
-            if let Some(earlier) = places.insert(item.id.clone(), record.place.clone()) {
-                bail!("{}: the id `{}` is taken by {earlier}; name one file or folder of the two", record.place, item.id);
-            }
-            items.push(item);
-        }
-    }
+pub fn load_with(reference: &Reference, fetcher: impl Fn() -> Result<Fetcher>, progress: &dyn Progress) -> Result<Suite> {
+    let (benchmark, asking) = (reference.benchmark, reference.asking);
+    let files = reference.files(&fetcher, progress)?;
+    let mut items = benchmark.items(&files)?;
     ensure!(!items.is_empty(), "{reference} has no items");
-    benchmark.suite(items)
+    if asking != Asking::default() {
+        let Some(published) = benchmark.published else {
+            bail!("{reference} cannot be asked with shots or form: they are of the benchmarks {}", Benchmark::with_examples());
+        };
+        let mut examples = Vec::new();
+        if asking.shots > 0 {
+            let beside = reference.files_beside(published.split, &fetcher, progress)?;
+            let same = |path: &PathBuf| files.iter().any(|file| file.canonicalize().ok() == path.canonicalize().ok());
+            ensure!(!beside.iter().any(same), "{reference}: asks the very {} split that its examples would come from", published.split);
+            examples = benchmark.items(&beside)?;
+        }
+        published.lead(&mut items, examples, asking)?;
+    }
+    benchmark.suite(items, asking)
 }
 
 impl Benchmark {
-    fn suite(&self, items: Vec<Item>) -> Result<Suite> {
+    /// Names of those that can be asked with examples.
+    fn with_examples() -> String {
+        let names: Vec<&str> = BENCHMARKS.iter().filter(|benchmark| benchmark.published.is_some()).map(|b| b.name).collect();
+        names.join(", ")
+    }
+
+    /// The items of its files, in order.
+    fn items(&self, files: &[PathBuf]) -> Result<Vec<Item>> {
+        let (mut items, mut places) = (Vec::new(), BTreeMap::new());
+        // Rows are counted in each subject, so that one file for all and one file a subject give the same ids.
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for path in files {
+            let subject = split::subject_of(&path.to_string_lossy()).unwrap_or_else(|| self.name.to_owned());
+            for mut record in record::read(&Source { path, subject }, self.headerless)? {
+                if let Ok(subject) = record.text(&["subject"]) {
+                    record.subject = subject;
+                }
+                let count = counts.entry(record.subject.clone()).or_default();
+                record.index = *count;
+                *count += 1;
+                let Some(item) = (self.item)(&record)? else { continue };
+                if let Some(earlier) = places.insert(item.id.clone(), record.place.clone()) {
+                    bail!("{}: the id `{}` is taken by {earlier}; name one file or folder of the two", record.place, item.id);
+                }
+                items.push(item);
+            }
+        }
+        Ok(items)
+    }
+
+    fn suite(&self, items: Vec<Item>, asking: Asking) -> Result<Suite> {
         let mut rows: Vec<_> = items.iter().map(|item| (&item.id, &item.subject, item.content_hash())).collect();
         rows.sort();
         let settings = (self.name, VERSION, self.max_new_tokens, self.scoring);
         Ok(Suite {
             name: self.name.to_owned(),
             version: VERSION,
-            description: self.description.to_owned(),
+            description: match asking {
+                Asking { shots: 0, form: Form::Chat } => self.description.to_owned(),
+                Asking { shots, form } => self.description.replace(WITHOUT, &format!("{shots} examples as {form}")),
+            },
             max_new_tokens: self.max_new_tokens,
             chance: items.iter().map(Item::chance).sum::<f64>() / items.len() as f64,
             scoring: self.scoring,

@@ -1,12 +1,13 @@
-//! `BENCHMARK:WHERE` as the user wrote it, and the files that it means.
+//! `BENCHMARK:WHERE#OPTIONS` as the user wrote it, and the files that it means.
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::{BENCHMARKS, Benchmark, split};
+use crate::eval::suite::Form;
 use crate::model::fetch::{Fetcher, HubRef, Progress};
 
 /// Folders below the one that was named: `all/test/anatomy.csv` is the deepest that occurs.
@@ -17,7 +18,18 @@ const DEEPEST: usize = 4;
 pub struct Reference {
     /// Which one.
     pub benchmark: &'static Benchmark,
+    /// How it is asked.
+    pub asking: Asking,
     place: Place,
+}
+
+/// How a benchmark is asked: as `#shots=5,form=plain` after the place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asking {
+    /// Worked examples before each question.
+    pub shots: usize,
+    /// Chat or plain text.
+    pub form: Form,
 }
 
 #[derive(Debug, Clone)]
@@ -33,11 +45,32 @@ impl Reference {
     pub fn parse(text: &str) -> Option<Result<Self>> {
         let (name, place) = text.split_once(':')?;
         let benchmark = BENCHMARKS.iter().find(|benchmark| benchmark.name == name)?;
-        Some(Place::parse(place).map(|place| Self { benchmark, place }).with_context(|| format!("`{text}` is not a benchmark")))
+        let read = || -> Result<Self> {
+            let (place, asking) = match place.rsplit_once('#').filter(|(_, options)| options.contains('=')) {
+                Some((place, options)) => (place, Asking::parse(options)?),
+                None => (place, Asking::default()),
+            };
+            Ok(Self { benchmark, asking, place: Place::parse(place)? })
+        };
+        Some(read().with_context(|| format!("`{text}` is not a benchmark")))
+    }
+
+    /// A suite's name with how it is to be asked written to it; only a benchmark of multiple choice can be.
+    pub fn asked(name: &str, shots: Option<usize>, form: Option<Form>) -> Result<String> {
+        if shots.is_none() && form.is_none() {
+            return Ok(name.to_owned());
+        }
+        let Some(reference) = Self::parse(name) else {
+            bail!("`{name}` cannot be asked with shots or form: they are of the benchmarks {}", Benchmark::with_examples());
+        };
+        let mut reference = reference?;
+        let own = reference.asking;
+        reference.asking = Asking { shots: shots.unwrap_or(own.shots), form: form.unwrap_or(own.form) };
+        Ok(reference.to_string())
     }
 
     /// The files with the items, in order of their names.
-    pub(super) fn files(&self, fetcher: impl FnOnce() -> Result<Fetcher>, progress: &dyn Progress) -> Result<Vec<PathBuf>> {
+    pub(super) fn files(&self, fetcher: impl Fn() -> Result<Fetcher>, progress: &dyn Progress) -> Result<Vec<PathBuf>> {
         match &self.place {
             Place::Path(path) if path.is_dir() => {
                 let mut names = Vec::new();
@@ -48,13 +81,32 @@ impl Reference {
                 Ok(chosen.iter().map(|name| path.join(name)).collect())
             }
             Place::Path(path) => {
-                anyhow::ensure!(path.is_file(), "there is no file or folder {}", path.display());
+                ensure!(path.is_file(), "there is no file or folder {}", path.display());
                 Ok(vec![path.clone()])
             }
             Place::Hub { dataset, path } => {
                 let name = self.benchmark.name;
                 let part = path.as_ref().map_or_else(|| name.to_owned(), |path| format!("{name}/{path}"));
                 fetcher()?.dataset(dataset, &part, &|names| self.choose_below(path.as_deref(), names), progress)
+            }
+        }
+    }
+
+    /// The files of another split than the one asked, which stands beside it: where examples come from.
+    pub(super) fn files_beside(&self, split: &str, fetcher: impl Fn() -> Result<Fetcher>, progress: &dyn Progress) -> Result<Vec<PathBuf>> {
+        match &self.place {
+            Place::Path(path) => {
+                let folder = beside(path);
+                let mut names = Vec::new();
+                list(&folder, "", DEEPEST, &mut names)?;
+                let of_split = names.iter().any(|name| split::split_of(name) == Some(split));
+                ensure!(of_split, "{}: there is no {split} split, from which examples would come", folder.display());
+                let chosen = split::choose(&names, split, self.benchmark.config)?;
+                Ok(chosen.iter().map(|name| folder.join(name)).collect())
+            }
+            Place::Hub { dataset, .. } => {
+                let choose = |names: &[String]| split::choose(names, split, self.benchmark.config);
+                fetcher()?.dataset(dataset, &format!("{}-{split}", self.benchmark.name), &choose, progress)
             }
         }
     }
@@ -66,7 +118,7 @@ impl Reference {
             return Ok(vec![path.to_owned()]);
         }
         let below: Vec<String> = names.iter().filter_map(|name| Some(name.strip_prefix(path)?.strip_prefix('/')?.to_owned())).collect();
-        anyhow::ensure!(!below.is_empty(), "the repository has no file or folder {path}");
+        ensure!(!below.is_empty(), "the repository has no file or folder {path}");
         let chosen = self.choose(path.rsplit('/').next().unwrap_or(path), &below).with_context(|| path.to_owned())?;
         Ok(chosen.into_iter().map(|name| format!("{path}/{name}")).collect())
     }
@@ -75,6 +127,34 @@ impl Reference {
     fn choose(&self, folder: &str, names: &[String]) -> Result<Vec<String>> {
         let split = split::split_of(&format!("{folder}/")).unwrap_or(self.benchmark.split);
         split::choose(names, split, self.benchmark.config)
+    }
+}
+
+impl Asking {
+    fn parse(text: &str) -> Result<Self> {
+        let mut asking = Self::default();
+        for option in text.split(',') {
+            match option.split_once('=') {
+                Some(("shots", count)) => {
+                    asking.shots = count.parse().map_err(|_| anyhow!("`{option}` is not a number of examples, as in shots=5"))?;
+                }
+                Some(("form", form)) => asking.form = form.parse()?,
+                _ => bail!("`{option}` is no way of asking: after # come shots=N and form=chat or form=plain"),
+            }
+        }
+        Ok(asking)
+    }
+}
+
+/// The folder that holds the split of a path together with the others.
+fn beside(path: &Path) -> PathBuf {
+    let of_split =
+        |folder: &Path| folder.file_name().is_some_and(|name| split::split_of(&format!("{}/", name.to_string_lossy())).is_some());
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let folder = if path.is_dir() { path } else { path.parent().map(Path::to_owned).unwrap_or_default() };
+    match folder.parent() {
+        Some(above) if of_split(&folder) => above.to_owned(),
+        _ => folder,
     }
 }
 
@@ -99,7 +179,14 @@ impl fmt::Display for Reference {
             Place::Path(path) => path.display().fmt(f),
             Place::Hub { dataset, path: None } => dataset.fmt(f),
             Place::Hub { dataset, path: Some(path) } => write!(f, "{dataset}/{path}"),
-        }
+        }?;
+        if self.asking == Asking::default() { Ok(()) } else { write!(f, "#{}", self.asking) }
+    }
+}
+
+impl fmt::Display for Asking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shots={},form={}", self.shots, self.form)
     }
 }
 

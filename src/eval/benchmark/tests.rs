@@ -11,7 +11,7 @@ use parquet::schema::parser::parse_message_type;
 use tempfile::TempDir;
 
 use super::{Reference, load_with};
-use crate::eval::suite::{Item, Lang, Scoring, Suite, Task};
+use crate::eval::suite::{Form, Item, Lang, Scoring, Suite, Task};
 use crate::model::fetch::Silent;
 
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
@@ -108,6 +108,109 @@ fn gsm8k_is_a_number() {
     assert_eq!(item.task, Task::Number { answers: vec!["1200".to_owned()] });
     assert!(item.user_prompt().ends_with("600 days?\nPlease reason step by step, and put your final answer within \\boxed{}."));
     assert_eq!((item.prompt.lines().count(), suite.scoring, suite.chance), (1, Scoring::Generated, 0.0));
+}
+
+/// Three examples of boats, one of which asks what an item asks, and three of knots.
+fn with_examples() -> TempDir {
+    let header = "question,choice0,choice1,choice2,choice3,answer\n";
+    let row = |question: &str, gold: usize| format!("{question},one,two,three,four,{gold}\n");
+    let boats = [row("Dev boat 1?", 3), row("\"Which, of these, floats?\"", 1), row("Dev boat 2?", 0), row("Dev boat 3?", 2)];
+    let knots = [row("Dev knot 1?", 0), row("Dev knot 2?", 1), row("Dev knot 3?", 2)];
+    let (boats, knots) = (format!("{header}{}", boats.concat()), format!("{header}{}", knots.concat()));
+    folder(&[
+        ("test/boats_test.csv", HULLS.as_bytes()),
+        ("test/knots_test.csv", HULLS.as_bytes()),
+        ("dev/boats_dev.csv", boats.as_bytes()),
+        ("dev/knots_dev.csv", knots.as_bytes()),
+    ])
+}
+
+fn read_as(options: &str, path: &Path) -> anyhow::Result<Suite> {
+    let reference = Reference::parse(&format!("mmlu:{}#{options}", path.display())).unwrap()?;
+    load_with(&reference, || anyhow::bail!("the hub is not asked"), &Silent)
+}
+
+#[test]
+fn examples_come_before_the_question_as_text() {
+    let folder = with_examples();
+    let suite = read_as("shots=2,form=plain", folder.path()).unwrap();
+    assert_eq!(suite.description, "MMLU: multiple choice with four options over 57 subjects, English, 2 examples as plain, scored by likelihood.");
+    let text = |index: usize| suite.items[index].lead.as_ref().unwrap().text(&suite.items[index].user_prompt());
+    let options = "A. one\nB. two\nC. three\nD. four\nAnswer:";
+    // The second row of the examples is the question itself: it would give the answer away.
+    assert_eq!(
+        text(0),
+        format!(
+            "The following are multiple choice questions (with answers) about boats.\n\nDev boat 1?\n{options} D\n\nDev boat 2?\n{options} A\n\n\
+             Which, of these, floats?\nA. lead\nB. cork\nC. iron\nD. gold\nAnswer:"
+        )
+    );
+    // To another item it is an example like any.
+    assert!(text(1).contains("Dev boat 1?") && text(1).contains(&format!("floats?\n{options} B\n\nWhich is a knot?")), "{}", text(1));
+    assert!(text(2).starts_with("The following are multiple choice questions (with answers) about knots.\n\nDev knot 1?"));
+    // The question that is asked, compared and counted is the same as without examples.
+    let plain = read("mmlu", folder.path()).unwrap();
+    let of = |suite: &Suite| suite.items.iter().map(|item| (item.id.clone(), item.prompt.clone(), item.task.clone())).collect::<Vec<_>>();
+    assert_eq!(of(&suite), of(&plain));
+}
+
+#[test]
+fn examples_come_before_the_question_as_turns() {
+    let folder = with_examples();
+    let suite = read_as("shots=3", &folder.path().join("test")).unwrap();
+    let lead = suite.items[2].lead.as_ref().unwrap();
+    assert_eq!((lead.form, lead.head.as_str(), lead.shots.len()), (Form::Chat, "", 3));
+    let asked = "Dev knot 2?\nA. one\nB. two\nC. three\nD. four\nAnswer with the letter only.";
+    assert_eq!((lead.shots[1].question.as_str(), lead.shots[1].answer.as_str()), (asked, "B"));
+    assert!(suite.items[2].user_prompt().ends_with("\nAnswer with the letter only."));
+}
+
+#[test]
+fn chinese_benchmarks_lead_in_their_own_words() {
+    let rows = ",Question,A,B,C,D,Answer\n0,哪一种能浮,铅,软木,铁,金,B\n";
+    let files: [(&str, &[u8]); 2] = [("test/agronomy.csv", rows.as_bytes()), ("dev/agronomy.csv", "Question,A,B,C,D,Answer\n何物,甲,乙,丙,丁,C\n".as_bytes())];
+    let folder = folder(&files);
+    let suite = Reference::parse(&format!("cmmlu:{}#shots=1,form=plain", folder.path().display())).unwrap().unwrap();
+    let suite = load_with(&suite, || anyhow::bail!("the hub is not asked"), &Silent).unwrap();
+    assert_eq!(
+        suite.items[0].lead.as_ref().unwrap().text(&suite.items[0].user_prompt()),
+        "以下是关于农学的单项选择题，请直接给出正确答案的选项。\n\n题目：何物\nA. 甲\nB. 乙\nC. 丙\nD. 丁\n答案是：C\n\n\
+         题目：哪一种能浮\nA. 铅\nB. 软木\nC. 铁\nD. 金\n答案是："
+    );
+}
+
+#[test]
+fn the_way_of_asking_is_part_of_the_digest() {
+    let folder = with_examples();
+    let zero = read("mmlu", folder.path()).unwrap().digest;
+    assert_eq!(zero, read_as("shots=0,form=chat", folder.path()).unwrap().digest);
+    let digests = ["form=plain", "shots=1", "shots=2", "shots=2,form=plain"].map(|way| read_as(way, folder.path()).unwrap().digest);
+    let different: std::collections::BTreeSet<&String> = digests.iter().chain([&zero]).collect();
+    assert_eq!(different.len(), 5);
+}
+
+#[test]
+fn examples_that_cannot_be_had_are_an_error() {
+    let folder = with_examples();
+    let error = |options: &str, path: &Path| format!("{:#}", read_as(options, path).unwrap_err());
+    let many = error("shots=4", folder.path());
+    assert!(many.contains("subject knots has 3 rows in the dev split: 4 examples were asked for"), "{many}");
+    assert!(error("shots=1", &folder.path().join("dev")).contains("asks the very dev split that its examples would come from"));
+    std::fs::remove_dir_all(folder.path().join("dev")).unwrap();
+    let none = error("shots=1", folder.path());
+    assert!(none.contains("there is no dev split, from which examples would come"), "{none}");
+    assert!(read_as("form=plain", folder.path()).is_ok(), "plain without examples needs no dev split");
+    for (options, expected) in [
+        ("shots=five", "`shots=five` is not a number of examples"),
+        ("form=text", "`text` is no form of asking: use chat or plain"),
+        ("shot=5", "`shot=5` is no way of asking"),
+    ] {
+        let message = format!("{:#}", Reference::parse(&format!("mmlu:data#{options}")).unwrap().unwrap_err());
+        assert!(message.contains(expected), "{message}");
+    }
+    let other = format!("{:#}", Reference::asked("fact-qa", Some(5), None).unwrap_err());
+    assert!(other.contains("`fact-qa` cannot be asked with shots or form: they are of the benchmarks mmlu, cmmlu, ceval"), "{other}");
+    assert_eq!(Reference::asked("mmlu:data#form=plain", Some(5), None).unwrap(), "mmlu:data#shots=5,form=plain");
 }
 
 const HUMANEVAL: &str = r#"{"task_id": "Own/1", "prompt": "import math\n\n\ndef twice(x):\n    return 2 * x\n\n\ndef hull(x):\n    \"\"\"Twice the root of x.\n    \"\"\"\n", "entry_point": "hull", "canonical_solution": "    return twice(math.sqrt(x))\n", "test": "def check(candidate):\n    assert candidate(4) == 4\n    assert candidate(9) == twice(3)\n"}"#;

@@ -1,176 +1,16 @@
-//! The questions of a suite: a folder with `suite.toml` and `items.jsonl`, read strictly into plain values.
+//! `suite.toml` and `items.jsonl`, read strictly.
 //!
 //! A key nobody reads, a field of another grader, a gold out of range or a declared chance level that the items do not
 //! have is an error with file and line: a suite that is read wrongly measures something else without any sign of it.
-//! Nothing here knows how an answer is graded; that is `score`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use super::run::Asking;
+use super::{Item, Lang, Scoring, Suite, SystemPrompt, Task};
 use crate::files::{read_text, sha256};
-
-/// A set of questions that is reported as one number.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Suite {
-    /// Name, as in tables and on the command line.
-    pub name: String,
-    /// Raised when items change meaning.
-    pub version: u32,
-    /// One sentence for reports.
-    pub description: String,
-    /// Longest answer a model may give.
-    pub max_new_tokens: usize,
-    /// What a verdict rests on.
-    pub scoring: Scoring,
-    /// Accuracy of a random chooser.
-    pub chance: f64,
-    /// In file order.
-    pub items: Vec<Item>,
-    /// sha256 over the values of `suite.toml` and the items in the order of their ids: two files with the same digest ask the same.
-    pub digest: String,
-}
-
-/// What a verdict rests on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scoring {
-    /// The answer the model generates.
-    #[default]
-    Generated,
-    /// The option the model finds most probable; nothing is generated. For suites of choices only.
-    Likelihood,
-}
-
-/// One question and its key.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Item {
-    /// Unique in the suite.
-    pub id: String,
-    /// Items of one cluster are variations or translations of each other and share their luck.
-    pub cluster: String,
-    /// Language of the question, and so of the expected answer.
-    pub language: Lang,
-    /// What the question is about; strata of a subset.
-    pub subject: String,
-    /// How it is asked: plain, paraphrase, adversarial.
-    pub style: Option<String>,
-    /// The system prompt it is asked under.
-    pub system: SystemPrompt,
-    /// The question as written, without options and instructions.
-    pub prompt: String,
-    /// The user's message with `{prompt}` where the prompt goes, for a benchmark that is asked in words of its own; None puts
-    /// the usual instruction after the prompt. Apart from the prompt, so that rows trained on are compared with the question
-    /// and not with an instruction that half the field uses.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub form: Option<String>,
-    /// What a right answer is.
-    pub task: Task,
-}
-
-/// The program that an item asks for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Program<'a> {
-    /// Name of the function.
-    pub entry_point: &'a str,
-    /// A right solution.
-    pub reference: &'a str,
-    /// What must hold of it.
-    pub tests: &'a [String],
-    /// Python that runs before it and before the tests; may be empty.
-    pub setup: &'a str,
-}
-
-/// Which system prompt a question is asked under.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SystemPrompt {
-    /// The experiment's.
-    #[default]
-    Own,
-    /// No system message: the model's chat template puts its own default, which may itself state an identity.
-    Default,
-    /// A system message without text.
-    Empty,
-}
-
-/// Language of a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Lang {
-    /// Chinese.
-    Zh,
-    /// English.
-    En,
-}
-
-/// What a right answer is, by grader.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "grader", rename_all = "lowercase")]
-pub enum Task {
-    /// A short answer in words.
-    Text {
-        /// Accepted answers, spelling variants and aliases included.
-        answers: Vec<String>,
-        /// The same question as multiple choice, for scoring by likelihood; also the alternatives an answer must not list.
-        choices: Option<Vec<String>>,
-        /// Index of the right choice.
-        gold: Option<usize>,
-    },
-    /// A number.
-    Number {
-        /// Accepted answers; number words only count where they are written here.
-        answers: Vec<String>,
-    },
-    /// The letter of an option.
-    Choice {
-        /// Option texts, in the order shown.
-        choices: Vec<String>,
-        /// Index of the right one.
-        gold: usize,
-    },
-    /// A Python function.
-    Code {
-        /// Name of the function.
-        entry_point: String,
-        /// Imports and helper functions that the answer and the tests may use: run before each of them, in its own process.
-        #[serde(skip_serializing_if = "String::is_empty")]
-        setup: String,
-        /// A right solution.
-        reference: String,
-        /// `assert` statements, never shown to the model.
-        tests: Vec<String>,
-    },
-    /// A statement about the model itself.
-    Identity {
-        /// Groups of alternatives; one of each group must be said.
-        require: Vec<Vec<String>>,
-        /// What must not be said.
-        forbid: Vec<String>,
-    },
-    /// Anything that does not name the new identity: nobody asked for it.
-    Leakage,
-    /// An explanation, an analogy and a Python function, asked for at once.
-    Composite {
-        /// Name of the function.
-        entry_point: String,
-        /// A right solution.
-        reference: String,
-        /// `assert` statements, never shown to the model.
-        tests: Vec<String>,
-        /// Groups of alternatives; an explanation says one of each group.
-        explain: Vec<Vec<String>>,
-        /// Words of which an analogy says one.
-        analogy: Vec<String>,
-        /// A complete right answer, for checks of the suite.
-        answer: String,
-    },
-}
 
 /// Reads `suite.toml` and `items.jsonl` of a folder.
 pub fn load_suite(folder: &Path) -> Result<Suite> {
@@ -205,96 +45,6 @@ pub fn parse_suite(suite_toml: &str, items_jsonl: &str, label: &str) -> Result<S
     let digest = settings.digest(&items)?;
     let Settings { name, version, grader: _, max_new_tokens, scoring, chance, description, sets: _ } = settings;
     Ok(Suite { name, version, description, max_new_tokens, scoring, chance, items, digest })
-}
-
-impl Suite {
-    /// How its items are asked.
-    pub fn asking(&self) -> Asking {
-        Asking { max_new_tokens: self.max_new_tokens, scoring: self.scoring }
-    }
-
-    /// The items of a language, or of both, and of these a seeded subset in file order.
-    ///
-    /// The subset is stratified by language and subject in proportion to their sizes, and nested: with the same seed a
-    /// smaller count is a subset of a larger one. The draw sees ids only, so the order of lines in the file is free.
-    pub fn select(&self, lang: Option<Lang>, count: Option<usize>, seed: u64) -> Vec<&Item> {
-        let candidates: Vec<&Item> = self.items.iter().filter(|item| lang.is_none_or(|lang| item.language == lang)).collect();
-        let Some(count) = count.filter(|count| *count < candidates.len()) else { return candidates };
-        let mut strata: BTreeMap<(Lang, &str), Vec<&str>> = BTreeMap::new();
-        for item in &candidates {
-            strata.entry((item.language, &item.subject)).or_default().push(&item.id);
-        }
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut ranked: Vec<(f64, u64, &str)> = Vec::with_capacity(candidates.len());
-        for ids in strata.values_mut() {
-            ids.sort_unstable();
-            shuffle(ids, &mut rng);
-            // The k-th of a stratum of n sits at (k + 1/2) / n of the whole ranking, so every prefix is proportional.
-            let size = ids.len() as f64;
-            ranked.extend(ids.iter().enumerate().map(|(rank, id)| ((rank as f64 + 0.5) / size, rng.next_u64(), *id)));
-        }
-        ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let chosen: BTreeSet<&str> = ranked.into_iter().take(count).map(|(_, _, id)| id).collect();
-        candidates.into_iter().filter(|item| chosen.contains(item.id.as_str())).collect()
-    }
-}
-
-impl Item {
-    /// The first 16 hexadecimal digits of the sha256 of what defines the question and its key: language, system prompt, prompt
-    /// and task.
-    pub fn content_hash(&self) -> String {
-        let definition = serde_json::to_vec(&(self.language, self.system, &self.prompt, &self.form, &self.task));
-        sha256(&definition.expect("plain texts and numbers are JSON"))[..16].to_owned()
-    }
-
-    /// What the model is asked: the prompt, the options of a choice and, where the form matters, how to answer.
-    pub fn user_prompt(&self) -> String {
-        if let Some(form) = &self.form {
-            return form.replacen("{prompt}", &self.prompt, 1);
-        }
-        let mut text = self.prompt.clone();
-        match &self.task {
-            Task::Text { .. } | Task::Number { .. } | Task::Identity { .. } | Task::Leakage | Task::Composite { .. } => {}
-            Task::Choice { choices, .. } => {
-                for (index, choice) in choices.iter().enumerate() {
-                    text.extend(["\n", &choice_letter(index).to_string(), ". ", choice]);
-                }
-                text += match self.language {
-                    Lang::Zh => "\n请只回答选项字母。",
-                    Lang::En => "\nAnswer with the letter only.",
-                };
-            }
-            Task::Code { .. } => {
-                text += match self.language {
-                    Lang::Zh => "\n请只用一个 Python 代码块作答。",
-                    Lang::En => "\nAnswer with a single Python code block.",
-                }
-            }
-        }
-        text
-    }
-
-    /// The program it asks for, if it asks for one.
-    pub fn program(&self) -> Option<Program<'_>> {
-        match &self.task {
-            Task::Code { entry_point, reference, tests, setup } => Some(Program { entry_point, reference, tests, setup }),
-            Task::Composite { entry_point, reference, tests, .. } => Some(Program { entry_point, reference, tests, setup: "" }),
-            _ => None,
-        }
-    }
-
-    /// How often a random chooser is right.
-    pub fn chance(&self) -> f64 {
-        match &self.task {
-            Task::Choice { choices, .. } => 1.0 / choices.len() as f64,
-            _ => 0.0,
-        }
-    }
-}
-
-/// The letter of an option: A for the first.
-pub fn choice_letter(index: usize) -> char {
-    char::from(b'A' + index as u8)
 }
 
 const MOST_CHOICES: usize = 26;
@@ -435,7 +185,7 @@ fn parse_item(line: &str, settings: &Settings) -> Result<Item> {
     };
     check_task(&task)?;
     let Line { id, cluster, lang, subject, style, system, prompt, .. } = line;
-    Ok(Item { id, cluster, language: lang, subject, style, system, prompt, form: None, task })
+    Ok(Item { id, cluster, language: lang, subject, style, system, prompt, form: None, lead: None, task })
 }
 
 fn check_fields(line: &Line, grader: Grader) -> Result<()> {
@@ -529,14 +279,6 @@ fn check_choices(choices: &[String], gold: usize) -> Result<()> {
     Ok(())
 }
 
-fn shuffle<T>(values: &mut [T], rng: &mut ChaCha8Rng) {
-    for last in (1..values.len()).rev() {
-        // Multiply and shift: a uniform index without the bias of a remainder that matters at these sizes.
-        let index = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
-        values.swap(last, index as usize);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -628,45 +370,5 @@ mod tests {
         assert_ne!(hash(PARIS), hash(&PARIS.replace(r#""gold":0"#, r#""gold":1"#)));
         assert_ne!(hash(PARIS), hash(&PARIS.replace(r#""p""#, r#""q""#)));
         assert_ne!(hash(PARIS), hash(&PARIS.replace(r#""en""#, r#""zh""#)));
-    }
-
-    /// 30 items: en/x 12, en/y 6, zh/x 12.
-    fn mixed() -> Suite {
-        let row = |index: usize| {
-            let (lang, subject) = [("en", "x"), ("en", "y"), ("zh", "x"), ("zh", "x"), ("en", "x")][index % 5];
-            format!(r#"{{"id":"i{index:02}","cluster":"c","lang":"{lang}","subject":"{subject}","prompt":"p{index}","answers":["x"]}}"#)
-        };
-        let items: Vec<String> = (0..30).map(row).collect();
-        parse_suite(SETTINGS, &items.join("\n"), "t").expect("the suite is good")
-    }
-
-    #[test]
-    fn a_subset_is_seeded_stratified_nested_and_in_file_order() {
-        let suite = mixed();
-        let ids = |count, seed| -> Vec<&str> { suite.select(None, Some(count), seed).iter().map(|item| item.id.as_str()).collect() };
-        for seed in 0..20 {
-            let ten = suite.select(None, Some(10), seed);
-            let size = |lang, subject: &str| ten.iter().filter(|item| item.language == lang && item.subject == subject).count();
-            assert_eq!((size(Lang::En, "x"), size(Lang::En, "y"), size(Lang::Zh, "x")), (4, 2, 4));
-            assert_eq!(ids(10, seed), ids(10, seed));
-            assert!(ids(10, seed).is_sorted(), "file order");
-            assert!(ids(7, seed).iter().all(|id| ids(11, seed).contains(id)), "nested");
-        }
-        assert_ne!(ids(10, 1), ids(10, 2));
-        let never_first = (0..20).filter(|seed| ids(10, *seed) == (0..10).map(|i| format!("i{i:02}")).collect::<Vec<_>>()).count();
-        assert_eq!(never_first, 0);
-        assert_eq!(suite.select(Some(Lang::Zh), None, 0).len(), 12);
-        assert_eq!(suite.select(Some(Lang::Zh), Some(5), 0).len(), 5);
-        assert_eq!(suite.select(None, Some(99), 0).len(), 30);
-        assert!(suite.select(None, Some(0), 0).is_empty());
-    }
-
-    #[test]
-    fn a_subset_does_not_depend_on_the_order_of_lines() {
-        let suite = mixed();
-        let mut turned = suite.clone();
-        turned.items.reverse();
-        let chosen = |suite: &Suite| -> BTreeSet<String> { suite.select(None, Some(9), 4).iter().map(|item| item.id.clone()).collect() };
-        assert_eq!(chosen(&suite), chosen(&turned));
     }
 }

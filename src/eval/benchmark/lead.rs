@@ -1,0 +1,94 @@
+//! What leads to a question of a multiple-choice benchmark: its first words and its worked examples, as published.
+//!
+//! Examples are the first of the same subject's in the split that the benchmark gives for them, in file order. A row that
+//! asks what the item asks is passed over: CMMLU has a few such, and it would give the answer away.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+
+use super::reference::Asking;
+use crate::eval::suite::{Form, Item, Lead, Shot, Task, choice_letter};
+
+/// How a benchmark is asked with examples.
+#[derive(Debug)]
+pub(super) struct Published {
+    /// The split with the examples.
+    pub(super) split: &'static str,
+    /// First words of the plain text; `{subject}` is filled in.
+    pub(super) head: &'static str,
+    /// Lines `key<tab>name` for subjects whose files are not called as the text calls them.
+    pub(super) subjects: &'static str,
+    /// A question in the plain text, but for its options: `{prompt}`, and what stands before it.
+    pub(super) question: &'static str,
+    /// Ends a question in the plain text.
+    pub(super) cue: &'static str,
+    /// Between the cue and the answer.
+    pub(super) gap: &'static str,
+}
+
+impl Published {
+    /// Puts the items into the form asked for, each after the examples of its subject among `examples`.
+    pub(super) fn lead(&self, items: &mut [Item], mut examples: Vec<Item>, asking: Asking) -> Result<()> {
+        if asking.form == Form::Plain {
+            for item in items.iter_mut().chain(&mut examples) {
+                item.form = Some(self.plain(item));
+            }
+        }
+        let mut by_subject: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
+        for example in &examples {
+            by_subject.entry(&example.subject).or_default().push(example);
+        }
+        let mut leads: BTreeMap<(String, Option<String>), Arc<Lead>> = BTreeMap::new();
+        for item in items {
+            let of_subject = by_subject.get(item.subject.as_str()).map_or(&[][..], Vec::as_slice);
+            let (same, others): (Vec<&Item>, Vec<&Item>) = of_subject.iter().partition(|example| example.prompt == item.prompt);
+            ensure!(
+                of_subject.len() >= asking.shots,
+                "subject {} has {} rows in the {} split: {} examples were asked for",
+                item.subject,
+                of_subject.len(),
+                self.split,
+                asking.shots
+            );
+            let key = (item.subject.clone(), same.first().map(|example| example.prompt.clone()));
+            let lead = leads.entry(key).or_insert_with(|| Arc::new(self.of(&item.subject, &others, asking)));
+            item.lead = Some(Arc::clone(lead));
+        }
+        Ok(())
+    }
+
+    fn of(&self, subject: &str, examples: &[&Item], Asking { shots, form }: Asking) -> Lead {
+        let shot = |item: &&Item| Shot { question: item.user_prompt(), answer: letter(item) };
+        let (head, gap) = match form {
+            Form::Chat => (String::new(), String::new()),
+            Form::Plain => (self.head.replace("{subject}", &self.subject_name(subject)), self.gap.to_owned()),
+        };
+        Lead { form, head, gap, shots: examples.iter().take(shots).map(shot).collect() }
+    }
+
+    /// What a subject is called in the first words.
+    fn subject_name(&self, subject: &str) -> String {
+        let known = self.subjects.lines().filter_map(|line| line.split_once('\t')).find(|(key, _)| *key == subject);
+        known.map_or_else(|| subject.replace('_', " "), |(_, name)| name.to_owned())
+    }
+
+    /// The question with its options and the cue, `{prompt}` left open.
+    fn plain(&self, item: &Item) -> String {
+        let mut form = self.question.to_owned();
+        if let Task::Choice { choices, .. } = &item.task {
+            for (index, choice) in choices.iter().enumerate() {
+                form.extend(["\n", &choice_letter(index).to_string(), ". ", choice]);
+            }
+        }
+        form + self.cue
+    }
+}
+
+fn letter(item: &Item) -> String {
+    match item.task {
+        Task::Choice { gold, .. } => choice_letter(gold).to_string(),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,198 @@
+//! One question, its key, and how it is asked.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Lead;
+use crate::files::sha256;
+
+/// One question and its key.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Item {
+    /// Unique in the suite.
+    pub id: String,
+    /// Items of one cluster are variations or translations of each other and share their luck.
+    pub cluster: String,
+    /// Language of the question, and so of the expected answer.
+    pub language: Lang,
+    /// What the question is about; strata of a subset.
+    pub subject: String,
+    /// How it is asked: plain, paraphrase, adversarial.
+    pub style: Option<String>,
+    /// The system prompt it is asked under.
+    pub system: SystemPrompt,
+    /// The question as written, without options and instructions.
+    pub prompt: String,
+    /// The user's message with `{prompt}` where the prompt goes, for a benchmark that is asked in words of its own; None puts
+    /// the usual instruction after the prompt. Apart from the prompt, so that rows trained on are compared with the question
+    /// and not with an instruction that half the field uses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<String>,
+    /// What the model reads before the question, shared by the items of a subject; None asks the question alone, as a chat.
+    #[serde(skip)]
+    pub lead: Option<Arc<Lead>>,
+    /// What a right answer is.
+    pub task: Task,
+}
+
+/// The program that an item asks for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Program<'a> {
+    /// Name of the function.
+    pub entry_point: &'a str,
+    /// A right solution.
+    pub reference: &'a str,
+    /// What must hold of it.
+    pub tests: &'a [String],
+    /// Python that runs before it and before the tests; may be empty.
+    pub setup: &'a str,
+}
+
+/// Which system prompt a question is asked under.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SystemPrompt {
+    /// The experiment's.
+    #[default]
+    Own,
+    /// No system message: the model's chat template puts its own default, which may itself state an identity.
+    Default,
+    /// A system message without text.
+    Empty,
+}
+
+/// Language of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lang {
+    /// Chinese.
+    Zh,
+    /// English.
+    En,
+}
+
+/// What a right answer is, by grader.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "grader", rename_all = "lowercase")]
+pub enum Task {
+    /// A short answer in words.
+    Text {
+        /// Accepted answers, spelling variants and aliases included.
+        answers: Vec<String>,
+        /// The same question as multiple choice, for scoring by likelihood; also the alternatives an answer must not list.
+        choices: Option<Vec<String>>,
+        /// Index of the right choice.
+        gold: Option<usize>,
+    },
+    /// A number.
+    Number {
+        /// Accepted answers; number words only count where they are written here.
+        answers: Vec<String>,
+    },
+    /// The letter of an option.
+    Choice {
+        /// Option texts, in the order shown.
+        choices: Vec<String>,
+        /// Index of the right one.
+        gold: usize,
+    },
+    /// A Python function.
+    Code {
+        /// Name of the function.
+        entry_point: String,
+        /// Imports and helper functions that the answer and the tests may use: run before each of them, in its own process.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        setup: String,
+        /// A right solution.
+        reference: String,
+        /// `assert` statements, never shown to the model.
+        tests: Vec<String>,
+    },
+    /// A statement about the model itself.
+    Identity {
+        /// Groups of alternatives; one of each group must be said.
+        require: Vec<Vec<String>>,
+        /// What must not be said.
+        forbid: Vec<String>,
+    },
+    /// Anything that does not name the new identity: nobody asked for it.
+    Leakage,
+    /// An explanation, an analogy and a Python function, asked for at once.
+    Composite {
+        /// Name of the function.
+        entry_point: String,
+        /// A right solution.
+        reference: String,
+        /// `assert` statements, never shown to the model.
+        tests: Vec<String>,
+        /// Groups of alternatives; an explanation says one of each group.
+        explain: Vec<Vec<String>>,
+        /// Words of which an analogy says one.
+        analogy: Vec<String>,
+        /// A complete right answer, for checks of the suite.
+        answer: String,
+    },
+}
+
+impl Item {
+    /// The first 16 hexadecimal digits of the sha256 of what defines the question and its key: language, system prompt, prompt
+    /// and task, and what leads to it.
+    pub fn content_hash(&self) -> String {
+        let own = (self.language, self.system, &self.prompt, &self.form, &self.task);
+        let definition = match self.lead.as_deref() {
+            None => serde_json::to_vec(&own),
+            Some(lead) => serde_json::to_vec(&(own, lead)),
+        };
+        sha256(&definition.expect("plain texts and numbers are JSON"))[..16].to_owned()
+    }
+
+    /// What the model is asked: the prompt, the options of a choice and, where the form matters, how to answer.
+    pub fn user_prompt(&self) -> String {
+        if let Some(form) = &self.form {
+            return form.replacen("{prompt}", &self.prompt, 1);
+        }
+        let mut text = self.prompt.clone();
+        match &self.task {
+            Task::Text { .. } | Task::Number { .. } | Task::Identity { .. } | Task::Leakage | Task::Composite { .. } => {}
+            Task::Choice { choices, .. } => {
+                for (index, choice) in choices.iter().enumerate() {
+                    text.extend(["\n", &choice_letter(index).to_string(), ". ", choice]);
+                }
+                text += match self.language {
+                    Lang::Zh => "\n请只回答选项字母。",
+                    Lang::En => "\nAnswer with the letter only.",
+                };
+            }
+            Task::Code { .. } => {
+                text += match self.language {
+                    Lang::Zh => "\n请只用一个 Python 代码块作答。",
+                    Lang::En => "\nAnswer with a single Python code block.",
+                }
+            }
+        }
+        text
+    }
+
+    /// The program it asks for, if it asks for one.
+    pub fn program(&self) -> Option<Program<'_>> {
+        match &self.task {
+            Task::Code { entry_point, reference, tests, setup } => Some(Program { entry_point, reference, tests, setup }),
+            Task::Composite { entry_point, reference, tests, .. } => Some(Program { entry_point, reference, tests, setup: "" }),
+            _ => None,
+        }
+    }
+
+    /// How often a random chooser is right.
+    pub fn chance(&self) -> f64 {
+        match &self.task {
+            Task::Choice { choices, .. } => 1.0 / choices.len() as f64,
+            _ => 0.0,
+        }
+    }
+}
+
+/// The letter of an option: A for the first.
+pub fn choice_letter(index: usize) -> char {
+    char::from(b'A' + index as u8)
+}

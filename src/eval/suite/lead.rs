@@ -1,0 +1,72 @@
+//! What stands before a question: worked examples, and whether all of it is a chat or plain text.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::bail;
+use serde::{Deserialize, Serialize};
+
+/// How a question with its examples is put to the model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// Examples as turns of a chat, in the model's template and under the system prompt.
+    #[default]
+    Chat,
+    /// Text as it stands, without template and system prompt, which the answer continues: how base models are asked.
+    Plain,
+}
+
+/// What the model reads before an item's own question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Lead {
+    /// Chat or text.
+    pub form: Form,
+    /// First words of the text; empty in a chat.
+    pub head: String,
+    /// What stands between the cue that ends a question and the answer in the text; empty in a chat.
+    pub gap: String,
+    /// Worked examples, in order.
+    pub shots: Vec<Shot>,
+}
+
+/// A question with its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Shot {
+    /// As an item is asked.
+    pub question: String,
+    /// The right answer.
+    pub answer: String,
+}
+
+impl Lead {
+    /// The whole text up to the answer of a question that is asked after the examples.
+    pub fn text(&self, question: &str) -> String {
+        let mut text = self.head.clone();
+        for shot in &self.shots {
+            text.extend([shot.question.as_str(), &self.gap, &shot.answer, "\n\n"]);
+        }
+        text + question
+    }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Chat => "chat",
+            Self::Plain => "plain",
+        })
+    }
+}
+
+impl FromStr for Form {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "chat" => Ok(Self::Chat),
+            "plain" => Ok(Self::Plain),
+            _ => bail!("`{text}` is no form of asking: use chat or plain"),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The questions of a suite as plain values. `read` makes them from a folder, `select` draws some of them.
+//!
+//! Nothing here knows how an answer is graded; that is `score`.
+
+mod item;
+mod lead;
+mod read;
+mod select;
+
+use serde::{Deserialize, Serialize};
+
+pub use item::{Item, Lang, Program, SystemPrompt, Task, choice_letter};
+pub use lead::{Form, Lead, Shot};
+pub use read::{load_suite, parse_suite};
+
+use super::run::Asking;
+
+/// A set of questions that is reported as one number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Suite {
+    /// Name, as in tables and on the command line.
+    pub name: String,
+    /// Raised when items change meaning.
+    pub version: u32,
+    /// One sentence for reports.
+    pub description: String,
+    /// Longest answer a model may give.
+    pub max_new_tokens: usize,
+    /// What a verdict rests on.
+    pub scoring: Scoring,
+    /// Accuracy of a random chooser.
+    pub chance: f64,
+    /// In file order.
+    pub items: Vec<Item>,
+    /// sha256 over the values of `suite.toml` and the items in the order of their ids: two files with the same digest ask the same.
+    pub digest: String,
+}
+
+/// What a verdict rests on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scoring {
+    /// The answer the model generates.
+    #[default]
+    Generated,
+    /// The option the model finds most probable; nothing is generated. For suites of choices only.
+    Likelihood,
+}
+
+impl Suite {
+    /// How its items are asked.
+    pub fn asking(&self) -> Asking {
+        Asking { max_new_tokens: self.max_new_tokens, scoring: self.scoring }
+    }
+}
