@@ -171,6 +171,21 @@ denied! {
     many_open_files: "def act(): return [os.dup(0) for _ in range(100)]";
     memory_bomb: "def act(): return bytearray(4 << 30)";
     memory_bomb_in_steps: "def act():\n    kept = []\n    for _ in range(64): kept.append(bytearray(16 << 20))";
+    write_own_memory: "def act(): return open('/proc/self/mem', 'r+b')";
+    list_self_by_proc: "def act(): return os.listdir('/proc/self')";
+    open_files_by_proc: "def act(): return open('/proc/self/fd/3')";
+    root_by_proc: "def act(): return os.listdir('/proc/self/root/')";
+    folder_of_parent_by_proc: "def act(): return os.listdir(f'/proc/{os.getppid()}/cwd')";
+    better_to_be_killed_late: "def act(): return open('/proc/self/oom_score_adj', 'w').write('-1000')";
+    core_pattern: "def act(): return open('/proc/sys/kernel/core_pattern', 'w')";
+    cgroups: "def act(): return os.listdir('/sys/fs/cgroup')";
+    pseudo_terminal: "act = os.openpty";
+    abstract_unix_socket: "import socket\ndef act():\n    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n    s.bind('\\0ballast')";
+    new_user_namespace: "def act(): return os.unshare(os.CLONE_NEWUSER) if hasattr(os, 'unshare') else os.fork()";
+    schedule_as_real_time: "def act(): return os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))";
+    raise_own_priority: "def act(): return os.setpriority(os.PRIO_PROCESS, 0, -5)";
+    interval_timer_of_others: "import signal\ndef act(): return signal.pidfd_send_signal(0, 0)";
+    wait_for_others: "def act(): return os.waitpid(-1, 0)";
     memory_map: "import mmap\ndef act(): return mmap.mmap(-1, 4 << 30)";
 }
 
@@ -247,6 +262,25 @@ fn raw_system_calls_are_denied() {
         libc::SYS_sendmsg,
         libc::SYS_init_module,
         libc::SYS_reboot,
+        libc::SYS_io_setup,
+        libc::SYS_semget,
+        libc::SYS_msgget,
+        libc::SYS_kcmp,
+        libc::SYS_process_madvise,
+        libc::SYS_sched_setscheduler,
+        libc::SYS_setpriority,
+        libc::SYS_setitimer,
+        libc::SYS_timer_create,
+        libc::SYS_mlockall,
+        libc::SYS_mbind,
+        libc::SYS_swapon,
+        libc::SYS_clock_settime,
+        libc::SYS_sethostname,
+        libc::SYS_acct,
+        libc::SYS_personality,
+        libc::SYS_vhangup,
+        libc::SYS_splice,
+        libc::SYS_sendfile,
     ];
     let program = format!(
         "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n\
@@ -698,6 +732,27 @@ const HOSTILE: &[&str] = &[
     "import os\nos.write = os.read = lambda *a: b''\ndef double(x): return 0",
     "import os\nfor name in os.listdir('.'):\n    open(name, 'w').write('raise SystemExit(0)')\ndef double(x): return 0",
     "import os\ndef double(x):\n    names = [name for name in os.listdir('.') if 'task' in name or 'checker' in name]\n    return open(names[0]).read()",
+    // What a grader in the same process would fall for.
+    "import gc\nfound = [x for x in gc.get_objects() if isinstance(x, (list, tuple)) and any('double(5)' in str(y) for y in x)]\ndef double(x): return {2: 4, 5: 10}[x] if found else 0",
+    "import sys, traceback\ntexts = ''.join(str(f.f_locals) for f, _ in traceback.walk_stack(sys._getframe()))\ndef double(x): return eval(texts.split(f'double({x!r}) == ')[1].split(\"'\")[0])",
+    "import sys\ndef double(x):\n    frame = sys._getframe()\n    while frame.f_back: frame = frame.f_back\n    return frame.f_globals['tests'][0]",
+    "import atexit, os\ndef double(x): return 0\natexit.register(os._exit, 0)",
+    "import sys, types\nfor name in list(sys.modules): sys.modules[name] = types.ModuleType(name)\ndouble = type",
+    "import importlib, sys\nfor name in ('checker', 'check', 'candidate', 'tests', 'task', 'grader', '__main__'):\n    try: module = importlib.import_module(name)\n    except Exception: continue\n    for key in list(vars(module)):\n        if callable(vars(module)[key]) and not key.startswith('__'): setattr(module, key, lambda *a, **k: True)\ndef double(x): return 0",
+    "import builtins\nbuiltins.len = lambda x: 0\nbuiltins.isinstance = lambda *a: True\nbuiltins.all = builtins.any = lambda x: True\ndef double(x): return 0",
+    "import operator, builtins\noperator.eq = builtins.eq = lambda a, b: True\nclass int(int):\n    def __eq__(self, other): return True\nbuiltins.int = int\ndef double(x): return int(0)",
+    "import json\njson.dumps = json.loads = lambda *a, **k: 4\ndef double(x): return 0",
+    "import ctypes\nctypes.c_int.from_address(id(10) + 16).value = 4\ndef double(x): return 4 if x == 5 else 0",
+    "import ctypes\nctypes.pythonapi.Py_Exit(0)",
+    "import ctypes\ndef double(x): ctypes.CDLL(None)._exit(0)",
+    "import faulthandler, signal\nfor n in range(1, 32):\n    try: signal.signal(n, lambda *a: None)\n    except (OSError, ValueError): pass\ndef double(x):\n    signal.raise_signal(15)\n    return 0",
+    "import threading\ndef late():\n    import os\n    os._exit(0)\ntry: threading.Timer(0.01, late).start()\nexcept RuntimeError: pass\ndef double(x): return 0",
+    "import sys\nsys.excepthook = sys.unraisablehook = lambda *a: None\nsys.exit = lambda *a: None\ndef double(x): raise ValueError",
+    "import warnings, sys\nsys.meta_path.insert(0, type('F', (), {'find_spec': staticmethod(lambda *a: None)}))\nsys.path[:0] = ['.']\nopen('random.py', 'w').write('raise SystemExit(0)')\ndef double(x): return 0",
+    "import sys\nsys.stdout = sys.stderr = sys.__stdout__ = None\ndef double(x): return 0",
+    "def double(x):\n    import inspect\n    return [f.frame.f_locals.get('expected') for f in inspect.stack()][-1]",
+    "class Late(dict):\n    def __eq__(self, other): return True\ndef double(x): return Late()",
+    "import resource, os\nresource.setrlimit = lambda *a: None\nos.abort()",
     // Values that compare strangely, or attack whoever rebuilds them.
     "def double(x): return float('nan')",
     "def double(x): return NotImplemented",
