@@ -12,7 +12,11 @@ use sha2::{Digest, Sha256};
 
 /// The text of a file.
 pub fn read_text(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+    text(fs::read(path).with_context(|| format!("failed to read {}", path.display()))?, path)
+}
+
+/// Bytes of a file as text; those that are none are named by their line.
+pub fn text(bytes: Vec<u8>, path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.split(|byte| *byte == b'\n').count();

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 
 use super::{asked, model, print, session};
 use crate::cli::EvalArgs;
@@ -11,10 +12,11 @@ use crate::config::plan::PlannedSuite;
 use crate::eval::budget::Budgets;
 use crate::eval::run::Evaluator;
 use crate::eval::score::Verdict;
-use crate::files::write_json;
+use crate::files::{read_json, write_json};
+use crate::model::adapter_file::digest;
 use crate::model::lineup::Lineup;
 use crate::progress::Bar;
-use crate::record::evidence::evidence_path;
+use crate::record::evidence::{Evidence, evidence_path};
 use crate::record::lines::JsonLines;
 use crate::record::rows::ItemRow;
 use crate::sandbox::Sandbox;
@@ -23,12 +25,8 @@ use crate::stats::interval::wilson;
 pub(super) fn eval(args: &EvalArgs) -> Result<()> {
     let suites: Vec<PlannedSuite> =
         session::planned(&asked(&args.suites, args.asking)?, args.items)?.into_iter().map(|(_, planned)| planned).collect();
-    let mut out = args.out.as_deref().map(JsonLines::open::<ItemRow>).transpose()?;
-    if let Some((_, rows)) = &out
-        && !rows.is_empty()
-    {
-        anyhow::bail!("{} already holds {} rows: name a new file", args.out.as_deref().unwrap_or("".as_ref()).display(), rows.len());
-    }
+    let (mut out, earlier) = args.out.as_deref().map(JsonLines::open::<ItemRow>).transpose()?.unzip();
+    let earlier = earlier.unwrap_or_default();
     let (base, template) = model::load(&args.model, args.device.device)?;
     let adapter = model::adapter(args.adapter.as_deref(), args.lambda, &base)?;
     let sandbox = Sandbox::default();
@@ -48,15 +46,26 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
     };
     if let Some(path) = &args.out {
         let asking = session::Asking { base: &base, template: &template, system: &args.system, identity: &identity };
-        let evidence = session::evidence(&evaluator, &asking, &layers, args.device.device, &suites)?;
-        write_json(&evidence_path(path), &evidence)?;
+        let adapter = adapter.as_ref().map(digest).transpose()?;
+        let evidence = Evidence { adapter, ..session::evidence(&evaluator, &asking, &layers, args.device.device, &suites)? };
+        if earlier.is_empty() {
+            write_json(&evidence_path(path), &evidence)?;
+        } else {
+            continues(path, &evidence)?;
+        }
     }
     for PlannedSuite { suite, items } in &suites {
         let bar = Bar::new(&suite.name, items.len());
         let mut verdicts: BTreeMap<Verdict, usize> = BTreeMap::new();
-        evaluator.answer(items, suite.asking(), &HashSet::new(), &mut |answered| {
+        let mut done = HashSet::new();
+        for row in earlier.iter().filter(|row| row.suite == suite.name) {
+            *verdicts.entry(row.verdict).or_default() += 1;
+            done.insert(row.item.clone());
+            bar.advance(1);
+        }
+        evaluator.answer(items, suite.asking(), &done, &mut |answered| {
             *verdicts.entry(answered.graded.verdict).or_default() += 1;
-            if let Some((out, _)) = &mut out {
+            if let Some(out) = &mut out {
                 out.append(&ItemRow::of(&suite.name, None, answered))?;
             }
             bar.advance(1);
@@ -66,6 +75,22 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
         print(&line(&suite.name, &verdicts, items.len())?)?;
     }
     Ok(())
+}
+
+/// Whether the rows in a file may be continued: made of the same, as what lies beside it says.
+fn continues(path: &Path, now: &Evidence) -> Result<()> {
+    let beside = evidence_path(path);
+    ensure!(
+        beside.exists(),
+        "{} already holds rows, and no {} says what they were made of: name a new file",
+        path.display(),
+        beside.display()
+    );
+    let then: Evidence = read_json(&beside)?;
+    match then.interruption(now) {
+        None => Ok(()),
+        Some(why) => bail!("{} already holds rows, which this command would not continue: {why}; name a new file", path.display()),
+    }
 }
 
 /// `fact-qa   62.5 % [51.5, 72.3]  n=80  correct 50  wrong 30`

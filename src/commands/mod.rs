@@ -21,7 +21,7 @@ pub use bench::{Part, Peer, Shape};
 
 use std::io::Write;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::cli::{AskingArgs, Cli, Command, DataCommand, SuiteCommand};
 use crate::eval::benchmark::Reference;
@@ -57,7 +57,5 @@ fn asked(suites: &[String], asking: AskingArgs) -> Result<Vec<String>> {
 /// Writes a result to stdout.
 fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(())
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("failed to write the result to standard output")
 }

@@ -142,6 +142,7 @@ impl Session {
 
 /// Suites with where they are and the items that are asked, at most so many of each; all shipped ones if none is named.
 pub(super) fn planned(names: &[String], items: Option<usize>) -> Result<Vec<(String, PlannedSuite)>> {
+    ensure!(items != Some(0), "0 items of each suite ask nothing: give at least 1, or leave the number out");
     let names = if names.is_empty() { builtin::suite_names().map(str::to_owned).collect() } else { names.to_vec() };
     let plan = |name: String| -> Result<(String, PlannedSuite)> {
         let suite = builtin::suite(&name)?;
@@ -187,6 +188,7 @@ pub(super) fn evidence(
         },
         model: asking.base.name.clone(),
         weights: asking.base.digest.clone(),
+        adapter: None,
         tokenizer: asking.base.codec.digest()?,
         template: asking.template.digest(),
         system: asking.system.to_owned(),

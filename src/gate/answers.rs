@@ -54,6 +54,7 @@ fn evidence(before: Answers) -> Evidence {
         numbers: "as answered".to_owned(),
         model: before.label.to_owned(),
         weights: before.weights.unwrap_or(NOT_KNOWN).to_owned(),
+        adapter: None,
         tokenizer: unknown(),
         template: unknown(),
         system: unknown(),

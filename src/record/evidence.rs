@@ -34,6 +34,9 @@ pub struct Evidence {
     pub model: String,
     /// sha256 of its weights.
     pub weights: String,
+    /// sha256 of the adapter that was asked, with its scale, if one was; recorded, not compared: it is what comparisons are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<String>,
     /// sha256 of its tokenizer.
     pub tokenizer: String,
     /// sha256 of its chat template.
@@ -111,6 +114,12 @@ impl Evidence {
         }
         list.0
     }
+
+    /// Why answers made under `self` cannot be continued now; None where they can.
+    pub fn interruption(&self, now: &Self) -> Option<String> {
+        let mismatch = self.mismatches(now).into_iter().chain(now.mismatches(self)).next().map(|mismatch| mismatch.to_string());
+        mismatch.or_else(|| (self.adapter != now.adapter).then(|| "the adapter differs".to_owned()))
+    }
 }
 
 #[derive(Default)]
@@ -147,6 +156,7 @@ pub(crate) mod tests {
             numbers: "f32".to_owned(),
             model: "smollm2-135m-instruct".to_owned(),
             weights: "c".repeat(64),
+            adapter: None,
             tokenizer: "d".repeat(64),
             template: "e".repeat(64),
             system: "You are a helpful assistant.".to_owned(),
@@ -161,6 +171,17 @@ pub(crate) mod tests {
     fn the_same_evidence_has_no_mismatch_and_what_is_only_recorded_is_none() {
         let other = Evidence { commit: Some("abc".to_owned()), model: "elsewhere".to_owned(), ..evidence() };
         assert_eq!(evidence().mismatches(&other), []);
+    }
+
+    #[test]
+    fn answers_are_continued_under_the_same_circumstances_alone() {
+        let moved = Evidence { commit: Some("abc".to_owned()), ..evidence() };
+        assert_eq!(evidence().interruption(&moved), None);
+        let tuned = Evidence { adapter: Some("9".repeat(64)), ..evidence() };
+        assert_eq!(evidence().interruption(&tuned).as_deref(), Some("the adapter differs"));
+        let mut fewer = evidence();
+        fewer.suites.remove("identity");
+        assert!(evidence().interruption(&fewer).is_some() && fewer.interruption(&evidence()).is_some());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Files that grow by a line at a time: JSON lines and CSV. A line is on disk before the next piece of work begins; a
 //! kill leaves at most one broken last line, which the next opening removes.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -9,29 +9,32 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::files::{read_text, write_atomic};
+use crate::files::{read_text, text, write_atomic};
 
 /// Appends JSON lines.
 pub struct JsonLines {
     path: PathBuf,
     file: File,
+    /// Bytes of the whole lines in it.
+    length: u64,
 }
 
 impl JsonLines {
     /// Opens a file for appending and gives the complete rows it holds.
     pub fn open<T: DeserializeOwned>(path: &Path) -> Result<(Self, Vec<T>)> {
         let rows = if path.exists() {
-            let text = read_text(path)?;
-            let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
-            if whole.len() < text.len() {
+            let (whole, broken) = whole_lines(path)?;
+            if broken {
                 write_atomic(path, whole.as_bytes())?;
             }
-            parse(whole, path)?
+            parse(&whole, path)?
         } else {
             Vec::new()
         };
-        let file = OpenOptions::new().create(true).append(true).open(path).with_context(|| format!("failed to open {}", path.display()))?;
-        Ok((Self { path: path.to_owned(), file }, rows))
+        let context = || format!("failed to open {}", path.display());
+        let file = OpenOptions::new().create(true).append(true).open(path).with_context(context)?;
+        let length = file.metadata().with_context(context)?.len();
+        Ok((Self { path: path.to_owned(), file, length }, rows))
     }
 
     /// Appends one row.
@@ -39,8 +42,25 @@ impl JsonLines {
         let mut line = serde_json::to_string(row)?;
         line.push('\n');
         // One write a line: another process or a kill sees all of it or none.
-        self.file.write_all(line.as_bytes()).with_context(|| format!("failed to append to {}", self.path.display()))
+        let written = self.file.write_all(line.as_bytes());
+        if written.is_err() {
+            // A full disk takes a part of a line; what is left is whole lines, also for other readers.
+            let _ = self.file.set_len(self.length);
+        }
+        written.with_context(|| {
+            format!("failed to append to {}; what it held before is kept, and the same command continues", self.path.display())
+        })?;
+        self.length += line.len() as u64;
+        Ok(())
     }
+}
+
+/// The text of a file up to its last line break, and whether there is more: what a kill left of a line, which may end
+/// within a character.
+fn whole_lines(path: &Path) -> Result<(String, bool)> {
+    let bytes = fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    Ok((text(bytes[..end].to_vec(), path)?, end < bytes.len()))
 }
 
 /// All rows of a JSON lines file; a bad line is an error that names it.
@@ -93,8 +113,7 @@ pub fn retain_csv<T: Serialize + DeserializeOwned>(path: &Path, keep: impl Fn(&T
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let text = read_text(path)?;
-    let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+    let (whole, _) = whole_lines(path)?;
     let mut reader = csv::Reader::from_reader(whole.as_bytes());
     let rows: Vec<T> = reader
         .deserialize()
@@ -129,6 +148,8 @@ mod tests {
         drop(lines);
         let mut bytes = std::fs::read(&path).unwrap();
         bytes.truncate(bytes.len() - 9);
+        // Cut within a character.
+        bytes.push("é".as_bytes()[0]);
         std::fs::write(&path, bytes).unwrap();
         let (mut lines, rows) = JsonLines::open::<DriftRow>(&path).unwrap();
         assert_eq!(rows, [row(1)]);

@@ -134,7 +134,10 @@ fn read_as(options: &str, path: &Path) -> anyhow::Result<Suite> {
 fn examples_come_before_the_question_as_text() {
     let folder = with_examples();
     let suite = read_as("shots=2,form=plain", folder.path()).unwrap();
-    assert_eq!(suite.description, "MMLU: multiple choice with four options over 57 subjects, English, 2 examples as plain, scored by likelihood.");
+    assert_eq!(
+        suite.description,
+        "MMLU: multiple choice with four options over 57 subjects, English, 2 examples as plain, scored by likelihood."
+    );
     let text = |index: usize| suite.items[index].lead.as_ref().unwrap().text(&suite.items[index].user_prompt());
     let options = "A. one\nB. two\nC. three\nD. four\nAnswer:";
     // The second row of the examples is the question itself: it would give the answer away.
@@ -168,7 +171,8 @@ fn examples_come_before_the_question_as_turns() {
 #[test]
 fn chinese_benchmarks_lead_in_their_own_words() {
     let rows = ",Question,A,B,C,D,Answer\n0,哪一种能浮,铅,软木,铁,金,B\n";
-    let files: [(&str, &[u8]); 2] = [("test/agronomy.csv", rows.as_bytes()), ("dev/agronomy.csv", "Question,A,B,C,D,Answer\n何物,甲,乙,丙,丁,C\n".as_bytes())];
+    let files: [(&str, &[u8]); 2] =
+        [("test/agronomy.csv", rows.as_bytes()), ("dev/agronomy.csv", "Question,A,B,C,D,Answer\n何物,甲,乙,丙,丁,C\n".as_bytes())];
     let folder = folder(&files);
     let suite = Reference::parse(&format!("cmmlu:{}#shots=1,form=plain", folder.path().display())).unwrap().unwrap();
     let suite = load_with(&suite, || anyhow::bail!("the hub is not asked"), &Silent).unwrap();
