@@ -194,6 +194,8 @@ pub struct EvalArgs {
     #[arg(long, default_value = "CSDN", value_name = "TEXT")]
     pub author: String,
     /// Write every answered item to this file, as JSON lines, and what they were made of to FILE.evidence.json
+    ///
+    /// The same command with a file that a stop left unfinished asks what is missing in it.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Device
@@ -207,7 +209,7 @@ pub struct AskingArgs {
     /// Worked examples before each question, from the dev split; for mmlu, cmmlu and ceval
     #[arg(long, value_name = "N")]
     pub shots: Option<usize>,
-    /// chat, or plain text without the chat template; for mmlu, cmmlu and ceval
+    /// chat; plain: text without the chat template; cloze: text without the options. For mmlu, cmmlu and ceval
     #[arg(long, value_name = "FORM")]
     pub form: Option<Form>,
 }

@@ -108,6 +108,51 @@ fn a_benchmark_is_asked_like_any_suite() {
 }
 
 #[test]
+fn multiple_choice_is_asked_with_examples() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = "question,choice0,choice1,choice2,choice3,answer\n";
+    for (split, count) in [("dev", 3), ("test", 8)] {
+        let rows: Vec<String> = (0..count).map(|i| format!("{split} question {i}?,one,two,three,four,{}\n", i % 4)).collect();
+        fs::create_dir(folder.path().join(split)).unwrap();
+        fs::write(folder.path().join(split).join(format!("knots_{split}.csv")), format!("{header}{}", rows.concat())).unwrap();
+    }
+    let reference = format!("mmlu:{}", folder.path().display());
+    let text = stdout(&["suite", "show", &reference, "--shots", "2", "--form", "plain", "--item", "knots-5"]);
+    let whole = "The following are multiple choice questions (with answers) about knots.\n\ndev question 0?\nA. one\nB. two\nC. three\nD. four\nAnswer: A\n\n\
+                 dev question 1?\nA. one\nB. two\nC. three\nD. four\nAnswer: B\n\ntest question 5?\nA. one\nB. two\nC. three\nD. four\nAnswer:\n=> B. two\n";
+    assert!(text.ends_with(whole), "{text}");
+    let text = stdout(&["suite", "show", &reference, "--shots", "1", "--item", "knots-5"]);
+    assert!(text.contains("Answer with the letter only.\n-> A\n\ntest question 5?"), "{text}");
+    assert!(stdout(&["suite", "check", &format!("{reference}#shots=3,form=plain")]).contains("ok    perfect"));
+
+    let codec =
+        ballast::model::tokenizer::TextCodec::from_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny/qwen2")).unwrap();
+    for (form, letters) in [("chat", 4), ("plain", 4), ("cloze", 0)] {
+        let rows = folder.path().join(format!("{form}.jsonl"));
+        let out = rows.to_str().unwrap();
+        stdout(&["eval", "--model", "fixtures/tiny/qwen2", "--suite", &reference, "--shots", "2", "--form", form, "--out", out]);
+        let rows = fs::read_to_string(rows).unwrap();
+        assert_eq!(rows.lines().count(), 8);
+        let row: serde_json::Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
+        let scored = &row["likelihood"];
+        let ids = |value: &serde_json::Value| -> Vec<u32> { serde_json::from_value(value.clone()).unwrap() };
+        assert_eq!(scored["letters"].as_array().map_or(0, Vec::len), letters, "{form}");
+        let continuations = scored["ids"]["continuations"].as_array().unwrap();
+        assert_eq!(continuations.len(), 4 + letters);
+        let prompt = codec.decode_all(&ids(&scored["ids"]["prompt"])).unwrap();
+        assert_eq!(prompt.matches("dev question").count(), 2, "{prompt}");
+        assert_eq!(prompt.contains("<|im_start|>"), form == "chat", "{prompt}");
+        let gap = if form == "chat" { "" } else { " " };
+        assert_eq!(codec.decode_all(&ids(&continuations[0])).unwrap(), format!("{gap}one"));
+        assert_eq!(row["extracted"].as_str().map(str::len), Some(1), "the letter of the choice");
+    }
+    let error = stderr(&["eval", "--model", "fixtures/tiny/qwen2", "--suite", "fact-qa", "--shots", "5"], 2);
+    assert!(error.contains("`fact-qa` cannot be asked with shots or form"), "{error}");
+    let error = stderr(&["eval", "--model", "fixtures/tiny/qwen2", "--form", "plain"], 2);
+    assert!(error.contains("name the benchmark that shots and form are for"), "{error}");
+}
+
+#[test]
 fn an_experiment_names_a_suite_and_its_place() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("test.jsonl"), GSM8K).unwrap();
@@ -195,12 +240,14 @@ fn answer(mut stream: &TcpStream, files: &BTreeMap<String, String>, log: &Mutex<
 }
 
 fn load(reference: &str, cache: &Path, endpoint: &str) -> anyhow::Result<Suite> {
-    let fetcher = Fetcher {
-        cache: Cache::at(cache)?,
-        pip: Pip { python: "/nonexistent/python3".into() },
-        hub: Hub { endpoint: endpoint.to_owned(), token: None, attempts: 1 },
+    let fetcher = || {
+        Ok(Fetcher {
+            cache: Cache::at(cache)?,
+            pip: Pip { python: "/nonexistent/python3".into() },
+            hub: Hub { endpoint: endpoint.to_owned(), token: None, attempts: 1 },
+        })
     };
-    load_with(&Reference::parse(reference).unwrap()?, || Ok(fetcher), &Silent)
+    load_with(&Reference::parse(reference).unwrap()?, fetcher, &Silent)
 }
 
 #[test]

@@ -128,7 +128,7 @@ pub struct SuiteChoice {
     /// Worked examples before each question, for benchmarks of multiple choice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shots: Option<usize>,
-    /// Whether these are asked as a chat or as plain text.
+    /// Whether these are asked as a chat, as plain text, or as text without the options.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub form: Option<Form>,
     /// Only items of this language.

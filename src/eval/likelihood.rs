@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::generate::{Answering, Read};
-use super::suite::{Item, Task, choice_letter};
+use super::suite::{Form, Item, Task, choice_letter};
 use crate::model::decoder::Packed;
 use crate::model::ops::cross_entropy::log_probabilities;
 
@@ -133,7 +133,7 @@ impl Probes {
     pub fn of(item: &Item, encode: &mut dyn FnMut(&str) -> Result<Vec<u32>>) -> Result<Option<Self>> {
         let (texts, gold, lettered) = match &item.task {
             Task::Text { choices: Some(choices), gold: Some(gold), .. } => (choices.as_slice(), *gold, false),
-            Task::Choice { choices, gold } => (choices.as_slice(), *gold, true),
+            Task::Choice { choices, gold } => (choices.as_slice(), *gold, item.lead.as_ref().is_none_or(|lead| lead.form != Form::Cloze)),
             Task::Text { answers, .. } | Task::Number { answers } => (&answers[..1], 0, false),
             Task::Code { .. } | Task::Identity { .. } | Task::Leakage | Task::Composite { .. } => return Ok(None),
         };
@@ -172,14 +172,7 @@ impl Probes {
         let (texts, letters) = scores.split_at(self.texts.len());
         let texts: Vec<f64> = texts.iter().map(sum).collect();
         let letters: Vec<f64> = letters.iter().map(sum).collect();
-        let right = if letters.is_empty() {
-            (texts.len() > 1).then(|| {
-                let by_byte: Vec<f64> = texts.iter().zip(&self.bytes).map(|(score, bytes)| score / (*bytes).max(1) as f64).collect();
-                first_largest(&by_byte) == self.gold
-            })
-        } else {
-            Some(first_largest(&letters) == self.gold)
-        };
+        let right = (texts.len() > 1).then(|| self.chosen(&texts, &letters) == self.gold);
         let gold = texts[self.gold];
         Likelihood {
             gold: rounded(gold),
@@ -189,6 +182,17 @@ impl Probes {
             right,
             ids: None,
         }
+    }
+}
+
+impl Probes {
+    /// Index of the option that the model prefers: by letter where there are letters, else by text in nats a byte.
+    pub fn chosen(&self, texts: &[f64], letters: &[f64]) -> usize {
+        if !letters.is_empty() {
+            return first_largest(letters);
+        }
+        let by_byte: Vec<f64> = texts.iter().zip(&self.bytes).map(|(score, bytes)| score / (*bytes).max(1) as f64).collect();
+        first_largest(&by_byte)
     }
 }
 

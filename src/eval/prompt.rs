@@ -26,7 +26,7 @@ pub struct Asked {
 /// An item under a system prompt.
 pub fn ask(item: &Item, system: &str, template: &ChatTemplate) -> Result<Asked> {
     let asked = match item.lead.as_deref() {
-        Some(lead) if lead.form == Form::Plain => plain(item, lead, template.codec()),
+        Some(lead) if lead.form != Form::Chat => plain(item, lead, template.codec()),
         lead => chat(item, lead, system, template),
     };
     asked.with_context(|| format!("item {}", item.id))
@@ -65,4 +65,103 @@ fn plain(item: &Item, lead: &Lead, codec: &TextCodec) -> Result<Asked> {
     }
     let ids = codec.beginning()?.into_iter().chain(alone[..shared].iter().copied()).collect();
     Ok(Asked { text, ids, probes })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use tokenizers::Tokenizer;
+
+    use super::*;
+    use crate::eval::suite::{Shot, parse_suite};
+    use crate::files::read_json;
+
+    fn folder() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny/qwen2")
+    }
+
+    /// The tiny model's tokenizer, one token a byte, with `:A` as one more token.
+    fn merging() -> TextCodec {
+        let mut json: serde_json::Value = read_json(&folder().join("tokenizer.json")).unwrap();
+        let next = json["model"]["vocab"].as_object().unwrap().len();
+        json["model"]["vocab"][":A"] = next.into();
+        json["model"]["merges"] = serde_json::json!([[":", "A"]]);
+        json["pre_tokenizer"]["use_regex"] = false.into();
+        let tokenizer = Tokenizer::from_bytes(json.to_string()).unwrap();
+        TextCodec::new(tokenizer, String::new(), "<|im_end|>".to_owned(), String::new()).unwrap()
+    }
+
+    fn item(form: Form, gap: &str) -> Item {
+        let settings = "name = \"t\"\nversion = 1\ngrader = \"choice\"\nmax_new_tokens = 8\nchance = 0.5\ndescription = \"d\"\n";
+        let line = r#"{"id":"a","cluster":"a","lang":"en","subject":"s","prompt":"q","choices":["x","yz"],"gold":1}"#;
+        let mut item = parse_suite(settings, line, "t").unwrap().items.remove(0);
+        let shots = vec![Shot { question: "p:".to_owned(), answer: "B".to_owned() }];
+        if form == Form::Plain {
+            item.form = Some("{prompt}\nAnswer:".to_owned());
+        }
+        item.lead = Some(Arc::new(Lead { form, head: "h\n".to_owned(), gap: gap.to_owned(), shots }));
+        item
+    }
+
+    #[test]
+    fn a_plain_prompt_is_the_text_and_nothing_else() {
+        let codec = TextCodec::from_folder(&folder()).unwrap();
+        let template = ChatTemplate::new(codec.clone()).unwrap();
+        let asked = ask(&item(Form::Plain, " "), "Be brief.", &template).unwrap();
+        assert_eq!(codec.decode_all(&asked.ids).unwrap(), "h\np: B\n\nq\nAnswer:");
+        assert_eq!(asked.text, "q\nAnswer:");
+        let probes = asked.probes.unwrap();
+        assert_eq!(probes.letters, [" A", " B"].map(|letter| codec.encode(letter).unwrap()));
+        assert_eq!(probes.texts, [" x", " yz"].map(|text| codec.encode(text).unwrap()));
+    }
+
+    #[test]
+    fn a_token_across_the_border_belongs_to_the_answer() {
+        let codec = merging();
+        let asked = plain(&item(Form::Plain, ""), item(Form::Plain, "").lead.as_deref().unwrap(), &codec).unwrap();
+        // `:A` is one token, so the prompt of every answer ends before the colon.
+        assert_eq!(codec.decode_all(&asked.ids).unwrap(), "h\np:B\n\nq\nAnswer");
+        let probes = asked.probes.unwrap();
+        assert_eq!(probes.letters, [":A", ":B"].map(|letter| codec.encode(letter).unwrap()));
+        assert_eq!((probes.letters[0].len(), probes.letters[1].len()), (1, 2));
+        assert_eq!(codec.decode_all(&probes.texts[1]).unwrap(), ":yz");
+    }
+
+    #[test]
+    fn examples_of_a_chat_are_turns() {
+        let template = ChatTemplate::new(TextCodec::from_folder(&folder()).unwrap()).unwrap();
+        let asked = ask(&item(Form::Chat, ""), "Be brief.", &template).unwrap();
+        let question = "q\nA. x\nB. yz\nAnswer with the letter only.";
+        assert_eq!(asked.text, question);
+        assert_eq!(
+            template.codec().decode_all(&asked.ids).unwrap(),
+            format!(
+                "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\np:<|im_end|>\n<|im_start|>assistant\nB<|im_end|>\n\
+                 <|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
+            )
+        );
+        assert_eq!(asked.probes.unwrap().letters, ["A", "B"].map(|letter| template.codec().encode(letter).unwrap()));
+    }
+
+    #[test]
+    fn a_text_begins_as_the_tokenizer_begins_texts() {
+        let mut json: serde_json::Value = read_json(&folder().join("tokenizer.json")).unwrap();
+        let start = "<|im_start|>";
+        let id = json["added_tokens"].as_array().unwrap().iter().find(|token| token["content"] == start).unwrap()["id"].clone();
+        json["post_processor"] = serde_json::json!({
+            "type": "TemplateProcessing",
+            "single": [{"SpecialToken": {"id": start, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+            "special_tokens": {start: {"id": start, "ids": [id], "tokens": [start]}}
+        });
+        let codec = |bos: &str| {
+            let tokenizer = Tokenizer::from_bytes(json.to_string()).unwrap();
+            TextCodec::new(tokenizer, String::new(), "<|im_end|>".to_owned(), bos.to_owned()).unwrap()
+        };
+        let asked = |codec: &TextCodec| plain(&item(Form::Plain, " "), item(Form::Plain, " ").lead.as_deref().unwrap(), codec).unwrap().ids;
+        assert_eq!(asked(&codec(start)).len(), asked(&codec("")).len() + 1);
+        assert_eq!(asked(&codec(start))[0], codec(start).encode(start).unwrap()[0]);
+    }
 }

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::budget::Budgets;
 use super::generate::{Answering, Generated, Prompt, Read};
-use super::likelihood::{Continuation, Likelihood, Probes, ScoredIds, first_largest};
+use super::likelihood::{Continuation, Likelihood, Probes, ScoredIds};
 use super::program::check_program;
 use super::prompt;
 use super::score::{Answer, CodeOutcome, CodeRun, Graded, IdentityTerms, Verdict, extract_code, grade, grade_composite};
@@ -269,8 +269,7 @@ impl<'i> Asked<'i> {
         let Some((mut likelihood, right)) = likelihood.and_then(|l| l.right.map(|right| (l, right))) else {
             bail!("item {} has no options to choose from: its suite cannot be scored by likelihood", self.item.id);
         };
-        let lettered = !likelihood.letters.is_empty();
-        let chosen = first_largest(if lettered { &likelihood.letters } else { &likelihood.texts });
+        let chosen = self.probes.as_ref().map_or(0, |probes| probes.chosen(&likelihood.texts, &likelihood.letters));
         let answer = choice_letter(chosen).to_string();
         let graded = Graded {
             verdict: if right { Verdict::Correct } else { Verdict::Wrong },

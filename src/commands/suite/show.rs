@@ -10,7 +10,7 @@ use crate::cli::SuiteShowArgs;
 use crate::commands::print;
 use crate::config::builtin;
 use crate::eval::benchmark::Reference;
-use crate::eval::suite::{Item, Lang, Scoring, Suite, SystemPrompt, Task, choice_letter};
+use crate::eval::suite::{Form, Item, Lang, Scoring, Suite, SystemPrompt, Task, choice_letter};
 use crate::seeds::derive;
 
 /// Items shown unless told otherwise.
@@ -62,7 +62,17 @@ fn item_text(item: &Item) -> Result<String> {
         SystemPrompt::Empty => ", empty system prompt",
     };
     let mut text = format!("--- {} ({}, {}{style}{system}; {})\n", item.id, item.language, item.subject, grader(item));
-    writeln!(text, "{}", item.user_prompt())?;
+    let question = item.user_prompt();
+    match item.lead.as_deref() {
+        Some(lead) if lead.form != Form::Chat => writeln!(text, "{}", lead.text(&question))?,
+        Some(lead) => {
+            for shot in &lead.shots {
+                writeln!(text, "{}\n-> {}\n", shot.question, shot.answer)?;
+            }
+            writeln!(text, "{question}")?;
+        }
+        None => writeln!(text, "{question}")?,
+    }
     writeln!(text, "=> {}", key(item))?;
     Ok(text)
 }

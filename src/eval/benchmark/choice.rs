@@ -16,6 +16,8 @@ pub(super) static MMLU: Published = Published {
     subjects: "",
     question: "{prompt}",
     cue: "\nAnswer:",
+    cloze_head: "The following are questions (with answers) about {subject}.\n\n",
+    cloze: "Question: {prompt}\nAnswer:",
     gap: " ",
 };
 
@@ -26,6 +28,8 @@ pub(super) static CMMLU: Published = Published {
     subjects: include_str!("subjects/cmmlu.tsv"),
     question: "题目：{prompt}",
     cue: "\n答案是：",
+    cloze_head: "以下是关于{subject}的问题与答案。\n\n",
+    cloze: "题目：{prompt}\n答案是：",
     gap: "",
 };
 
@@ -36,6 +40,8 @@ pub(super) static CEVAL: Published = Published {
     subjects: include_str!("subjects/ceval.tsv"),
     question: "{prompt}",
     cue: "\n答案：",
+    cloze_head: "以下是关于{subject}的问题与答案。\n\n",
+    cloze: "问题：{prompt}\n答案：",
     gap: "",
 };
 

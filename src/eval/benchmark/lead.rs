@@ -24,6 +24,9 @@ pub(super) struct Published {
     pub(super) question: &'static str,
     /// Ends a question in the plain text.
     pub(super) cue: &'static str,
+    /// First words of the text without options, and a question in it.
+    pub(super) cloze_head: &'static str,
+    pub(super) cloze: &'static str,
     /// Between the cue and the answer.
     pub(super) gap: &'static str,
 }
@@ -31,10 +34,12 @@ pub(super) struct Published {
 impl Published {
     /// Puts the items into the form asked for, each after the examples of its subject among `examples`.
     pub(super) fn lead(&self, items: &mut [Item], mut examples: Vec<Item>, asking: Asking) -> Result<()> {
-        if asking.form == Form::Plain {
-            for item in items.iter_mut().chain(&mut examples) {
-                item.form = Some(self.plain(item));
-            }
+        for item in items.iter_mut().chain(&mut examples) {
+            item.form = match asking.form {
+                Form::Chat => None,
+                Form::Plain => Some(self.plain(item)),
+                Form::Cloze => Some(self.cloze.to_owned()),
+            };
         }
         let mut by_subject: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
         for example in &examples {
@@ -60,10 +65,11 @@ impl Published {
     }
 
     fn of(&self, subject: &str, examples: &[&Item], Asking { shots, form }: Asking) -> Lead {
-        let shot = |item: &&Item| Shot { question: item.user_prompt(), answer: letter(item) };
+        let shot = |item: &&Item| Shot { question: item.user_prompt(), answer: answer(item, form) };
         let (head, gap) = match form {
             Form::Chat => (String::new(), String::new()),
             Form::Plain => (self.head.replace("{subject}", &self.subject_name(subject)), self.gap.to_owned()),
+            Form::Cloze => (self.cloze_head.replace("{subject}", &self.subject_name(subject)), self.gap.to_owned()),
         };
         Lead { form, head, gap, shots: examples.iter().take(shots).map(shot).collect() }
     }
@@ -86,9 +92,11 @@ impl Published {
     }
 }
 
-fn letter(item: &Item) -> String {
-    match item.task {
-        Task::Choice { gold, .. } => choice_letter(gold).to_string(),
+/// The right answer as the form wants it.
+fn answer(item: &Item, form: Form) -> String {
+    match &item.task {
+        Task::Choice { choices, gold } if form == Form::Cloze => choices[*gold].clone(),
+        Task::Choice { gold, .. } => choice_letter(*gold).to_string(),
         _ => String::new(),
     }
 }

@@ -139,7 +139,7 @@ impl Asking {
                     asking.shots = count.parse().map_err(|_| anyhow!("`{option}` is not a number of examples, as in shots=5"))?;
                 }
                 Some(("form", form)) => asking.form = form.parse()?,
-                _ => bail!("`{option}` is no way of asking: after # come shots=N and form=chat or form=plain"),
+                _ => bail!("`{option}` is no way of asking: after # come shots=N and form=chat, plain or cloze"),
             }
         }
         Ok(asking)

@@ -151,6 +151,12 @@ fn examples_come_before_the_question_as_text() {
     // To another item it is an example like any.
     assert!(text(1).contains("Dev boat 1?") && text(1).contains(&format!("floats?\n{options} B\n\nWhich is a knot?")), "{}", text(1));
     assert!(text(2).starts_with("The following are multiple choice questions (with answers) about knots.\n\nDev knot 1?"));
+    // Without the options the answer is a text.
+    let cloze = read_as("shots=1,form=cloze", folder.path()).unwrap();
+    assert_eq!(
+        cloze.items[0].lead.as_ref().unwrap().text(&cloze.items[0].user_prompt()),
+        "The following are questions (with answers) about boats.\n\nQuestion: Dev boat 1?\nAnswer: four\n\nQuestion: Which, of these, floats?\nAnswer:"
+    );
     // The question that is asked, compared and counted is the same as without examples.
     let plain = read("mmlu", folder.path()).unwrap();
     let of = |suite: &Suite| suite.items.iter().map(|item| (item.id.clone(), item.prompt.clone(), item.task.clone())).collect::<Vec<_>>();
@@ -188,9 +194,10 @@ fn the_way_of_asking_is_part_of_the_digest() {
     let folder = with_examples();
     let zero = read("mmlu", folder.path()).unwrap().digest;
     assert_eq!(zero, read_as("shots=0,form=chat", folder.path()).unwrap().digest);
-    let digests = ["form=plain", "shots=1", "shots=2", "shots=2,form=plain"].map(|way| read_as(way, folder.path()).unwrap().digest);
+    let digests =
+        ["form=cloze", "form=plain", "shots=1", "shots=2", "shots=2,form=plain"].map(|way| read_as(way, folder.path()).unwrap().digest);
     let different: std::collections::BTreeSet<&String> = digests.iter().chain([&zero]).collect();
-    assert_eq!(different.len(), 5);
+    assert_eq!(different.len(), 6);
 }
 
 #[test]
@@ -206,7 +213,7 @@ fn examples_that_cannot_be_had_are_an_error() {
     assert!(read_as("form=plain", folder.path()).is_ok(), "plain without examples needs no dev split");
     for (options, expected) in [
         ("shots=five", "`shots=five` is not a number of examples"),
-        ("form=text", "`text` is no form of asking: use chat or plain"),
+        ("form=text", "`text` is no form of asking: use chat, plain or cloze"),
         ("shot=5", "`shot=5` is no way of asking"),
     ] {
         let message = format!("{:#}", Reference::parse(&format!("mmlu:data#{options}")).unwrap().unwrap_err());

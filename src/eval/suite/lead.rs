@@ -15,6 +15,9 @@ pub enum Form {
     Chat,
     /// Text as it stands, without template and system prompt, which the answer continues: how base models are asked.
     Plain,
+    /// Plain text that does not show the options: the most probable of their texts, in nats a byte, is the choice. It asks
+    /// what a model knows without asking it to point at letters.
+    Cloze,
 }
 
 /// What the model reads before an item's own question.
@@ -55,6 +58,7 @@ impl fmt::Display for Form {
         f.write_str(match self {
             Self::Chat => "chat",
             Self::Plain => "plain",
+            Self::Cloze => "cloze",
         })
     }
 }
@@ -66,7 +70,8 @@ impl FromStr for Form {
         match text {
             "chat" => Ok(Self::Chat),
             "plain" => Ok(Self::Plain),
-            _ => bail!("`{text}` is no form of asking: use chat or plain"),
+            "cloze" => Ok(Self::Cloze),
+            _ => bail!("`{text}` is no form of asking: use chat, plain or cloze"),
         }
     }
 }
