@@ -135,16 +135,25 @@ fn a_fresh_adapter_changes_nothing_and_a_trained_one_does() {
 
 #[test]
 fn continuation_likelihoods_equal_those_of_all_logits() {
-    use ballast::eval::generate::{Prompt, read};
-    use ballast::eval::likelihood::{Continuation, log_likelihoods};
+    use ballast::eval::generate::{Answering, Prompt};
+    use ballast::eval::likelihood::Continuation;
     let decoder = tiny("llama");
     let pairs: [(&[u32], &[u32]); 4] = [(&ROW[..4], &ROW[4..]), (&ROW[..1], &ROW[1..3]), (&ROW[..7], &ROW[7..8]), (&ROW[..4], &ROW[4..6])];
     // The last pair goes on from the first one's prompt: one prompt, several continuations.
-    let prompts: Vec<Prompt> = pairs[..3].iter().map(|(ids, _)| Prompt { ids: ids.to_vec(), max_new_tokens: 1 }).collect();
+    let prompts: Vec<Prompt> = pairs[..3].iter().map(|(ids, _)| Prompt { ids: ids.to_vec(), max_new_tokens: 1, adapter: None }).collect();
     let asked: Vec<Continuation> =
         pairs.iter().enumerate().map(|(i, (_, ids))| Continuation { prompt: i % 3, ids: ids.to_vec() }).collect();
-    let read = read(&decoder, None, &prompts).unwrap();
-    let scores = log_likelihoods(&decoder, None, &read, &asked).unwrap();
+    let base = Lineup::base();
+    let answering = Answering::new(&decoder, &base);
+    let mut scores = Vec::new();
+    let empty = [Continuation { prompt: 0, ids: Vec::new() }];
+    answering
+        .read(&prompts, &mut |read| {
+            scores = answering.log_likelihoods(read, &asked)?;
+            assert!(answering.log_likelihoods(read, &empty).is_err());
+            Ok(())
+        })
+        .unwrap();
     let logits = all_logits(&decoder, &[&ROW], None);
     let log_p: Vec<Vec<f32>> = candle_nn::ops::log_softmax(&logits, 1).unwrap().to_vec2().unwrap();
     for ((prompt, continuation), scores) in pairs.iter().zip(&scores) {
@@ -154,7 +163,6 @@ fn continuation_likelihoods_equal_those_of_all_logits() {
             assert!((score - expected).abs() < 1e-4, "{score} and {expected}");
         }
     }
-    assert!(log_likelihoods(&decoder, None, &read, &[Continuation { prompt: 0, ids: Vec::new() }]).is_err());
 }
 
 #[test]
@@ -173,4 +181,60 @@ fn a_merged_adapter_is_the_same_function() {
             ) < 1e-6
         );
     }
+}
+
+#[test]
+fn rows_of_several_adapters_in_one_batch_equal_each_alone() {
+    let decoder = tiny("qwen2");
+    let (one, two) = (random_adapter(&decoder.spec), random_adapter(&decoder.spec).scaled(-2.0));
+    let lineup = Lineup::new(&decoder, vec![&one, &two]).unwrap();
+    let rows: [&[u32]; 4] = [&ROW[..5], &ROW[2..], &ROW[..1], &ROW[..7]];
+    let through = [Some(1), None, Some(0), Some(1)];
+    let mut batch = Packed::default();
+    for (row, adapter) in rows.iter().zip(through) {
+        batch.push(row, 0, adapter);
+    }
+    let together = decoder.hidden(&batch, &lineup, None).unwrap();
+    for ((row, adapter), segment) in rows.iter().zip(through).zip(&batch.rows) {
+        let adapter = adapter.map(|i| [&one, &two][i]);
+        let alone = hidden(&decoder, &[row], adapter);
+        let part = together.narrow(0, segment.start, segment.len).unwrap();
+        assert!(largest_difference(&alone, &part) < 1e-5, "{adapter:?}");
+        if let Some(adapter) = adapter {
+            assert!(largest_difference(&hidden(&decoder, &[row], None), &part) > 1e-2, "{:?} acts", adapter.scale);
+        }
+    }
+    assert!(decoder.hidden(&Packed::from_rows(&rows, Some(2)), &lineup, None).is_err(), "there is no third adapter");
+}
+
+#[test]
+fn answers_do_not_depend_on_how_many_rows_decode_together() {
+    use ballast::eval::generate::{Answering, Capacity, Prompt};
+    let decoder = tiny("llama");
+    let adapter = random_adapter(&decoder.spec);
+    let lineup = Lineup::new(&decoder, vec![&adapter]).unwrap();
+    let prompts: Vec<Prompt> = (0..9)
+        .map(|i| Prompt { ids: ROW[..1 + i % 5].to_vec(), max_new_tokens: 3 + (i * 5) % 7, adapter: (i % 2 == 0).then_some(0) })
+        .collect();
+    let answers = |rows: usize, prefill_tokens: usize| {
+        let answering = Answering { capacity: Capacity { rows, prefill_tokens }, ..Answering::new(&decoder, &lineup) };
+        let (mut answers, mut read) = (vec![Vec::new(); prompts.len()], Vec::new());
+        let mut reading = |part: &ballast::eval::generate::Read| {
+            read.extend(part.prompts.clone());
+            Ok(())
+        };
+        answering
+            .read_and_answer(&prompts, &[258], &mut reading, &mut |i, generated| {
+                answers[i] = generated.ids;
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(read, (0..prompts.len()).collect::<Vec<_>>(), "every prompt is read once, in order");
+        answers
+    };
+    let all = answers(96, 2048);
+    assert!(all.iter().zip(&prompts).all(|(ids, prompt)| !ids.is_empty() && ids.len() <= prompt.max_new_tokens));
+    // Finished rows are replaced by waiting ones.
+    assert_eq!(answers(3, 4), all);
+    assert_eq!(answers(1, 1), all);
 }

@@ -12,7 +12,7 @@ use ballast::model::decoder::{Decoder, Gradients, LossSum, Saving};
 use ballast::model::lora::{Adapter, LoraConfig};
 use ballast::train::batch::TrainRow;
 use ballast::train::optim::AdamWConfig;
-use ballast::train::run::{Observer, Stage, TrainSettings, train};
+use ballast::train::run::{Observer, Stage, TrainSettings, Training, step_together, train};
 use ballast::train::step::{StepSettings, Window, window_gradients};
 use ballast::train::telemetry::StepRow;
 use candle_core::{Device, Tensor};
@@ -102,6 +102,45 @@ fn the_loss_falls_and_every_tensor_moves() {
     assert_eq!(notes.rows[0].a_q, Some(0.0));
     assert!(notes.rows[0].b_q.unwrap() > 0.0);
     assert_eq!(notes.rows[0].learning_rate, 0.0);
+}
+
+#[test]
+fn variants_trained_side_by_side_learn_what_each_learns_alone() {
+    let decoder = tiny("qwen2");
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| TrainSettings {
+        checkpoint: folder.path().join(name),
+        ..settings(folder.path(), Saving::Activations, 4096)
+    };
+    let recipes = [stages(), vec![stage("short", rows(5), 4)], vec![stage("anchor", rows(8), 9)]];
+    let starts: Vec<Adapter> = (0..3)
+        .map(|seed| Adapter::init(&decoder.spec, &LoraConfig { dropout: 0.05, ..lora_config() }, seed, &Device::Cpu).unwrap())
+        .collect();
+    let mut together: Vec<Notes> = (0..3).map(|_| Notes::default()).collect();
+    let mut trainings: Vec<Training<'_>> = Vec::new();
+    for (i, (stages, start)) in recipes.iter().zip(&starts).enumerate() {
+        let settings = at(&format!("together-{i}"));
+        trainings.push(Training::open(&decoder, start.clone(), stages, &settings, &mut together[i]).unwrap());
+    }
+    while !trainings.iter().all(Training::is_done) {
+        let mut observers: Vec<&mut dyn Observer> = together.iter_mut().map(|notes| notes as &mut dyn Observer).collect();
+        step_together(&decoder, &mut trainings, &mut observers).unwrap();
+    }
+    for (i, (stages, start)) in recipes.iter().zip(&starts).enumerate() {
+        let mut notes = Notes::default();
+        let alone = train(&decoder, start.clone(), stages, &at(&format!("alone-{i}")), &mut notes).unwrap();
+        assert_eq!(together[i].rows.len(), notes.rows.len());
+        for (a, b) in together[i].rows.iter().zip(&notes.rows) {
+            assert_eq!((a.step, &a.stage, a.tokens, a.label_tokens), (b.step, &b.stage, b.tokens, b.label_tokens));
+            assert!((a.loss - b.loss).abs() < 1e-4 * b.loss, "variant {i}, step {}: {} and {}", a.step, a.loss, b.loss);
+        }
+        for (site, pair) in &alone.pairs {
+            let ours = &trainings[i].adapter.pairs[site];
+            // Rounding grows through the steps; what was learned is a hundred times larger.
+            assert!(largest_difference(&ours.a, &pair.a) < 1e-3, "variant {i} {site} A");
+            assert!(largest_difference(&ours.b, &pair.b) < 1e-3, "variant {i} {site} B");
+        }
+    }
 }
 
 #[test]

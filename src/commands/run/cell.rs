@@ -132,7 +132,7 @@ fn trained(prepared: &Prepared, dir: &CellDir, title: &str, planned: &[PlannedSt
     bar.advance(done as u64);
     let mut recorder = Recorder { prepared, dir, bar: &bar };
     let decoder = &prepared.base.decoder;
-    let adapter = train(decoder, fresh(prepared, seed)?, &stages, &settings(prepared, dir, seed), &mut recorder)
+    let adapter = train(decoder, fresh(prepared, seed)?, &stages, &settings(prepared, dir, seed)?, &mut recorder)
         .with_context(|| format!("training of {title} stopped"))?;
     bar.finish();
     keep(prepared, dir, &adapter)
@@ -163,18 +163,18 @@ pub(super) fn fresh(prepared: &Prepared, seed: u64) -> Result<Adapter> {
 }
 
 /// How a cell is trained.
-pub(super) fn settings(prepared: &Prepared, dir: &CellDir, seed: u64) -> TrainSettings {
+pub(super) fn settings(prepared: &Prepared, dir: &CellDir, seed: u64) -> Result<TrainSettings> {
     let training = &prepared.experiment.training;
-    TrainSettings {
+    Ok(TrainSettings {
         optimizer: training.optimizer.clone(),
         step: StepSettings {
-            max_tokens: training.tokens_per_pass,
+            max_tokens: training.tokens_per_pass.max(prepared.base.decoder.pass_tokens()?),
             saving: if training.checkpoint_layers { Saving::Inputs } else { Saving::Activations },
         },
         seed,
         checkpoint: dir.checkpoint(),
         checkpoint_every: training.save_every,
-    }
+    })
 }
 
 /// Saves a trained adapter, and gives it as read back from its folder, so that a continued run evaluates the very same

@@ -20,7 +20,7 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
     let stop = stop_on_ctrl_c()?;
     let prepared = setup::prepare(args, stop)?;
     note(&format!("run: {}", prepared.dir.0.display()));
-    if prepared.base.device.is_cpu() {
+    if prepared.base.device.is_cpu() && !args.side_by_side {
         // A CPU gains nothing from larger batches, and a cell at a time shows results early.
         cell::base(&prepared)?;
         for (variant, seed) in prepared.experiment.cells() {

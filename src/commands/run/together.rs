@@ -80,7 +80,7 @@ fn train_all(prepared: &Prepared, cells: &[(&Variant, u64)]) -> Result<()> {
     let mut trainings = Vec::new();
     for ((dir, stages, seed, title), recorder) in missing.iter().zip(&mut recorders) {
         bar.advance(cell::begin(prepared, dir)? as u64);
-        let settings = cell::settings(prepared, dir, *seed);
+        let settings = cell::settings(prepared, dir, *seed)?;
         let training = Training::open(&prepared.base.decoder, cell::fresh(prepared, *seed)?, stages, &settings, recorder);
         trainings.push(training.with_context(|| format!("training of {title} stopped"))?);
     }

@@ -76,6 +76,21 @@ impl Decoder {
         self.spec.max_positions.min(8192)
     }
 
+    /// Tokens of a training pass whose activations fill about half of a GPU's memory; none are asked for on the host, where
+    /// larger passes gain nothing. The same on every machine with the same GPU.
+    pub fn pass_tokens(&self) -> Result<usize> {
+        #[cfg(feature = "cuda")]
+        if self.device().is_cuda() {
+            let (_, all) = super::ops::cuda::memory::free(self.device())?;
+            let s = &self.spec;
+            // What a layer keeps of a token: input, joint projection, attention, middle, gate and up; and dropout bits.
+            let kept = 2 * s.hidden + 2 * (s.heads + s.kv_heads) * s.head_dim + 2 * s.intermediate;
+            let bytes = s.layers * (kept * self.dtype().size_in_bytes() + (s.hidden + s.intermediate));
+            return Ok((all / 2 / bytes).clamp(4096, 32_768));
+        }
+        Ok(0)
+    }
+
     /// Logits of the given hidden states: [positions, hidden] to [positions, vocabulary].
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         #[cfg(feature = "cuda")]

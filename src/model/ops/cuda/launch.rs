@@ -141,7 +141,8 @@ impl<'a> Call<'a> {
     /// Dynamic shared memory, in bytes.
     pub(super) fn shared(mut self, bytes: usize) -> Result<Self> {
         self.shared = u32::try_from(bytes)?;
-        if bytes > 48 * 1024 {
+        // 48 KiB without asking, those that the kernel declares itself counted in.
+        if bytes > 32 * 1024 {
             self.function
                 .set_attribute(sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, i32::try_from(bytes)?)
                 .w()

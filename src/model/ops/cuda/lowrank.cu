@@ -39,6 +39,7 @@ __device__ __forceinline__ void drop(float (&v)[8], const uint32_t* bits, int at
 }
 
 #define DOWN_TOKENS 4
+#define DOWN_WARPS 16
 
 template <typename T, int TOKENS>
 __device__ __forceinline__ void down_sums(const T* const (&x)[TOKENS], const T* p, int width, const uint32_t* const (&bits)[TOKENS],
@@ -65,10 +66,10 @@ __device__ __forceinline__ void down_sums(const T* const (&x)[TOKENS], const T* 
   }
 }
 
-// Adds the threads' sums and writes TOKENS x 8 results. The block has 4 warps.
+// Adds the threads' sums and writes TOKENS x 8 results.
 template <int TOKENS>
 __device__ __forceinline__ void down_write(float (&sums)[TOKENS][8], float* shared, float* const (&h)[TOKENS], float scale) {
-  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
 #pragma unroll
   for (int t = 0; t < TOKENS; t++)
 #pragma unroll
@@ -79,18 +80,18 @@ __device__ __forceinline__ void down_write(float (&sums)[TOKENS][8], float* shar
   __syncthreads();
   if (threadIdx.x < TOKENS * 8) {
     float total = 0.f;
-    for (int w = 0; w < 4; w++) total += shared[w * TOKENS * 8 + threadIdx.x];
+    for (int w = 0; w < warps; w++) total += shared[w * TOKENS * 8 + threadIdx.x];
     float* target = h[threadIdx.x / 8];
     if (target) target[threadIdx.x % 8] = total * scale;
   }
   __syncthreads();
 }
 
-// grid (ceil(tokens / 4), modules), block 128. h: [tokens, modules, rank], f32; `rank` is the largest of all adapters.
+// grid (ceil(tokens / 4), modules), block up to 512: many threads a token where tokens are few. h: [tokens, modules, rank], f32; `rank` is the largest of all adapters.
 template <typename T>
 __device__ __forceinline__ void lowrank_down(const T* x, int stride, int tokens, const int* through, const Pair* pairs, int adapters,
                                              const Columns& columns, bool transposed_b, const uint32_t* bits, float keep, float* h, int rank) {
-  __shared__ float shared[4 * DOWN_TOKENS * 8];
+  __shared__ float shared[DOWN_WARPS * DOWN_TOKENS * 8];
   const int module = blockIdx.y, modules = gridDim.y, first = blockIdx.x * DOWN_TOKENS, width = columns.width[module];
   const int count = min(DOWN_TOKENS, tokens - first);
   const int words = (width + 31) / 32;
@@ -184,6 +185,8 @@ __device__ __forceinline__ void lowrank_up(T* y, int stride, int tokens, const i
         kept[t] = bits ? bits[columns.bits[module] + (size_t)token * words + (at >> 5)] >> (at & 31) : 0xffu;
       }
       const float factor_kept = bits ? keep : 1.f;
+      // Ranks are padded to multiples of 8: several factor rows are on their way at a time.
+#pragma unroll 4
       for (int r = 0; r < pair.rank; r++) {
         load8(p + (size_t)r * width, w);
 #pragma unroll
@@ -317,7 +320,7 @@ template <typename T> __device__ __forceinline__ void lowrank_copy(const Copy* c
 }
 
 #define KERNELS(T, NAME)                                                                                                       \
-  extern "C" __global__ void __launch_bounds__(128) lowrank_down_##NAME(                                                       \
+  extern "C" __global__ void __launch_bounds__(512) lowrank_down_##NAME(                                                       \
       const T* x, int stride, int tokens, const int* through, const Pair* pairs, int adapters, const __grid_constant__ Columns columns,                \
       int transposed_b, const uint32_t* bits, float keep, float* h, int rank) {                                                \
     lowrank_down(x, stride, tokens, through, pairs, adapters, columns, transposed_b != 0, bits, keep, h, rank);                \

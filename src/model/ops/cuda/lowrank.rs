@@ -200,10 +200,12 @@ impl Updates<'_> {
         fits(&columns, stride)?;
         let modules = group.0.len();
         let h = unset((tokens, modules, self.table.rank), DType::F32, x.device())?;
+        // Few tokens are few blocks: then more threads share a token.
+        let threads = if tokens <= 2048 { 512 } else { 128 };
         let call = Call::typed(LOWRANK, "lowrank_down", x)?.tensor(x)?.int(stride)?.int(tokens)?.address(self.through);
         let call = call.address(self.table.pairs_of(self.layer, group)).int(self.table.adapters)?;
         let call = call.words(words(group, &columns, dropout)).flag(factor == Factor::BTransposed);
-        with_dropout(call, dropout)?.tensor(&h)?.int(self.table.rank)?.launch((tokens.div_ceil(4), modules, 1), 128)?;
+        with_dropout(call, dropout)?.tensor(&h)?.int(self.table.rank)?.launch((tokens.div_ceil(4), modules, 1), threads)?;
         Ok(Some(h))
     }
 
