@@ -272,10 +272,10 @@ impl<'i> Asked<'i> {
             flags: Vec::new(),
             detail: None,
         };
-        likelihood.ids = self.probes.as_ref().map(|probes| ScoredIds {
-            prompt: self.prompt.ids.clone(),
-            continuations: probes.continuations(0).map(|c| c.ids).collect(),
-        });
+        likelihood.ids = self
+            .probes
+            .as_ref()
+            .map(|probes| ScoredIds { prompt: self.prompt.ids.clone(), continuations: probes.continuations(0).map(|c| c.ids).collect() });
         let none = Generated { ids: Vec::new(), truncated: false };
         Ok(self.answered(answer, &none, graded, Some(likelihood)))
     }
