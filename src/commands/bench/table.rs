@@ -54,7 +54,7 @@ fn rows(part: &PartResults, results: &Results) -> Vec<[String; 9]> {
             or_none(measured.spread().map(|(fastest, slowest)| format!("{} to {}", seconds(fastest), seconds(slowest)))),
             or_none(median.map(|median| format!("{:.0}", part.tokens as f64 / median))),
             or_none(median.map(|median| percent(part.floor_seconds / median))),
-            or_none(measured.peak_mib.map(|mib| memory(mib))),
+            or_none(measured.peak_mib.map(memory)),
             ratio.map_or_else(String::new, |(theirs, ours)| format!("{:.2}x as fast", theirs / ours)),
         ]
     };
