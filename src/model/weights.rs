@@ -124,7 +124,11 @@ impl Weights {
                 let bias = has_bias(spec, module).then(|| tensor(&format!("blk.{layer}.{name}.bias"), &[output])).transpose()?;
                 linears.push((weight, bias));
             }
-            layers.push(LayerWeights::new(linears, tensor(&format!("blk.{layer}.attn_norm.weight"), &[spec.hidden])?, tensor(&format!("blk.{layer}.ffn_norm.weight"), &[spec.hidden])?)?);
+            layers.push(LayerWeights::new(
+                linears,
+                tensor(&format!("blk.{layer}.attn_norm.weight"), &[spec.hidden])?,
+                tensor(&format!("blk.{layer}.ffn_norm.weight"), &[spec.hidden])?,
+            )?);
         }
         Ok(Self {
             embedding: tensor("token_embd.weight", &[spec.vocabulary, spec.hidden])?,
@@ -165,7 +169,11 @@ impl Weights {
                 let bias = has_bias(spec, module).then(|| tensor(&format!("{name}.bias"), &[output])).transpose()?;
                 linears.push((weight, bias));
             }
-            layers.push(LayerWeights::new(linears, tensor(&format!("{prefix}.input_layernorm.weight"), &[spec.hidden])?, tensor(&format!("{prefix}.post_attention_layernorm.weight"), &[spec.hidden])?)?);
+            layers.push(LayerWeights::new(
+                linears,
+                tensor(&format!("{prefix}.input_layernorm.weight"), &[spec.hidden])?,
+                tensor(&format!("{prefix}.post_attention_layernorm.weight"), &[spec.hidden])?,
+            )?);
         }
         Ok(Self {
             embedding: tensor("model.embed_tokens.weight", &[spec.vocabulary, spec.hidden])?,

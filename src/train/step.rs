@@ -72,7 +72,10 @@ pub fn window_gradients(decoder: &Decoder, windows: &[Window<'_>], settings: Ste
         for (window, (part, gradients)) in parts.into_iter().enumerate() {
             if !part.total.is_finite() {
                 let place = decoder.first_non_finite(&batch.packed, &lineup)?.unwrap_or_else(|| "the output head".to_owned());
-                bail!(Invalid(format!("the loss is not finite; first seen in {place}, rows {}", origins(windows[window].rows, window, &batch))));
+                bail!(Invalid(format!(
+                    "the loss is not finite; first seen in {place}, rows {}",
+                    origins(windows[window].rows, window, &batch)
+                )));
             }
             let sum = &mut sums[window];
             sum.0.total += part.total;

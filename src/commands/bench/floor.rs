@@ -17,13 +17,19 @@ pub(super) fn measure(device: &Device, dtype: DType, work: &Work) -> Result<Rate
     let values: Vec<f32> = (0..n * n).map(|i| ((i as f32) * 0.618).sin()).collect();
     let a = Tensor::from_vec(values, (n, n), device)?.to_dtype(dtype)?;
     let b = a.t()?.contiguous()?;
-    let seconds = fastest(device, || Ok(drop(a.matmul(&b)?)))?;
+    let seconds = fastest(device, || {
+        a.matmul(&b)?;
+        Ok(())
+    })?;
     let flops = 2.0 * (n as f64).powi(3) / seconds;
     let seconds = if device.is_cpu() {
         copy_on_host(device, work.copy)?
     } else {
         let buffer = Tensor::zeros(work.copy / 4, DType::F32, device)?;
-        fastest(device, || Ok(drop(buffer.copy()?)))?
+        fastest(device, || {
+            buffer.copy()?;
+            Ok(())
+        })?
     };
     Ok(Rates { flops, bytes: 2.0 * work.copy as f64 / seconds })
 }

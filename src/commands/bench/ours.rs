@@ -79,6 +79,7 @@ pub(super) fn profile(run: &mut Run<'_>, device: &Device) -> Result<Option<Vec<(
 }
 
 /// Begins to watch the device's allocations anew.
+#[cfg_attr(not(feature = "cuda"), expect(clippy::unnecessary_wraps, reason = "it can fail with a GPU"))]
 pub(super) fn reset_allocated(device: &Device) -> Result<()> {
     #[cfg(feature = "cuda")]
     if device.is_cuda() {
@@ -89,6 +90,7 @@ pub(super) fn reset_allocated(device: &Device) -> Result<()> {
 }
 
 /// Most memory allocated on a GPU at a time since then, in MiB.
+#[cfg_attr(not(feature = "cuda"), expect(clippy::unnecessary_wraps, reason = "it can fail with a GPU"))]
 pub(super) fn allocated_mib(device: &Device) -> Result<Option<f64>> {
     #[cfg(feature = "cuda")]
     if device.is_cuda() {

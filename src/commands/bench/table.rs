@@ -13,7 +13,7 @@ pub(super) fn render(results: &Results) -> String {
     let _ = writeln!(text, "{}", versions.into_iter().collect::<Vec<_>>().join("; "));
     let _ = writeln!(
         text,
-        "measured here: matmul {} FLOP/s ({n} x {n} x {n}), copy {}B/s ({}B)\n",
+        "measured here: matmul {}FLOP/s ({n} x {n} x {n}), copy {}B/s ({}B)\n",
         scaled(results.rates.flops),
         scaled(results.rates.bytes),
         scaled(results.work.copy as f64),
@@ -54,7 +54,7 @@ fn rows(part: &PartResults, results: &Results) -> Vec<[String; 9]> {
             or_none(measured.spread().map(|(fastest, slowest)| format!("{} to {}", seconds(fastest), seconds(slowest)))),
             or_none(median.map(|median| format!("{:.0}", part.tokens as f64 / median))),
             or_none(median.map(|median| percent(part.floor_seconds / median))),
-            or_none(measured.peak_mib.map(|mib| memory(mib))),
+            or_none(measured.peak_mib.map(memory)),
             ratio.map_or_else(String::new, |(theirs, ours)| format!("{:.2}x as fast", theirs / ours)),
         ]
     };
@@ -157,6 +157,19 @@ mod tests {
             rates: Rates { flops: 2e11, bytes: 1e10 },
             parts: vec![part],
         };
-        insta::assert_snapshot!(render(&results), @"");
+        insta::assert_snapshot!(render(&results), @"
+        tiny, cpu, f32 weights
+        ballast 1; peer 1
+        measured here: matmul 200.0 GFLOP/s (256 x 256 x 256), copy 10.0 GB/s (1.0 MB)
+
+        | work                   | program | how               | seconds | spread        | tokens/s | of the floor | peak memory | ballast is    |
+        | ---------------------- | ------- | ----------------- | ------- | ------------- | -------- | ------------ | ----------- | ------------- |
+        | prefill, 2 x 16 tokens | ballast | end to end        | 0.750   | 0.500 to 1.00 | 43       | 33 %         | 1.5 GiB     |               |
+        |                        | peer    | padded            | 1.50    | 1.50 to 1.50  | 21       | 17 %         | 1.5 GiB     | 2.00x as fast |
+        |                        | peer    | other             | n/a     | n/a           | n/a      | n/a          | 1.5 GiB     |               |
+        |                        | floor   | 2.0 GFLOP, 3.0 MB | 0.250   |               | 128      |              |             |               |
+
+        peer, prefill, 2 x 16 tokens, other: out of memory
+        ");
     }
 }

@@ -87,13 +87,8 @@ impl PagedCache {
         // Zeroed: places of a page that no token has taken yet are multiplied by a probability of 0, and 0 x NaN is NaN.
         let page_tensor = || Tensor::zeros((pages, width), dtype, decoder.device());
         let layers = (0..decoder.spec.layers).map(|_| Ok((page_tensor()?, page_tensor()?))).collect::<Result<_>>()?;
-        let pool = Pool {
-            layers,
-            free: (0..pages as u32).rev().collect(),
-            uses: vec![0; pages],
-            known: HashMap::new(),
-            names: vec![None; pages],
-        };
+        let pool =
+            Pool { layers, free: (0..pages as u32).rev().collect(), uses: vec![0; pages], known: HashMap::new(), names: vec![None; pages] };
         Ok(Self { pool: Rc::new(RefCell::new(pool)), rows: Vec::new() })
     }
 

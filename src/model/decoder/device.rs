@@ -82,9 +82,11 @@ impl DevicePass {
         let mut upload = Upload::default();
         let ids = upload.add(batch.ids.iter().copied());
         let positions = upload.add(batch.positions.iter().copied());
-        let through = batch.rows.iter().zip(&batch.adapters).flat_map(|(row, adapter)| {
-            std::iter::repeat_n(adapter.map_or(u32::MAX, |adapter| adapter as u32), row.len)
-        });
+        let through = batch
+            .rows
+            .iter()
+            .zip(&batch.adapters)
+            .flat_map(|(row, adapter)| std::iter::repeat_n(adapter.map_or(u32::MAX, |adapter| adapter as u32), row.len));
         let through = upload.add(through);
         let pages = cache.as_ref().and_then(|cache| cache.paged()).map(|cache| cache.pass(batch)).transpose()?;
         let past = pages.as_ref().map_or(&[][..], |pages| &pages.past);

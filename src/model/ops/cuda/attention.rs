@@ -172,7 +172,8 @@ fn decode(qkv: &Tensor, q: u64, width: usize, pages: (&Tensor, &Tensor), heads: 
     call.launch((blocks, splits, 1), THREADS)?;
     if let Some((part_out, part_sums)) = parts {
         let suffix = if qkv.dtype() == DType::BF16 { "bf16" } else { "f32" };
-        let call = Call::new(DECODE, &format!("attention_decode_combine_{suffix}"), cuda(device)?)?.tensor(&part_out)?.tensor(&part_sums)?;
+        let call =
+            Call::new(DECODE, &format!("attention_decode_combine_{suffix}"), cuda(device)?)?.tensor(&part_out)?.tensor(&part_sums)?;
         let call = call.tensor(&out)?.address(0).address(paged.past).int(split_keys)?.int(splits)?.int(heads.queries)?.int(heads.size)?;
         call.launch((rows * heads.queries, 1, 1), THREADS)?;
     }
@@ -180,7 +181,14 @@ fn decode(qkv: &Tensor, q: u64, width: usize, pages: (&Tensor, &Tensor), heads: 
 }
 
 /// The gradient of `qkv`, before the inverse turn of queries and keys.
-pub(crate) fn backward(qkv: &Tensor, attended: &Attended, d_out: &Tensor, heads: Heads, rows: &Rows, uploaded: &Uploaded) -> Result<Tensor> {
+pub(crate) fn backward(
+    qkv: &Tensor,
+    attended: &Attended,
+    d_out: &Tensor,
+    heads: Heads,
+    rows: &Rows,
+    uploaded: &Uploaded,
+) -> Result<Tensor> {
     let ([q, k, v], width) = parts(qkv, heads, rows.tokens)?;
     ensure!(d_out.dims() == attended.out.dims() && d_out.dtype() == qkv.dtype(), "{d_out:?} for {:?}", attended.out);
     let d_qkv = unset((rows.tokens, width), qkv.dtype(), qkv.device())?;

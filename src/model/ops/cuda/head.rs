@@ -20,10 +20,7 @@ pub(crate) struct Scored {
 /// `targets`, u32, and `scales`, f32, are addresses of one number a position.
 pub(crate) fn cross_entropy(logits: &Tensor, targets: u64, scales: u64) -> Result<Scored> {
     let (positions, vocabulary) = logits.dims2()?;
-    let scored = Scored {
-        losses: unset(positions, DType::F32, logits.device())?,
-        hits: unset(positions, DType::U32, logits.device())?,
-    };
+    let scored = Scored { losses: unset(positions, DType::F32, logits.device())?, hits: unset(positions, DType::U32, logits.device())? };
     let call = Call::typed(HEAD, "cross_entropy", logits)?.tensor(logits)?.address(targets).address(scales);
     call.tensor(&scored.losses)?.tensor(&scored.hits)?.int(vocabulary)?.launch((positions, 1, 1), THREADS)?;
     Ok(scored)

@@ -85,8 +85,7 @@ impl Table {
             return Ok(None);
         }
         let dtype = decoder.dtype();
-        let sites: Vec<Site> =
-            (0..decoder.spec.layers).flat_map(|layer| Module::ALL.map(|module| Site { layer, module })).collect();
+        let sites: Vec<Site> = (0..decoder.spec.layers).flat_map(|layer| Module::ALL.map(|module| Site { layer, module })).collect();
         let total = adapters.iter().flat_map(|adapter| adapter.pairs.values());
         let total: usize = total.map(|pair| Ok((padded(pair.a.dim(0)?)) * (pair.a.dim(1)? + pair.b.dim(0)?))).sum::<Result<usize>>()?;
         let copies = unset(total, dtype, device)?;
