@@ -108,10 +108,7 @@ fn the_loss_falls_and_every_tensor_moves() {
 fn variants_trained_side_by_side_learn_what_each_learns_alone() {
     let decoder = tiny("qwen2");
     let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| TrainSettings {
-        checkpoint: folder.path().join(name),
-        ..settings(folder.path(), Saving::Activations, 4096)
-    };
+    let at = |name: &str| TrainSettings { checkpoint: folder.path().join(name), ..settings(folder.path(), Saving::Activations, 4096) };
     let recipes = [stages(), vec![stage("short", rows(5), 4)], vec![stage("anchor", rows(8), 9)]];
     let starts: Vec<Adapter> = (0..3)
         .map(|seed| Adapter::init(&decoder.spec, &LoraConfig { dropout: 0.05, ..lora_config() }, seed, &Device::Cpu).unwrap())

@@ -22,8 +22,11 @@ const DATA: [(&str, &str); 5] = [
     ("calibration", include_str!("../../fixtures/calibration.json")),
 ];
 
-const EXPERIMENTS: [(&str, &str); 2] =
-    [("quick", include_str!("../../experiments/quick.toml")), ("paper", include_str!("../../experiments/paper.toml"))];
+const EXPERIMENTS: [(&str, &str); 3] = [
+    ("quick", include_str!("../../experiments/quick.toml")),
+    ("coder", include_str!("../../experiments/coder.toml")),
+    ("paper", include_str!("../../experiments/paper.toml")),
+];
 
 macro_rules! suite {
     ($name:literal) => {

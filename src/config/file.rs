@@ -154,6 +154,9 @@ pub struct Variant {
     pub name: String,
     /// One line for the report.
     pub description: String,
+    /// Only these of the experiment's seeds; all if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<Vec<u64>>,
     /// Stages, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageConfig>,
@@ -206,7 +209,7 @@ impl Experiment {
 
     /// Seeds x trained or derived variants.
     pub fn cells(&self) -> impl Iterator<Item = (&Variant, u64)> {
-        self.variants.iter().flat_map(|variant| self.seeds.iter().map(move |seed| (variant, *seed)))
+        self.variants.iter().flat_map(|variant| variant.seeds.as_ref().unwrap_or(&self.seeds).iter().map(move |seed| (variant, *seed)))
     }
 
     fn check(&self) -> Result<()> {
@@ -246,6 +249,15 @@ impl Experiment {
     }
 
     fn check_variant(&self, variant: &Variant) -> Result<()> {
+        for seed in variant.seeds.iter().flatten() {
+            ensure!(self.seeds.contains(seed), "names seed {seed}, which is not one of the experiment's seeds");
+            let lender = self.variants.iter().find(|other| Some(&other.name) == variant.of.as_ref());
+            ensure!(
+                lender.and_then(|lender| lender.seeds.as_ref()).is_none_or(|seeds| seeds.contains(seed)),
+                "names seed {seed}, which the variant it is taken from does not have"
+            );
+        }
+        ensure!(variant.seeds.as_ref().is_none_or(|seeds| !seeds.is_empty()), "has an empty list of seeds: leave it out for all");
         if let Some(of) = &variant.of {
             ensure!(variant.stages.is_empty(), "has both stages and `of`: it is either trained or taken from another variant");
             let lambda = variant.lambda.context("has `of` but no `lambda`")?;

@@ -208,7 +208,13 @@ impl<'a> Training<'a> {
 }
 
 /// Trains the adapter through all stages, from the checkpoint where there is one.
-pub fn train(decoder: &Decoder, adapter: Adapter, stages: &[Stage], settings: &TrainSettings, observer: &mut dyn Observer) -> Result<Adapter> {
+pub fn train(
+    decoder: &Decoder,
+    adapter: Adapter,
+    stages: &[Stage],
+    settings: &TrainSettings,
+    observer: &mut dyn Observer,
+) -> Result<Adapter> {
     let mut training = [Training::open(decoder, adapter, stages, settings, observer)?];
     while !training[0].is_done() {
         step_together(decoder, &mut training, &mut [&mut *observer])?;

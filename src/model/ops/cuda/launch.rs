@@ -172,11 +172,15 @@ impl<'a> Call<'a> {
             };
         }
         let whole = Device::Cuda(self.device.clone());
-        profile::timed(&whole, || self.name.clone(), || {
-            // SAFETY: the callers in this folder check tensors against what their kernel reads and writes.
-            unsafe { builder.launch(config) }.w()?;
-            Ok(())
-        })
+        profile::timed(
+            &whole,
+            || self.name.clone(),
+            || {
+                // SAFETY: the callers in this folder check tensors against what their kernel reads and writes.
+                unsafe { builder.launch(config) }.w()?;
+                Ok(())
+            },
+        )
     }
 }
 
