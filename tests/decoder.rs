@@ -214,7 +214,7 @@ fn answers_do_not_depend_on_how_many_rows_decode_together() {
     let adapter = random_adapter(&decoder.spec);
     let lineup = Lineup::new(&decoder, vec![&adapter]).unwrap();
     let prompts: Vec<Prompt> = (0..9)
-        .map(|i| Prompt { ids: ROW[..1 + i % 5].to_vec(), max_new_tokens: 3 + (i * 5) % 7, adapter: (i % 2 == 0).then_some(0) })
+        .map(|i| Prompt { ids: ROW[..=(i % 5)].to_vec(), max_new_tokens: 3 + (i * 5) % 7, adapter: (i % 2 == 0).then_some(0) })
         .collect();
     let answers = |rows: usize, prefill_tokens: usize| {
         let answering = Answering { capacity: Capacity { rows, prefill_tokens }, ..Answering::new(&decoder, &lineup) };

@@ -29,6 +29,11 @@ impl Prompt {
     fn tokens(&self) -> usize {
         self.ids.len() + self.max_new_tokens
     }
+
+    /// What its row takes up in a cache, in whole pages.
+    fn room(&self) -> usize {
+        self.tokens().next_multiple_of(16)
+    }
 }
 
 /// An answer.
@@ -117,7 +122,7 @@ impl<'a> Answering<'a> {
             // A prefill pass for one free place would cost as much as one for many.
             let free = self.capacity.rows - rows.len();
             while waiting < prompts.len() && self.capacity.rows > rows.len() && (free >= self.capacity.rows / 8 || rows.is_empty()) {
-                if !rows.is_empty() && !cache.has_room(self.room(&prompts[waiting])) {
+                if !rows.is_empty() && !cache.has_room(prompts[waiting].room()) {
                     break;
                 }
                 let read = self.read_some(&cache, prompts, &mut waiting, self.capacity.rows - rows.len())?;
@@ -170,15 +175,10 @@ impl<'a> Answering<'a> {
                 prompt.max_new_tokens
             );
         }
-        let mut rooms: Vec<usize> = prompts.iter().map(|prompt| self.room(prompt)).collect();
+        let mut rooms: Vec<usize> = prompts.iter().map(Prompt::room).collect();
         rooms.sort_unstable_by(|a, b| b.cmp(a));
         let tokens: usize = rooms.iter().take(rows).sum();
         KvCache::new(self.decoder, tokens + super::likelihood::FORKED_TOKENS)
-    }
-
-    /// Tokens that a prompt's row takes up, in whole pages.
-    fn room(&self, prompt: &Prompt) -> usize {
-        prompt.tokens().next_multiple_of(16)
     }
 
     /// Reads the next prompts that wait, in one pass: at least one, as many as fit.
@@ -188,7 +188,7 @@ impl<'a> Answering<'a> {
         let mut read = Vec::new();
         while *waiting < prompts.len() && read.len() < places {
             let prompt = &prompts[*waiting];
-            let full = batch.tokens() + prompt.ids.len() > self.capacity.prefill_tokens || !cache.has_room(self.room(prompt));
+            let full = batch.tokens() + prompt.ids.len() > self.capacity.prefill_tokens || !cache.has_room(prompt.room());
             if full && !read.is_empty() {
                 break;
             }

@@ -65,7 +65,10 @@ pub fn window_gradients(decoder: &Decoder, windows: &[Window<'_>], settings: Ste
         let keys = batch.rows.iter().map(|(window, row)| RowKey { seed: windows[*window].dropout_seed, row: *row });
         // One rate a pass: adapters of one experiment are made alike.
         let rate = windows.first().map_or(0.0, |window| window.adapter.config.dropout);
-        ensure!(windows.iter().all(|window| window.adapter.config.dropout == rate), "adapters of different dropout trained side by side");
+        ensure!(
+            windows.iter().all(|window| window.adapter.config.dropout.total_cmp(&rate).is_eq()),
+            "adapters of different dropout trained side by side"
+        );
         let dropout = Dropout { rate, rows: keys.collect() };
         let tape = decoder.forward_training(&batch.packed, &lineup, Some(dropout), settings.saving)?;
         let parts = decoder.backward(tape, &batch.packed, &lineup, &batch.labels, &scales)?;

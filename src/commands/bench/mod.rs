@@ -163,9 +163,8 @@ fn time(part: Part, decoder: &Decoder, work: &Work, args: &BenchArgs, meter: &Me
                 seconds.push(started.elapsed().as_secs_f64());
             }
         }
-        if args.profile
-            && let Some(spent) = ours::profile(&mut run, decoder.device())?
-        {
+        if args.profile {
+            let spent = ours::profile(&mut run, decoder.device())?;
             note(&table::profile(&work.title(part), &spent));
         }
         Ok(())

@@ -113,7 +113,7 @@ pub(super) fn profile(title: &str, spent: &[(String, usize, f64)]) -> String {
     let mut text = format!("{title}: {:.1} ms in kernels, one after the other", 1e3 * total);
     for (name, calls, seconds) in spent.iter().take(24) {
         let (ms, share, each) = (1e3 * seconds, 100.0 * seconds / total, 1e6 * seconds / *calls as f64);
-        text += &format!("\n  {ms:9.2} ms  {share:5.1} %  {calls:6} x {each:8.1} us  {name}");
+        let _ = write!(text, "\n  {ms:9.2} ms  {share:5.1} %  {calls:6} x {each:8.1} us  {name}");
     }
     text
 }

@@ -74,7 +74,7 @@ impl DevicePass {
         batch: &Packed,
         lineup: &Lineup<'_>,
         dropout: Option<&Dropout>,
-        cache: Option<&mut KvCache>,
+        cache: Option<&KvCache>,
     ) -> Result<Option<Self>> {
         if !applies(&decoder.weights.embedding) {
             return Ok(None);
@@ -88,7 +88,7 @@ impl DevicePass {
             .zip(&batch.adapters)
             .flat_map(|(row, adapter)| std::iter::repeat_n(adapter.map_or(u32::MAX, |adapter| adapter as u32), row.len));
         let through = upload.add(through);
-        let pages = cache.as_ref().and_then(|cache| cache.paged()).map(|cache| cache.pass(batch)).transpose()?;
+        let pages = cache.and_then(KvCache::paged).map(|cache| cache.pass(batch)).transpose()?;
         let past = pages.as_ref().map_or(&[][..], |pages| &pages.past);
         let rows = Rows::new(&batch.rows, past, &mut upload);
         let pages = pages.map(|pages| PassPlaces {

@@ -42,7 +42,7 @@ impl<'a> Pass<'a> {
         batch: &'a Packed,
         lineup: &'a Lineup<'a>,
         dropout: Option<&'a Dropout>,
-        cache: Option<&mut KvCache>,
+        cache: Option<&KvCache>,
     ) -> Result<Self> {
         lineup.check(batch)?;
         decoder.rope.check(&batch.positions)?;
@@ -116,7 +116,7 @@ impl Decoder {
 
     /// Output of the last layer before the final norm: [tokens, hidden].
     fn run(&self, batch: &Packed, lineup: &Lineup<'_>, mut cache: Option<&mut KvCache>) -> Result<Tensor> {
-        let pass = Pass::new(self, batch, lineup, None, cache.as_deref_mut())?;
+        let pass = Pass::new(self, batch, lineup, None, cache.as_deref())?;
         let mut x = self.embed(&pass)?;
         for layer in 0..self.spec.layers {
             (x, _) = self.layer(layer, &x, &pass, cache.as_deref_mut(), false)?;
