@@ -59,7 +59,7 @@ impl<'a> View<'a> {
 
     /// Suites in which change is not wanted.
     pub(super) fn general(&self) -> impl Iterator<Item = &'a str> + '_ {
-        self.suites.iter().copied().filter(|suite| !is_identity(suite))
+        self.suites.iter().copied().filter(|suite| !is_identity(suite) && !is_leakage(suite))
     }
 
     /// Suites in which change is wanted.
@@ -105,7 +105,16 @@ pub(super) fn suite_rows<'a>(cell: &'a Cell, suite: &str) -> Vec<&'a ItemRow> {
 
 /// Suites that ask who the model is, by the last part of their name.
 pub(super) fn is_identity(suite: &str) -> bool {
-    suite.trim_end_matches('/').rsplit('/').next().is_some_and(|name| name.starts_with("identity"))
+    named(suite, "identity")
+}
+
+/// Whether a suite asks for nothing but silence about the identity: what is lost on it is manners, not knowledge.
+fn is_leakage(suite: &str) -> bool {
+    named(suite, "leakage")
+}
+
+fn named(suite: &str, kind: &str) -> bool {
+    suite.trim_end_matches('/').rsplit('/').next().is_some_and(|name| name.starts_with(kind))
 }
 
 /// `en`, `zh`.
