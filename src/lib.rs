@@ -13,9 +13,9 @@
 //! | [`cli`], [`commands`] | the command line as types; one subcommand a file. Only `commands` knows all stages; `commands/bench` times them, beside the programs in `benches/peers` |
 //! | [`config`] | `file`: the experiment as written; `plan`: what it comes to once files are read; `builtin`: what ships inside the binary |
 //! | [`data`] | rows: read, sample, fill with the identity, check against the suites, render and tokenize (`chat`) |
-//! | [`model`] | `fetch` and `catalogue`; `weights` from GGUF or safetensors; `decoder`, the one decoder, with its own backward; `lora`, `adapter_file` (PEFT); `ops`, each with host kernel and composed form |
-//! | [`train`] | windows, loss, schedule, AdamW, checkpoints, the loop |
-//! | [`eval`] | suites and items, and public `benchmark`s as suites; greedy answers in groups; `score`, one grader a file; drift; likelihood |
+//! | [`model`] | `fetch` and `catalogue`; `weights` from GGUF or safetensors; `decoder`, the one decoder, with its own backward; `lora`, `adapter_file` (PEFT), `lineup` (whose adapter each row goes through); `cache`, on the host or paged; `ops`, each with host kernel and composed form, and `ops/cuda`, kernels behind the feature |
+//! | [`train`] | windows, loss, schedule, AdamW, checkpoints, the loop: one variant, or several in shared passes |
+//! | [`eval`] | suites and items, and public `benchmark`s as suites; greedy answers by continuous batching; `score`, one grader a file; drift; likelihood |
 //! | [`sandbox`] | candidate programs run here and nowhere else |
 //! | [`record`] | the run directory: rows, append-only or replaced whole; `import`, other harnesses' logs as rows |
 //! | [`stats`] | pure f64: intervals, paired differences, permutation, Holm, non-inferiority, power |
@@ -32,6 +32,7 @@
 //! - Every random draw takes a seed and uses ChaCha8, and each use has its own stream.
 //! - `stats`, `gate`, `data::mix`, `eval::score` and `report::render` take values and return values.
 //! - No file is written in place: whole (temporary, then renamed) or a line at a time.
+//! - Unsafe code is in `model/ops/cuda` alone.
 //! - A number that is not finite stops the cell and names step, rows and module; an undefined one is `None` and prints n/a.
 //! - A device that was asked for and is absent is an error.
 //!
@@ -42,6 +43,13 @@
 //!   can cut a gradient silently, and checkpointing is one branch.
 //! - **No padding anywhere.** Rows lie end to end and attention knows where they begin, in training, prefill and
 //!   decoding alike, so there is no padding mask to get wrong.
+//! - **One batch, many adapters.** A row of a batch names its adapter (`model/lineup.rs`); the frozen products see all rows
+//!   at once. So variants train side by side and base and variants answer a suite together, on a GPU several times faster
+//!   than one after the other. Tests hold it against each alone.
+//! - **A layer has two bodies**: operation by operation (`decoder/forward.rs`, `backward.rs`), and with fused kernels on a
+//!   GPU (`decoder/device.rs`). `ballast doctor` holds them against each other on the machine at hand. The kernels are the
+//!   only unsafe code, in `model/ops/cuda`, and repeat their sums in one order, so a run repeats.
+//! - **Dropout is drawn alike on host and GPU**: the kernel makes the very ChaCha8 stream, so a step is the same update.
 //! - **No data frames.** The report groups a few thousand rows; a data-frame library costs more build time than the
 //!   whole test suite may take.
 //! - **Suites and fixtures ship inside the binary**, so that `ballast run` works in any folder.
