@@ -7,6 +7,7 @@
 use anyhow::{Result, bail};
 use candle_core::{D, DType, Tensor};
 
+use super::likelihood::FORKED_TOKENS;
 use crate::error::Invalid;
 use crate::model::cache::KvCache;
 use crate::model::decoder::{Decoder, Packed};
@@ -122,7 +123,7 @@ impl<'a> Answering<'a> {
             // A prefill pass for one free place would cost as much as one for many.
             let free = self.capacity.rows - rows.len();
             while waiting < prompts.len() && self.capacity.rows > rows.len() && (free >= self.capacity.rows / 8 || rows.is_empty()) {
-                if !rows.is_empty() && !cache.has_room(prompts[waiting].room()) {
+                if !rows.is_empty() && !cache.has_room(prompts[waiting].room() + FORKED_TOKENS) {
                     break;
                 }
                 let read = self.read_some(&cache, prompts, &mut waiting, self.capacity.rows - rows.len())?;
@@ -178,7 +179,9 @@ impl<'a> Answering<'a> {
         let mut rooms: Vec<usize> = prompts.iter().map(Prompt::room).collect();
         rooms.sort_unstable_by(|a, b| b.cmp(a));
         let tokens: usize = rooms.iter().take(rows).sum();
-        KvCache::new(self.decoder, tokens + super::likelihood::FORKED_TOKENS)
+        // Rows that find no room wait; the longest must find some.
+        let most = self.decoder.cache_tokens()?.unwrap_or(usize::MAX).max(rooms.first().copied().unwrap_or(0));
+        KvCache::new(self.decoder, tokens.min(most) + FORKED_TOKENS)
     }
 
     /// Reads the next prompts that wait, in one pass: at least one, as many as fit.
@@ -188,7 +191,7 @@ impl<'a> Answering<'a> {
         let mut read = Vec::new();
         while *waiting < prompts.len() && read.len() < places {
             let prompt = &prompts[*waiting];
-            let full = batch.tokens() + prompt.ids.len() > self.capacity.prefill_tokens || !cache.has_room(prompt.room());
+            let full = batch.tokens() + prompt.ids.len() > self.capacity.prefill_tokens || !cache.has_room(prompt.room() + FORKED_TOKENS);
             if full && !read.is_empty() {
                 break;
             }

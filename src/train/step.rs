@@ -9,11 +9,10 @@ use super::batch::{MicroBatch, TrainRow, micro_batches};
 use super::optim::AdamW;
 use super::telemetry::GradientNorms;
 use crate::error::Invalid;
-use crate::model::decoder::{Decoder, Gradients, LossSum, Saving};
+use crate::model::decoder::{Decoder, Gradients, LossSum, Saving, insert};
 use crate::model::dropout::{Dropout, RowKey};
 use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
-use crate::model::ops::elementwise::add;
 
 /// What stays the same from step to step.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +83,9 @@ pub fn window_gradients(decoder: &Decoder, windows: &[Window<'_>], settings: Ste
             sum.0.total += part.total;
             sum.0.labels += part.labels;
             sum.0.hits += part.hits;
-            accumulate(&mut sum.1, gradients)?;
+            for (site, gradient) in gradients {
+                insert(&mut sum.1, site, gradient)?;
+            }
         }
     }
     Ok(sums)
@@ -131,20 +132,4 @@ pub(super) fn apply(
 fn origins(rows: &[&TrainRow], window: usize, batch: &MicroBatch) -> String {
     let own = batch.rows.iter().filter(|(of, _)| *of == window);
     own.map(|(_, row)| rows[*row as usize].origin.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-fn accumulate(sum: &mut Gradients, more: Gradients) -> Result<()> {
-    for (site, gradient) in more {
-        match sum.entry(site) {
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                entry.insert(gradient);
-            }
-            std::collections::btree_map::Entry::Occupied(mut entry) => {
-                let sum = entry.get_mut();
-                sum.a = add(&sum.a, &gradient.a)?;
-                sum.b = add(&sum.b, &gradient.b)?;
-            }
-        }
-    }
-    Ok(())
 }

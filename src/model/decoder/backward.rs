@@ -43,8 +43,8 @@ impl LossSum {
     }
 }
 
-/// Adds the gradient of one more span of rows of the same adapter.
-pub(super) fn insert(gradients: &mut Gradients, site: Site, gradient: LowRankGradient) -> Result<()> {
+/// Adds a gradient to what other rows of the same adapter gave.
+pub(crate) fn insert(gradients: &mut Gradients, site: Site, gradient: LowRankGradient) -> Result<()> {
     match gradients.entry(site) {
         std::collections::btree_map::Entry::Vacant(entry) => {
             entry.insert(gradient);

@@ -10,6 +10,7 @@ mod device;
 mod forward;
 mod packed;
 
+pub(crate) use backward::insert;
 pub use backward::{Gradients, LossSum};
 pub use forward::{Saving, Tape};
 pub use packed::Packed;
@@ -89,6 +90,18 @@ impl Decoder {
             return Ok((all / 2 / bytes).clamp(4096, 32_768));
         }
         Ok(0)
+    }
+
+    /// Tokens whose keys and values fill half of a GPU's memory; None on the host, where rows grow as they may.
+    pub fn cache_tokens(&self) -> Result<Option<usize>> {
+        #[cfg(feature = "cuda")]
+        if self.device().is_cuda() {
+            let (_, all) = super::ops::cuda::memory::free(self.device())?;
+            let s = &self.spec;
+            let bytes = 2 * s.layers * s.kv_heads * s.head_dim * self.dtype().size_in_bytes();
+            return Ok(Some(all / 2 / bytes));
+        }
+        Ok(None)
     }
 
     /// Logits of the given hidden states: [positions, hidden] to [positions, vocabulary].
