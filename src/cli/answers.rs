@@ -1,0 +1,115 @@
+//! Answers to items: eval, compare, import.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::DeviceArgs;
+use crate::eval::suite::Form;
+
+/// `ballast eval`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  ballast eval --model smollm2-135m-instruct --adapter runs/quick-*/cells/A-s42/adapter --suite fact-qa --suite identity --out a.jsonl")]
+pub struct EvalArgs {
+    /// Catalogue name, hf:owner/repo, GGUF file or safetensors folder
+    #[arg(long, default_value = "smollm2-135m-instruct", value_name = "MODEL")]
+    pub model: String,
+    /// PEFT adapter folder
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
+    /// Multiply the adapter's scale: 0 is the base, 1 the adapter
+    #[arg(long, default_value_t = 1.0, value_name = "LAMBDA")]
+    pub lambda: f64,
+    /// A shipped suite, a folder with suite.toml and items.jsonl, or BENCHMARK:WHERE; all shipped ones if not given
+    ///
+    /// BENCHMARK is mmlu, cmmlu, ceval, gsm8k, humaneval or mbpp; WHERE a file or folder as published, or
+    /// hf:datasets/OWNER/REPO[/PATH].
+    #[arg(long = "suite", value_name = "SUITE")]
+    pub suites: Vec<String>,
+    /// How benchmarks are asked
+    #[command(flatten)]
+    pub asking: AskingArgs,
+    /// At most this many items of each suite, drawn by seed over languages and subjects
+    #[arg(long, value_name = "N")]
+    pub items: Option<usize>,
+    /// System prompt of every question
+    #[arg(long, default_value = "You are a helpful assistant.", value_name = "TEXT")]
+    pub system: String,
+    /// Name that the identity suite expects and leaks are counted by
+    #[arg(long, default_value = "Swift-Robot", value_name = "TEXT")]
+    pub name: String,
+    /// Author that the identity suite expects and leaks are counted by
+    #[arg(long, default_value = "CSDN", value_name = "TEXT")]
+    pub author: String,
+    /// Write every answered item to this file, as JSON lines, and what they were made of to FILE.evidence.json
+    ///
+    /// The same command with a file that a stop left unfinished asks what is missing in it.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Device
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// How a public benchmark of multiple choice is asked.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct AskingArgs {
+    /// Worked examples before each question, from the dev split; for mmlu, cmmlu and ceval
+    #[arg(long, value_name = "N")]
+    pub shots: Option<usize>,
+    /// chat; plain: text without the chat template; cloze: text without the options. For mmlu, cmmlu and ceval
+    #[arg(long, value_name = "FORM")]
+    pub form: Option<Form>,
+}
+
+/// `ballast compare`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ballast compare runs/quick-1a2b3c4d                        every variant with the base
+  ballast compare runs/quick-*/cells/B-s42 runs/quick-*/cells/mixed-s42
+  ballast compare base.jsonl tuned.jsonl                     answers of `ballast eval --out`
+What comes first is compared with; answers to other items, prompts or decodings are refused with exit code 4.")]
+pub struct CompareArgs {
+    /// Run directories, folders of cells in one, or files of `ballast eval --out`, `ballast import` or `ballast gate --out`
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Judge the second of two sets of answers by the first, by the gate's rule and with its exit codes: points that each
+    /// suite may lose
+    #[arg(long, value_name = "POINTS")]
+    pub margin: Option<f64>,
+    /// With --margin: write JSON, JUnit XML, Markdown and plot into this folder
+    #[arg(long, value_name = "DIR", requires = "margin")]
+    pub out: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ballast import`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Reads lm-eval's samples_*.jsonl (--log_samples), evalscope's reviews/MODEL/*.jsonl and Inspect's logs (.json, .eval).
+The files of one command are the tasks of one model: import each model into a folder of its own.
+
+Example:
+  ballast import out/base/samples_gsm8k_*.jsonl --out imported/base
+  ballast import out/tuned/samples_gsm8k_*.jsonl --out imported/tuned"
+)]
+pub struct ImportArgs {
+    /// Logs of one model
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Folder for items.jsonl and import.json
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Metric (of Inspect: scorer) that says what is right; else exact_match, pass@1 or acc, or the only one
+    #[arg(long, value_name = "NAME")]
+    pub metric: Option<String>,
+    /// lm-eval's filter that the verdict is taken from; strict-match if there is one
+    #[arg(long, value_name = "NAME")]
+    pub filter: Option<String>,
+    /// Name of the model, where the logs have none or another
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+}

@@ -1,0 +1,71 @@
+//! The command line as typed. Types only: nothing here does anything.
+
+mod answers;
+mod experiment;
+mod gate;
+mod model;
+mod suite;
+
+pub use answers::{AskingArgs, CompareArgs, EvalArgs, ImportArgs};
+pub use experiment::{DataArgs, DataBuildArgs, DataCommand, ReportArgs, RunArgs};
+pub use gate::{BlessArgs, CalibrateArgs, GateArgs, OnInconclusive, PolicyArgs};
+pub use model::{BenchArgs, ChatArgs, DoctorArgs, FetchArgs};
+pub use suite::{SuiteCheckArgs, SuiteCommand, SuiteShowArgs};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::model::device::DeviceChoice;
+
+/// What did this fine-tune make the model forget, and what brings it back?
+///
+/// `ballast run` fetches a small instruct model, trains LoRA variants of it, evaluates them on held-out suites and writes a report.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run an experiment: fetch the model, train every variant, evaluate, report. Run again to continue after a stop.
+    Run(RunArgs),
+    /// Write the report of a run again, from its records alone.
+    Report(ReportArgs),
+    /// Evaluate a model, or a model with a PEFT adapter, on suites.
+    Eval(EvalArgs),
+    /// Compare runs, cells or answered items with each other, item by item.
+    Compare(CompareArgs),
+    /// Write down what the base answers, as the baseline that adapters are gated against.
+    Bless(BlessArgs),
+    /// Judge an adapter against a baseline: exit code 0 pass, 1 regress, 3 inconclusive, 4 invalid.
+    Gate(GateArgs),
+    /// Test the gate itself: by simulation, or base against base and against planted collapses.
+    Calibrate(CalibrateArgs),
+    /// Talk to a model, or to a model with a PEFT adapter.
+    Chat(ChatArgs),
+    /// Fetch a model into the cache and check it.
+    Fetch(FetchArgs),
+    /// Prove that a device computes what the host computes
+    Doctor(DoctorArgs),
+    /// Time training, decoding and prefill here, in other programs, and against what the device does at best.
+    Bench(BenchArgs),
+    /// Read the logs of another harness as item rows, to compare and gate them like a run.
+    Import(ImportArgs),
+    /// Show or write what the variants of an experiment will train on.
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Show what a suite asks, or prove that it measures what it says.
+    #[command(subcommand)]
+    Suite(SuiteCommand),
+}
+
+/// Where a model runs.
+#[derive(Debug, Clone, Args)]
+pub struct DeviceArgs {
+    /// cpu, cuda or cuda:N; one that is absent is an error
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    pub device: DeviceChoice,
+}

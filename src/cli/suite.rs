@@ -1,0 +1,50 @@
+//! Suites: show and check.
+
+use clap::{Args, Subcommand};
+
+use super::AskingArgs;
+use crate::eval::suite::Lang;
+
+/// `ballast suite`
+#[derive(Debug, Subcommand)]
+pub enum SuiteCommand {
+    /// Print settings, counts and items as the model is asked them, with their keys
+    Show(SuiteShowArgs),
+    /// Prove that ids, keys, chance and graders are right: exit code 4 where they are not
+    Check(SuiteCheckArgs),
+}
+
+/// `ballast suite show`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ballast suite show fact-qa --items 5 --language zh
+  ballast suite show mmlu:hf:datasets/cais/mmlu --shots 5 --form plain
+  ballast suite show gsm8k:data/test.jsonl --item gsm8k-17")]
+pub struct SuiteShowArgs {
+    /// A shipped suite, a folder with suite.toml and items.jsonl, or BENCHMARK:WHERE
+    #[arg(value_name = "SUITE")]
+    pub suite: String,
+    /// How a benchmark is asked
+    #[command(flatten)]
+    pub asking: AskingArgs,
+    /// Only this item
+    #[arg(long, value_name = "ID", conflicts_with_all = ["items", "language"])]
+    pub item: Option<String>,
+    /// Show so many items: those that `ballast eval --items N` asks; 3 if not given
+    #[arg(long, value_name = "N")]
+    pub items: Option<usize>,
+    /// Only items of this language: zh or en
+    #[arg(long, value_name = "LANGUAGE")]
+    pub language: Option<Lang>,
+}
+
+/// `ballast suite check`
+#[derive(Debug, Args)]
+pub struct SuiteCheckArgs {
+    /// Shipped suites, folders or BENCHMARK:WHERE; all shipped ones if not given
+    #[arg(value_name = "SUITE")]
+    pub suites: Vec<String>,
+    /// How benchmarks are asked
+    #[command(flatten)]
+    pub asking: AskingArgs,
+}
