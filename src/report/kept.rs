@@ -2,8 +2,8 @@
 //!
 //! A retention is a ratio of two means on the same items, so its error comes from linearisation (the delta method): each
 //! item contributes what it adds to the ratio, contributions of one cluster are summed, and twins in two suites are one
-//! cluster. A suite on which the base is not shown to be above chance has no retention and is left out for every
-//! variant alike.
+//! cluster. A suite on which the base is not shown to be above chance has no retention, and one on which its distance from
+//! chance is hardly known has one that means little: both are left out of the mean, for every variant alike.
 
 use crate::record::run_dir::Cell;
 use crate::stats::Interval;
@@ -39,16 +39,26 @@ impl Kept {
 
 /// General suites on which there is something to keep.
 pub(super) fn suites_with_retention<'a>(view: &View<'a>) -> Vec<&'a str> {
-    let known = |suite: &&str| {
-        let rows = suite_rows(&view.run.base, suite);
-        let right = rows.iter().filter(|row| correct(row)).count();
-        wilson(right, rows.len(), CONFIDENCE).is_some_and(|interval| interval.low > view.chance(suite))
-    };
+    view.general().filter(|suite| above_chance(view, suite).is_some_and(|(_, least)| least > 0.0)).collect()
+}
+
+/// Those whose retention enters the mean: the base stands above chance by a distance that is known to within half of
+/// itself. One right answer of eighteen would otherwise make a variant's retention 0 or 200 % by one item's luck.
+pub(super) fn suites_in_the_mean<'a>(view: &View<'a>) -> Vec<&'a str> {
+    let known = |suite: &&str| above_chance(view, suite).is_some_and(|(seen, least)| least > 0.0 && least >= seen / 2.0);
     view.general().filter(known).collect()
 }
 
+/// How far the base stands above chance: as seen, and by the lower end of its interval. None without items.
+fn above_chance(view: &View, suite: &str) -> Option<(f64, f64)> {
+    let rows = suite_rows(&view.run.base, suite);
+    let right = rows.iter().filter(|row| correct(row)).count();
+    let least = wilson(right, rows.len(), CONFIDENCE)?.low - view.chance(suite);
+    Some((right as f64 / rows.len() as f64 - view.chance(suite), least))
+}
+
 fn of_cell(view: &View, cell: &Cell) -> Option<Kept> {
-    let suites = suites_with_retention(view);
+    let suites = suites_in_the_mean(view);
     let (mut sum, mut contributions, mut clusters) = (0.0, Vec::new(), Vec::new());
     for suite in &suites {
         let pairs: Vec<(f64, f64, &str)> = suite_rows(cell, suite)
@@ -109,6 +119,19 @@ mod tests {
     }
 
     #[test]
+    fn a_suite_whose_distance_from_chance_is_hardly_known_is_not_in_the_mean() {
+        let mut run = run();
+        // 48 of 60 right, interval from 68 %: shown to be above 65 %, but 3 points of 15 are no measure.
+        run.meta.suites.get_mut("fact-qa").unwrap().chance = 0.65;
+        run.meta.suites.get_mut("reasoning-zh").unwrap().chance = 0.25;
+        let view = View::new(&run);
+        assert_eq!(suites_with_retention(&view), ["fact-qa", "reasoning-zh"]);
+        assert_eq!(suites_in_the_mean(&view), ["reasoning-zh"]);
+        let kept = Kept::of(&view, view.variant("A").unwrap()).unwrap();
+        assert!((kept.value - 0.05 / 0.55).abs() < 1e-9 && kept.n == 60, "{kept:?}");
+    }
+
+    #[test]
     fn several_seeds_never_narrow_the_interval() {
         let run = with_seeds();
         let view = View::new(&run);
@@ -123,6 +146,7 @@ mod tests {
         let mut run = run();
         run.meta.suites.get_mut("reasoning-zh").unwrap().chance = 0.75;
         assert_eq!(suites_with_retention(&View::new(&run)), ["fact-qa"]);
+        assert_eq!(suites_in_the_mean(&View::new(&run)), ["fact-qa"]);
         run.meta.suites.get_mut("fact-qa").unwrap().chance = 0.75;
         let view = View::new(&run);
         assert_eq!(Kept::of(&view, view.variant("A").unwrap()), None);

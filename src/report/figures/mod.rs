@@ -6,7 +6,7 @@ mod trajectory;
 
 use anyhow::{Context, Result};
 
-use super::kept::suites_with_retention;
+use super::kept::suites_in_the_mean;
 use super::outcomes::{Outcomes, VERDICTS};
 use super::plot::Estimate;
 use super::plot::accuracy::{AccuracyData, accuracy};
@@ -32,7 +32,7 @@ pub(super) fn all(view: &View) -> Result<Vec<Figure>> {
     if !view.suites.is_empty() {
         figures.push(accuracy_figure(view)?);
     }
-    if !suites_with_retention(view).is_empty() && view.identity().next().is_some() && !view.variants().is_empty() {
+    if !suites_in_the_mean(view).is_empty() && view.identity().next().is_some() && !view.variants().is_empty() {
         figures.push(retention::figure(view)?);
     }
     figures.extend(trajectory::figures(view)?);

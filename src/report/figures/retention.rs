@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::{Figure, estimate};
-use crate::report::kept::{Kept, suites_with_retention};
+use crate::report::kept::{Kept, suites_in_the_mean};
 use crate::report::plot::Estimate;
 use crate::report::plot::retention::{RetentionData, RetentionPoint, retention};
 use crate::report::share::Share;
@@ -27,7 +27,7 @@ pub(super) fn figure(view: &View) -> Result<Figure> {
         };
         Some(RetentionPoint { label: subject.name.to_owned(), variant_index: index, x: estimate(identity), y: kept })
     });
-    let suites = suites_with_retention(view).join(", ");
+    let suites = suites_in_the_mean(view).join(", ");
     let data = RetentionData {
         title: "Identity learned against general ability kept".to_owned(),
         subtitle: format!("{}; 95% intervals; retention is the mean over {suites}", view.subtitle()),

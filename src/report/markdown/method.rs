@@ -5,7 +5,7 @@ use std::path::Path;
 use super::under;
 use crate::config::builtin;
 use crate::config::file::Experiment;
-use crate::report::kept::suites_with_retention;
+use crate::report::kept::suites_in_the_mean;
 use crate::report::results::Results;
 use crate::report::table::Table;
 use crate::report::text::{code, list, percent, plain};
@@ -29,7 +29,7 @@ pub(super) fn section(results: &Results) -> Option<String> {
     } else {
         format!("Programs in answers ran in a sandbox of {}.", plain(&list(&meta.sandbox)))
     };
-    let kept = suites_with_retention(view);
+    let kept = suites_in_the_mean(view);
     let mut lines = vec![
         format!("Model: {}, weights {}, chat template {}.", code(&meta.model), digest(&meta.model_digest), digest(&meta.template_digest)),
         format!("Device: {}. Date: {}. Ballast {}{commit}.", plain(&meta.device), plain(&meta.date), plain(&meta.ballast)),
@@ -45,7 +45,7 @@ pub(super) fn section(results: &Results) -> Option<String> {
     if !kept.is_empty() {
         let names: Vec<String> = kept.iter().map(|suite| code(suite)).collect();
         lines.push(format!(
-            "Retention is (variant - chance) / (base - chance). The figure's mean is over {}, where the base is shown to be above chance.",
+            "Retention is (variant - chance) / (base - chance). The figure's mean is over {}, where the base stands above chance by a distance known to within half of itself.",
             list(&names)
         ));
     }
