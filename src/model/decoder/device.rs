@@ -49,7 +49,7 @@ pub(super) struct DeviceState {
     qkv: Tensor,
     attended: Attended,
     middle: Tensor,
-    /// [tokens, 2 * intermediate]
+    /// Before its low-rank updates: [tokens, 2 * intermediate].
     gate_up: Tensor,
     /// What the low-rank updates reduced their inputs to.
     reduced: Reduced,
@@ -179,12 +179,18 @@ impl Decoder {
         let out;
         (out, reduced.o) = linear(Group::O, &attended.out, self.linear(layer, Module::O).rows()?)?;
         let (middle, normed) = norm::add_rms_norm(x, &out, &weights.feed_forward_norm, eps)?;
-        let gate_up;
-        (gate_up, reduced.gate_up) = linear(Group::GATE_UP, &normed, &fused.gate_up)?;
-        let activated = swiglu::swiglu(&gate_up)?;
-        let down;
-        (down, reduced.down) = linear(Group::DOWN, &activated, self.linear(layer, Module::Down).rows()?)?;
-        let y = timed(x.device(), || "add".to_owned(), || Ok((&middle + &down)?))?;
+        let gate_up = product(&normed, &fused.gate_up.t()?)?;
+        reduced.gate_up = updates.as_ref().map(|updates| updates.reduce(Group::GATE_UP, &normed)).transpose()?.flatten();
+        let activated = swiglu::swiglu(&gate_up, updates.as_ref().zip(reduced.gate_up.as_ref()))?;
+        let down = product(&activated, &self.linear(layer, Module::Down).rows()?.t()?)?;
+        reduced.down = updates.as_ref().map(|updates| updates.reduce(Group::DOWN, &activated)).transpose()?.flatten();
+        let y = match updates.as_ref().zip(reduced.down.as_ref()) {
+            Some((updates, reduced)) => {
+                updates.expand_and_add(Group::DOWN, reduced, &middle, &down)?;
+                down
+            }
+            None => timed(x.device(), || "add".to_owned(), || Ok((&middle + &down)?))?,
+        };
         drop(updates);
         Ok((y, save.then_some(DeviceState { qkv, attended, middle, gate_up, reduced, bits })))
     }
@@ -260,7 +266,7 @@ impl Decoder {
         };
 
         let (d_activated, d_reduced) = linear(Group::DOWN, self.linear(layer, Module::Down).rows()?, d_y)?;
-        let activated = swiglu::swiglu_backward(&gate_up, &d_activated)?;
+        let activated = swiglu::swiglu_backward(&gate_up, updates.as_ref().zip(reduced.gate_up.as_ref()), &d_activated)?;
         drop(d_activated);
         gradients(Group::DOWN, reduced.down.as_ref(), d_reduced.as_ref(), &activated, d_y)?;
         drop(activated);

@@ -26,19 +26,33 @@ __device__ __forceinline__ Best block_best(Best x) {
   return x;
 }
 
+// Calls `f` with every element of a row and its index; eight neighbours at a time where rows begin on 8 elements.
+template <typename T, typename F> __device__ __forceinline__ void each(const T* row, int width, F f) {
+  if (width % 8) {
+    for (int i = threadIdx.x; i < width; i += blockDim.x) f(to_float(row[i]), i);
+    return;
+  }
+  float v[8];
+#pragma unroll 2
+  for (int i = threadIdx.x * 8; i < width; i += blockDim.x * 8) {
+    load8(row + i, v);
+#pragma unroll
+    for (int j = 0; j < 8; j++) f(v[j], i + j);
+  }
+}
+
 // Largest element with its index, and the sum of exponentials relative to it. NaN anywhere makes the sum NaN.
 template <typename T> __device__ __forceinline__ Best row_best(const T* row, int width, float& sum) {
   Best best{-INFINITY, 0x7fffffff};
   float own = 0.f;
-  for (int i = threadIdx.x; i < width; i += blockDim.x) {
-    const float x = to_float(row[i]);
+  each(row, width, [&](float x, int i) {
     if (x > best.value) {
       own = own * __expf(best.value - x) + 1.f;
       best = Best{x, i};
     } else {
       own += isfinite(x) || x == -INFINITY ? __expf(x - best.value) : NAN;
     }
-  }
+  });
   const Best all = block_best(best);
   sum = block_sum(best.value == -INFINITY ? own : own * __expf(best.value - all.value));
   return all;
@@ -76,15 +90,15 @@ template <typename T> __device__ __forceinline__ void log_probabilities(const T*
 template <typename T> __device__ __forceinline__ void most_probable(const T* logits, uint32_t* out, int width) {
   const T* row = logits + (size_t)blockIdx.x * width;
   Best best{-INFINITY, 0x7fffffff};
+  // x - x is 0, or NaN for what is not finite.
   float broken = 0.f;
-  for (int i = threadIdx.x; i < width; i += blockDim.x) {
-    const float x = to_float(row[i]);
-    if (!isfinite(x)) broken = 1.f;
+  each(row, width, [&](float x, int i) {
+    broken += x - x;
     if (x > best.value) best = Best{x, i};
-  }
+  });
   best = block_best(best);
   broken = block_sum(broken);
-  if (threadIdx.x == 0) out[blockIdx.x] = broken > 0.f ? 0xffffffffu : (uint32_t)best.index;
+  if (threadIdx.x == 0) out[blockIdx.x] = broken != 0.f ? 0xffffffffu : (uint32_t)best.index;
 }
 
 // target[index[i]] = source[i] for whole rows; indices are distinct.

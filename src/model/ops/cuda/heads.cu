@@ -8,8 +8,8 @@
 #define PAGE 16
 
 template <typename T>
-__device__ __forceinline__ void finish_heads(T* qkv, const T* bias, const float* cos, const float* sin, const uint32_t* positions,
-                                             int q_heads, int kv_heads, int head_dim, float sign, T* k_pages, T* v_pages,
+__device__ __forceinline__ void finish_heads(T* __restrict__ qkv, const T* bias, const float* cos, const float* sin, const uint32_t* positions,
+                                             int q_heads, int kv_heads, int head_dim, float sign, T* __restrict__ k_pages, T* __restrict__ v_pages,
                                              const uint32_t* slots) {
   const int half = head_dim / 2, width = (q_heads + 2 * kv_heads) * head_dim, kv_width = kv_heads * head_dim;
   T* row = qkv + (size_t)blockIdx.x * width;
@@ -17,6 +17,8 @@ __device__ __forceinline__ void finish_heads(T* qkv, const T* bias, const float*
   const float* c = cos + (size_t)positions[blockIdx.x] * half;
   const float* s = sin + (size_t)positions[blockIdx.x] * half;
   const int turned = (q_heads + kv_heads) * half;
+  // Elements of different iterations are different, so several are on their way at a time.
+#pragma unroll 4
   for (int i = threadIdx.x; i < turned; i += blockDim.x) {
     const int head = i / half, at = i % half, first = head * head_dim + at, second = first + half;
     float x0 = to_float(row[first]), x1 = to_float(row[second]);

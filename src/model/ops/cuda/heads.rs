@@ -41,7 +41,7 @@ pub(crate) fn finish(
             call.tensor(pages.keys)?.tensor(pages.values)?.address(pages.slots)
         }
     };
-    call.launch((tokens, 1, 1), 256)
+    call.launch((tokens, 1, 1), 512)
 }
 
 /// Copies pages `from` to pages `to` in every layer.

@@ -6,19 +6,13 @@
 //   up:    y[t, j] += sum_r h[t, r] P[r, j]           (x A^T) B^T in the forward pass, (d_y B) A in the backward pass
 //   outer: d_P[r, j] = sum_t h[t, r] x[t, j]          the gradients of A and of B
 // A rank is so small that each of them is limited by reading x or y once, not by arithmetic; general matrix products are
-// poor at it. Modules that read the same x (q, k and v; gate and up) share one launch.
+// poor at it. Modules that read the same x (q, k and v; gate and up) share one launch. The sum of `down` is split over
+// blocks where tokens are few, and whoever reads h adds the parts: [splits, tokens, modules, rank]. The update of gate and
+// up is not added here but in swiglu.cu, which reads them anyway.
 //
 // Dropout zeroes elements of x on the way into A: one bit an element, made by dropout.cu; a null pointer is no dropout.
 // Every sum has a fixed order, so results repeat.
-#include "common.cuh"
-
-// One adapter's pair at one module. Rows are padded with zeros to a multiple of 8. A null pointer: not adapted.
-struct Pair {
-  const void* a;    // [rank, in]
-  const void* b_t;  // [rank, out]
-  int rank;
-  float scale;
-};
+#include "lowrank.cuh"
 
 // Where the modules of one launch lie: columns of x or y, and their dropout bits.
 struct Columns {
@@ -27,262 +21,230 @@ struct Columns {
   long long bits[3];
 };
 
-template <typename T> __device__ __forceinline__ const T* factor(const Pair& pair, bool transposed_b) {
-  return reinterpret_cast<const T*>(transposed_b ? pair.b_t : pair.a);
+// The dropout bits of eight elements that begin at `at`, a multiple of 8.
+__device__ __forceinline__ uint32_t eight_bits(const uint32_t* bits, int at) { return (bits[at >> 5] >> (at & 31)) & 0xffu; }
+
+// d += rows g and g + 8 of x times row g of the factor, over the 32 elements that a group of four threads has.
+__device__ __forceinline__ void multiply(float (&d)[4], const Eight<bf16>& upper, const Eight<bf16>& lower, const Eight<bf16>& p) {
+  mma_bf16(d, upper.words.x, lower.words.x, upper.words.y, lower.words.y, p.words.x, p.words.y);
+  mma_bf16(d, upper.words.z, lower.words.z, upper.words.w, lower.words.w, p.words.z, p.words.w);
 }
-
-// Zeroes the dropped of eight elements that begin at column `at`, a multiple of 8.
-__device__ __forceinline__ void drop(float (&v)[8], const uint32_t* bits, int at, float keep) {
-  const uint32_t eight = bits[at >> 5] >> (at & 31);
+__device__ __forceinline__ void multiply(float (&d)[4], const Eight<float>& upper, const Eight<float>& lower, const Eight<float>& p) {
 #pragma unroll
-  for (int j = 0; j < 8; j++) v[j] = (eight >> j) & 1u ? v[j] * keep : 0.f;
-}
-
-#define DOWN_TOKENS 4
-#define DOWN_WARPS 16
-
-template <typename T, int TOKENS>
-__device__ __forceinline__ void down_sums(const T* const (&x)[TOKENS], const T* p, int width, const uint32_t* const (&bits)[TOKENS],
-                                          float keep, float (&sums)[TOKENS][8]) {
-#pragma unroll
-  for (int t = 0; t < TOKENS; t++)
-#pragma unroll
-    for (int r = 0; r < 8; r++) sums[t][r] = 0.f;
-  for (int k = threadIdx.x * 8; k < width; k += blockDim.x * 8) {
-    float v[TOKENS][8], w[8];
-#pragma unroll
-    for (int t = 0; t < TOKENS; t++) {
-      load8(x[t] + k, v[t]);
-      if (bits[t]) drop(v[t], bits[t], k, keep);
-    }
-#pragma unroll
-    for (int r = 0; r < 8; r++) {
-      load8(p + (size_t)r * width + k, w);
-#pragma unroll
-      for (int t = 0; t < TOKENS; t++)
-#pragma unroll
-        for (int j = 0; j < 8; j++) sums[t][r] = fmaf(v[t][j], w[j], sums[t][r]);
-    }
+  for (int j = 0; j < 8; j += 2) {
+    const float a[4] = {upper.v[j], lower.v[j], upper.v[j + 1], lower.v[j + 1]}, b[2] = {p.v[j], p.v[j + 1]};
+    uint32_t high[4], low[4];
+    split(a, high, low);
+    mma_f32<float>(d, high, low, b);
   }
 }
 
-// Adds the threads' sums and writes TOKENS x 8 results.
-template <int TOKENS>
-__device__ __forceinline__ void down_write(float (&sums)[TOKENS][8], float* shared, float* const (&h)[TOKENS], float scale) {
-  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
-#pragma unroll
-  for (int t = 0; t < TOKENS; t++)
-#pragma unroll
-    for (int r = 0; r < 8; r++) {
-      const float sum = warp_sum(sums[t][r]);
-      if (lane == 0) shared[(warp * TOKENS + t) * 8 + r] = sum;
-    }
-  __syncthreads();
-  if (threadIdx.x < TOKENS * 8) {
-    float total = 0.f;
-    for (int w = 0; w < warps; w++) total += shared[w * TOKENS * 8 + threadIdx.x];
-    float* target = h[threadIdx.x / 8];
-    if (target) target[threadIdx.x % 8] = total * scale;
-  }
-  __syncthreads();
-}
+#define DOWN_WARPS 8
+// Factor rows, in eights, that are summed in one reading of x.
+#define DOWN_EIGHTS 2
 
-// grid (ceil(tokens / 4), modules), block up to 512: many threads a token where tokens are few. h: [tokens, modules, rank], f32; `rank` is the largest of all adapters.
+// grid (ceil(tokens / 16), modules, splits), block 256. h: [splits, tokens, modules, rank], f32; `rank` is the largest of
+// all adapters.
 template <typename T>
-__device__ __forceinline__ void lowrank_down(const T* x, int stride, int tokens, const int* through, const Pair* pairs, int adapters,
-                                             const Columns& columns, bool transposed_b, const uint32_t* bits, float keep, float* h, int rank) {
-  __shared__ float shared[DOWN_WARPS * DOWN_TOKENS * 8];
-  const int module = blockIdx.y, modules = gridDim.y, first = blockIdx.x * DOWN_TOKENS, width = columns.width[module];
-  const int count = min(DOWN_TOKENS, tokens - first);
-  const int words = (width + 31) / 32;
-  const T* rows[DOWN_TOKENS];
-  const uint32_t* row_bits[DOWN_TOKENS];
-  float* out[DOWN_TOKENS];
-  int adapter[DOWN_TOKENS];
-  bool uniform = true;
-#pragma unroll
-  for (int t = 0; t < DOWN_TOKENS; t++) {
-    const int token = first + min(t, count - 1);
-    rows[t] = x + (size_t)token * stride + columns.offset[module];
-    row_bits[t] = bits ? bits + columns.bits[module] + (size_t)token * words : nullptr;
-    out[t] = t < count ? h + ((size_t)token * modules + module) * rank : nullptr;
-    adapter[t] = through[token];
-    uniform &= adapter[t] == adapter[0];
-  }
-  // Ranks beyond an adapter's own, and tokens without an adapter, are zero.
-  for (int t = 0; t < count; t++) {
-    const int own = through[first + t];
-    const Pair* pair = own < 0 ? nullptr : pairs + module * adapters + own;
-    const int begin = pair && pair->a ? pair->rank : 0;
-    for (int r = begin + threadIdx.x; r < rank; r += blockDim.x) h[((size_t)(first + t) * modules + module) * rank + r] = 0.f;
-  }
-  if (uniform) {
-    if (adapter[0] < 0) return;
-    const Pair pair = pairs[module * adapters + adapter[0]];
-    if (!pair.a) return;
-    float sums[DOWN_TOKENS][8];
-    for (int r = 0; r < pair.rank; r += 8) {
-      down_sums<T, DOWN_TOKENS>(rows, factor<T>(pair, transposed_b) + (size_t)r * width, width, row_bits, keep, sums);
-      float* const at[DOWN_TOKENS] = {out[0] + r, out[1] ? out[1] + r : nullptr, out[2] ? out[2] + r : nullptr,
-                                      out[3] ? out[3] + r : nullptr};
-      down_write<DOWN_TOKENS>(sums, shared, at, pair.scale);
-    }
-    return;
-  }
-  for (int token = first; token < first + count; token++) {
-    const int own = through[token];
-    if (own < 0) continue;
-    const Pair pair = pairs[module * adapters + own];
+__device__ __forceinline__ void lowrank_down(const T* x, int stride, int tokens, const Lineup& lineup, const Columns& columns,
+                                             bool transposed_b, const uint32_t* bits, float keep, float* h, int rank) {
+  __shared__ float parts[DOWN_WARPS][DOWN_EIGHTS][TILE_TOKENS][8];
+  const int module = blockIdx.y, modules = gridDim.y, first = blockIdx.x * TILE_TOKENS, width = columns.width[module];
+  const int count = min(TILE_TOKENS, tokens - first), words = (width + 31) / 32;
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane / 4, c = lane % 4;
+  h += ((size_t)blockIdx.z * tokens + first) * modules * rank + (size_t)module * rank;
+  // Rows past the end are read as the last one, and not written.
+  const int rows[2] = {first + min(g, count - 1), first + min(g + 8, count - 1)};
+  const T* upper = x + (size_t)rows[0] * stride + columns.offset[module] + 8 * c;
+  const T* lower = x + (size_t)rows[1] * stride + columns.offset[module] + 8 * c;
+  const uint32_t* of_module = bits ? bits + columns.bits[module] : nullptr;
+  // 32 elements at a time.
+  const int begin = (int)((long long)words * blockIdx.z / gridDim.z), end = (int)((long long)words * (blockIdx.z + 1) / gridDim.z);
+  uint32_t pending = adapted(lineup, first, count);
+  while (pending) {
+    int adapter;
+    const uint32_t members = fellows(lineup, first, pending, adapter);
+    pending &= ~members;
+    const Pair pair = lineup.pairs[module * lineup.adapters + adapter];
     if (!pair.a) continue;
-    const T* const row[1] = {x + (size_t)token * stride + columns.offset[module]};
-    const uint32_t* const own_bits[1] = {bits ? bits + columns.bits[module] + (size_t)token * words : nullptr};
-    float sums[1][8];
-    for (int r = 0; r < pair.rank; r += 8) {
-      down_sums<T, 1>(row, factor<T>(pair, transposed_b) + (size_t)r * width, width, own_bits, keep, sums);
-      float* const at[1] = {h + ((size_t)token * modules + module) * rank + r};
-      down_write<1>(sums, shared, at, pair.scale);
-    }
-  }
-}
-
-#define UP_TOKENS 4
-
-// grid (ceil(tokens / 4), ceil(width / 2048), modules or 1), block 256. In place on y. With `joint`, all modules add to
-// the same columns (a gradient of their common input); else each to its own.
-template <typename T>
-__device__ __forceinline__ void lowrank_up(T* y, int stride, int tokens, const int* through, const Pair* pairs, int adapters, int modules,
-                                           const Columns& columns, bool transposed_b, bool joint, const uint32_t* bits, float keep,
-                                           const float* h, int rank) {
-  const int first = blockIdx.x * UP_TOKENS, count = min(UP_TOKENS, tokens - first);
-  const int width = columns.width[joint ? 0 : blockIdx.z], at = (blockIdx.y * blockDim.x + threadIdx.x) * 8;
-  if (at >= width) return;
-  const int words = (width + 31) / 32;
-  int adapter[UP_TOKENS];
-  bool uniform = true, any = false;
-#pragma unroll
-  for (int t = 0; t < UP_TOKENS; t++) {
-    adapter[t] = through[first + min(t, count - 1)];
-    uniform &= adapter[t] == adapter[0];
-    any |= adapter[t] >= 0;
-  }
-  if (!any) return;
-  T* target = y + (size_t)first * stride + columns.offset[joint ? 0 : blockIdx.z] + at;
-  const int begin = joint ? 0 : blockIdx.z, end = joint ? modules : blockIdx.z + 1;
-  if (uniform) {
-    float sums[UP_TOKENS][8], w[8];
-#pragma unroll
-    for (int t = 0; t < UP_TOKENS; t++)
-#pragma unroll
-      for (int j = 0; j < 8; j++) sums[t][j] = 0.f;
-    for (int module = begin; module < end; module++) {
-      const Pair pair = pairs[module * adapters + adapter[0]];
-      if (!pair.a) continue;
-      const T* p = factor<T>(pair, transposed_b) + at;
-      uint32_t kept[UP_TOKENS];
-#pragma unroll
-      for (int t = 0; t < UP_TOKENS; t++) {
-        const int token = first + min(t, count - 1);
-        kept[t] = bits ? bits[columns.bits[module] + (size_t)token * words + (at >> 5)] >> (at & 31) : 0xffu;
-      }
-      const float factor_kept = bits ? keep : 1.f;
-      // Ranks are padded to multiples of 8: several factor rows are on their way at a time.
+    for (int r = 0; r < pair.rank; r += 8 * DOWN_EIGHTS) {
+      const T* p = factor<T>(pair, transposed_b) + (size_t)(r + g) * width + 8 * c;
+      float sums[DOWN_EIGHTS][4] = {};
 #pragma unroll 4
-      for (int r = 0; r < pair.rank; r++) {
-        load8(p + (size_t)r * width, w);
+      for (int word = begin + warp; word < end; word += DOWN_WARPS) {
+        const int at = 32 * word;
+        const bool inside = at + 8 * c < width;
+        Eight<T> above, below, own;
+        above.load(upper + at, inside);
+        below.load(lower + at, inside);
+        if (of_module) {
+          above.drop(of_module[(size_t)rows[0] * words + word] >> (8 * c));
+          below.drop(of_module[(size_t)rows[1] * words + word] >> (8 * c));
+        }
 #pragma unroll
-        for (int t = 0; t < UP_TOKENS; t++) {
-          const float own = h[((size_t)(first + min(t, count - 1)) * modules + module) * rank + r] * factor_kept;
-#pragma unroll
-          for (int j = 0; j < 8; j++)
-            if ((kept[t] >> j) & 1u) sums[t][j] = fmaf(own, w[j], sums[t][j]);
+        for (int e = 0; e < DOWN_EIGHTS; e++) {
+          if (r + 8 * e >= pair.rank) break;
+          own.load(p + (size_t)8 * e * width + at, inside);
+          multiply(sums[e], above, below, own);
         }
       }
-    }
 #pragma unroll
-    for (int t = 0; t < UP_TOKENS; t++) {
-      if (t >= count) break;
-      load8(target + (size_t)t * stride, w);
+      for (int e = 0; e < DOWN_EIGHTS; e++)
 #pragma unroll
-      for (int j = 0; j < 8; j++) w[j] += sums[t][j];
-      store8(target + (size_t)t * stride, w);
-    }
-    return;
-  }
-  for (int t = 0; t < count; t++) {
-    const int own_adapter = through[first + t];
-    if (own_adapter < 0) continue;
-    float sums[8] = {}, w[8];
-    for (int module = begin; module < end; module++) {
-      const Pair pair = pairs[module * adapters + own_adapter];
-      if (!pair.a) continue;
-      const T* p = factor<T>(pair, transposed_b) + at;
-      const uint32_t kept = bits ? bits[columns.bits[module] + (size_t)(first + t) * words + (at >> 5)] >> (at & 31) : 0xffu;
-      const float factor_kept = bits ? keep : 1.f;
-      for (int r = 0; r < pair.rank; r++) {
-        load8(p + (size_t)r * width, w);
-        const float own = h[((size_t)(first + t) * modules + module) * rank + r] * factor_kept;
+        for (int i = 0; i < 4; i++) parts[warp][e][g + 8 * (i / 2)][2 * c + i % 2] = sums[e][i];
+      __syncthreads();
+      for (int i = threadIdx.x; i < DOWN_EIGHTS * TILE_TOKENS * 8; i += blockDim.x) {
+        const int e = i / (TILE_TOKENS * 8), token = i / 8 % TILE_TOKENS, n = r + 8 * e + i % 8;
+        if (n >= pair.rank || !((members >> token) & 1u)) continue;
+        float total = 0.f;
 #pragma unroll
-        for (int j = 0; j < 8; j++)
-          if ((kept >> j) & 1u) sums[j] = fmaf(own, w[j], sums[j]);
+        for (int w = 0; w < DOWN_WARPS; w++) total += parts[w][e][token][i % 8];
+        h[(size_t)token * modules * rank + n] = total * pair.scale * keep;
       }
+      __syncthreads();
     }
-    load8(target + (size_t)t * stride, w);
+  }
+  // Ranks beyond an adapter's own, and tokens without an adapter, are zero.
+  for (int i = threadIdx.x; i < count * rank; i += blockDim.x) {
+    const int token = i / rank, own = lineup.through[first + token];
+    const Pair* pair = own < 0 ? nullptr : lineup.pairs + module * lineup.adapters + own;
+    if (i % rank >= (pair && pair->a ? pair->rank : 0)) h[(size_t)token * modules * rank + i % rank] = 0.f;
+  }
+}
+
+// grid (ceil(tokens / 16), ceil(width / 256), modules or 1), block 256, shared memory for the staged tile. In place on y, to
+// which `added`, where it is not null, is added too. With `joint`, all modules add to the same columns (a gradient of their
+// common input); else each to its own.
+template <typename T>
+__device__ __forceinline__ void lowrank_up(T* __restrict__ y, int stride, const T* __restrict__ added, const Lineup& lineup,
+                                           const Columns& columns, bool transposed_b, bool joint, const uint32_t* bits, float keep,
+                                           const Reduced& reduced) {
+  extern __shared__ float staged[];
+  const int first = blockIdx.x * TILE_TOKENS, count = min(TILE_TOKENS, reduced.tokens - first);
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane / 4, c = lane % 4;
+  const int width = columns.width[joint ? 0 : blockIdx.z], warps = blockDim.x / 32;
+  if (blockIdx.y * warps * TILE_COLUMNS >= width) return;
+  const int begin = joint ? 0 : blockIdx.z, end = joint ? reduced.modules : blockIdx.z + 1, words = (width + 31) / 32;
+  const int at = (blockIdx.y * warps + warp) * TILE_COLUMNS, column = at + 8 * c;
+  // What the tile is added to is on its way while the sums are made.
+  T* target = y + (size_t)first * stride + columns.offset[joint ? 0 : blockIdx.z] + column;
+  Eight<T> before[2], more[2];
 #pragma unroll
-    for (int j = 0; j < 8; j++) w[j] += sums[j];
-    store8(target + (size_t)t * stride, w);
+  for (int half = 0; half < 2; half++) {
+    const bool inside = g + 8 * half < count && column < width;
+    before[half].load(target + (size_t)(g + 8 * half) * stride, inside);
+    more[half].load(added + (target - y) + (size_t)(g + 8 * half) * stride, inside && added);
+  }
+  const uint32_t pending = adapted(lineup, first, count);
+  stage(staged, reduced, begin, end, first, count);
+  __syncthreads();
+  if (at >= width || !(pending || added)) return;
+  float sums[2][8] = {};
+  for (int module = begin; module < end; module++) {
+    float own[4][4] = {};
+    const float* tile = staged + (module - begin) * TILE_TOKENS * staged_stride(reduced.rank);
+    update_tile<T>(own, lineup, module, transposed_b, width, at, tile, reduced.rank, first, pending);
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      const int token = g + 8 * half;
+      if (token >= count || column >= width) continue;
+      float row[8];
+      tile_row(own, half, row);
+      const uint32_t kept = bits ? eight_bits(bits + columns.bits[module] + (size_t)(first + token) * words, column) : 0xffu;
+#pragma unroll
+      for (int i = 0; i < 8; i++)
+        if ((kept >> i) & 1u) sums[half][i] += row[i];
+    }
+  }
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    if (g + 8 * half >= count || column >= width) continue;
+#pragma unroll
+    for (int i = 0; i < 8; i++) sums[half][i] = fmaf(sums[half][i], keep, before[half].at(i)) + more[half].at(i);
+    store8(target + (size_t)(g + 8 * half) * stride, sums[half]);
   }
 }
 
 #define OUTER_TOKENS 32
+// Columns of a warp.
+#define OUTER_COLUMNS 128
 
-// grid (ceil(width / 256), splits, adapters * modules * rank / 8), block 128. Tokens of adapter a are ranges[a]..ranges[a+1].
+// grid (ceil(width / 512), splits, adapters * modules * rank / 8), block 128. Tokens of adapter a are ranges[a]..ranges[a+1].
 // parts: [adapters * modules * rank / 8, splits, 8, width], width the largest of the modules.
+//
+// The product's rows are columns of x: row g of fragment i is column 8 g + i, row g + 8 is column 64 + 8 g + i.
 template <typename T>
-__device__ __forceinline__ void lowrank_outer(const float* h, int rank, const T* x, int stride, const int* ranges, int modules,
-                                              const Columns& columns, int widest, const uint32_t* bits, float keep, float* parts) {
-  __shared__ float own[OUTER_TOKENS][8];
-  const int tiles = rank / 8, tile = blockIdx.z % tiles, module = blockIdx.z / tiles % modules, adapter = blockIdx.z / tiles / modules;
+__device__ __forceinline__ void lowrank_outer(const Reduced& reduced, const T* x, int stride, const int* ranges, const Columns& columns,
+                                              int widest, const uint32_t* bits, float keep, float* parts) {
+  __shared__ float staged[OUTER_TOKENS][8];
+  const int modules = reduced.modules, tiles = reduced.rank / 8;
+  const int tile = blockIdx.z % tiles, module = blockIdx.z / tiles % modules, adapter = blockIdx.z / tiles / modules;
   const int width = columns.width[module], words = (width + 31) / 32;
   const int start = ranges[adapter], share = (ranges[adapter + 1] - start + gridDim.y - 1) / gridDim.y;
   const int begin = start + blockIdx.y * share, end = min(begin + share, ranges[adapter + 1]);
-  const int at = (blockIdx.x * blockDim.x + threadIdx.x) * 2;
-  float sums[8][2] = {};
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane / 4, c = lane % 4;
+  const int at = (blockIdx.x * (blockDim.x / 32) + warp) * OUTER_COLUMNS + 8 * g;
+  float sums[8][4] = {};
   for (int token = begin; token < end; token += OUTER_TOKENS) {
     __syncthreads();
     for (int i = threadIdx.x; i < OUTER_TOKENS * 8; i += blockDim.x) {
       const int t = token + i / 8;
-      own[i / 8][i % 8] = t < end ? h[((size_t)t * modules + module) * rank + tile * 8 + i % 8] : 0.f;
+      staged[i / 8][i % 8] = t < end ? reduced.sum(t, module, tile * 8 + i % 8) : 0.f;
     }
     __syncthreads();
-    if (at >= width) continue;
-    const int count = min(OUTER_TOKENS, end - token);
-    for (int i = 0; i < count; i++) {
-      const T* row = x + (size_t)(token + i) * stride + columns.offset[module] + at;
-      float a, b;
-      if (sizeof(T) == 2) {
-        const uint32_t pair = *reinterpret_cast<const uint32_t*>(row);
-        a = __uint_as_float(pair << 16);
-        b = __uint_as_float(pair & 0xffff0000u);
-      } else {
-        a = to_float(row[0]);
-        b = to_float(row[1]);
-      }
-      if (bits) {
-        const uint32_t two = bits[columns.bits[module] + (size_t)(token + i) * words + (at >> 5)] >> (at & 31);
-        a = two & 1u ? a * keep : 0.f;
-        b = two & 2u ? b * keep : 0.f;
-      }
 #pragma unroll
-      for (int r = 0; r < 8; r++) {
-        sums[r][0] = fmaf(own[i][r], a, sums[r][0]);
-        sums[r][1] = fmaf(own[i][r], b, sums[r][1]);
+    for (int step = 0; step < OUTER_TOKENS; step += 8) {
+      // [token c or c + 4][columns at.. or at + 64..]
+      float v[2][2][8];
+#pragma unroll
+      for (int later = 0; later < 2; later++)
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+          const int t = token + step + c + 4 * later, column = at + 64 * half;
+          if (t < end && column < width) {
+            load8(x + (size_t)t * stride + columns.offset[module] + column, v[later][half]);
+            if (bits) {
+              const uint32_t kept = eight_bits(bits + columns.bits[module] + (size_t)t * words, column);
+#pragma unroll
+              for (int i = 0; i < 8; i++) v[later][half][i] = (kept >> i) & 1u ? v[later][half][i] : 0.f;
+            }
+          } else {
+#pragma unroll
+            for (int i = 0; i < 8; i++) v[later][half][i] = 0.f;
+          }
+        }
+      const float own[2] = {staged[step + c][g], staged[step + c + 4][g]};
+      uint32_t high[2], low[2];
+      split(own, high, low);
+#pragma unroll
+      for (int i = 0; i < 8; i++) {
+        const float a[4] = {v[0][0][i], v[0][1][i], v[1][0][i], v[1][1][i]};
+        uint32_t a_high[4], a_low[4];
+        if constexpr (sizeof(T) == 2) {
+#pragma unroll
+          for (int j = 0; j < 4; j++) a_high[j] = __float_as_uint(a[j]);
+        } else {
+          split(a, a_high, a_low);
+          mma_tf32(sums[i], a_low, high[0], high[1]);
+        }
+        mma_tf32(sums[i], a_high, low[0], low[1]);
+        mma_tf32(sums[i], a_high, high[0], high[1]);
       }
     }
   }
-  if (at >= width) return;
-  float* out = parts + ((size_t)blockIdx.z * gridDim.y + blockIdx.y) * 8 * widest + at;
+  float* out = parts + ((size_t)blockIdx.z * gridDim.y + blockIdx.y) * 8 * widest;
 #pragma unroll
-  for (int r = 0; r < 8; r++) *reinterpret_cast<float2*>(out + (size_t)r * widest) = make_float2(sums[r][0], sums[r][1]);
+  for (int half = 0; half < 2; half++) {
+    const int column = at + 64 * half;
+    if (column >= width) continue;
+#pragma unroll
+    for (int next = 0; next < 2; next++) {
+      float v[8];
+#pragma unroll
+      for (int i = 0; i < 8; i++) v[i] = sums[i][2 * half + next] * keep;
+      store8(out + (size_t)(2 * c + next) * widest + column, v);
+    }
+  }
 }
 
 // Adds the splits of one pair's gradient. d: [rank, width], or [width, rank] where `transposed`; `rank` is the true one,
@@ -319,23 +281,22 @@ template <typename T> __device__ __forceinline__ void lowrank_copy(const Copy* c
   }
 }
 
-#define KERNELS(T, NAME)                                                                                                       \
-  extern "C" __global__ void __launch_bounds__(512) lowrank_down_##NAME(                                                       \
-      const T* x, int stride, int tokens, const int* through, const Pair* pairs, int adapters, const __grid_constant__ Columns columns,                \
-      int transposed_b, const uint32_t* bits, float keep, float* h, int rank) {                                                \
-    lowrank_down(x, stride, tokens, through, pairs, adapters, columns, transposed_b != 0, bits, keep, h, rank);                \
-  }                                                                                                                            \
-  extern "C" __global__ void __launch_bounds__(256) lowrank_up_##NAME(                                                         \
-      T* y, int stride, int tokens, const int* through, const Pair* pairs, int adapters, int modules, const __grid_constant__ Columns columns,         \
-      int transposed_b, int joint, const uint32_t* bits, float keep, const float* h, int rank) {                               \
-    lowrank_up(y, stride, tokens, through, pairs, adapters, modules, columns, transposed_b != 0, joint != 0, bits, keep, h,    \
-               rank);                                                                                                          \
-  }                                                                                                                            \
-  extern "C" __global__ void __launch_bounds__(128) lowrank_outer_##NAME(                                                      \
-      const float* h, int rank, const T* x, int stride, const int* ranges, int modules, const __grid_constant__ Columns columns, int widest,           \
-      const uint32_t* bits, float keep, float* parts) {                                                                        \
-    lowrank_outer(h, rank, x, stride, ranges, modules, columns, widest, bits, keep, parts);                                    \
-  }                                                                                                                            \
+#define KERNELS(T, NAME)                                                                                                      \
+  extern "C" __global__ void __launch_bounds__(256) lowrank_down_##NAME(                                                      \
+      const T* x, int stride, int tokens, const __grid_constant__ Lineup lineup, const __grid_constant__ Columns columns,     \
+      int transposed_b, const uint32_t* bits, float keep, float* h, int rank) {                                               \
+    lowrank_down(x, stride, tokens, lineup, columns, transposed_b != 0, bits, keep, h, rank);                                 \
+  }                                                                                                                           \
+  extern "C" __global__ void __launch_bounds__(256, 3) lowrank_up_##NAME(                                                        \
+      T* y, int stride, const T* added, const __grid_constant__ Lineup lineup, const __grid_constant__ Columns columns,       \
+      int transposed_b, int joint, const uint32_t* bits, float keep, const __grid_constant__ Reduced reduced) {               \
+    lowrank_up(y, stride, added, lineup, columns, transposed_b != 0, joint != 0, bits, keep, reduced);                               \
+  }                                                                                                                           \
+  extern "C" __global__ void __launch_bounds__(128) lowrank_outer_##NAME(                                                     \
+      const __grid_constant__ Reduced reduced, const T* x, int stride, const int* ranges,                                     \
+      const __grid_constant__ Columns columns, int widest, const uint32_t* bits, float keep, float* parts) {                  \
+    lowrank_outer(reduced, x, stride, ranges, columns, widest, bits, keep, parts);                                            \
+  }                                                                                                                           \
   extern "C" __global__ void lowrank_copy_##NAME(const Copy* copies) { lowrank_copy<T>(copies); }
 KERNELS(float, f32)
 KERNELS(bf16, bf16)

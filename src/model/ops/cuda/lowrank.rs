@@ -161,8 +161,15 @@ pub(crate) struct Updates<'a> {
     pub(crate) dropout: Option<&'a DropoutBits>,
 }
 
+/// Tokens and columns of the kernels' tiles: `TILE_TOKENS` of `lowrank.cuh`, and `TILE_COLUMNS` of each of 8 warps.
+pub(super) const TILE: (usize, usize) = (16, 256);
+
+/// Blocks that fill a GPU of the present kind several times over, so that none of its parts waits long for the last block.
+const BLOCKS: usize = 512;
+
 impl Updates<'_> {
-    /// `s · dropout(x) Aᵀ` of each module: [tokens, modules, rank], f32. None where nothing is adapted.
+    /// `s · dropout(x) Aᵀ` of each module: [splits, tokens, modules, rank], f32, to be summed over splits. None where
+    /// nothing is adapted.
     pub(crate) fn reduce(&self, group: Group, x: &Tensor) -> Result<Option<Tensor>> {
         self.down(group, x, Factor::A, self.dropout)
     }
@@ -170,10 +177,16 @@ impl Updates<'_> {
     /// Adds `reduced Bᵀ` to the modules' outputs, in place.
     pub(crate) fn expand(&self, group: Group, reduced: Option<&Tensor>, y: &Tensor) -> Result<()> {
         let Some(reduced) = reduced else { return Ok(()) };
-        self.up(group, reduced, y, Factor::BTransposed, None)
+        self.up(group, reduced, y, None, Factor::BTransposed, None)
     }
 
-    /// `s · d_y B` of each module: [tokens, modules, rank], f32.
+    /// [`Self::expand`], and adds `x` too.
+    pub(crate) fn expand_and_add(&self, group: Group, reduced: &Tensor, x: &Tensor, y: &Tensor) -> Result<()> {
+        ensure!(x.dims() == y.dims() && x.dtype() == y.dtype(), "{x:?} added to {y:?}");
+        self.up(group, reduced, y, Some(x), Factor::BTransposed, None)
+    }
+
+    /// `s · d_y B` of each module, in the form of [`Self::reduce`].
     pub(crate) fn reduce_backward(&self, group: Group, d_y: &Tensor) -> Result<Option<Tensor>> {
         self.down(group, d_y, Factor::BTransposed, None)
     }
@@ -181,7 +194,12 @@ impl Updates<'_> {
     /// Adds `dropout(d_reduced A)` of all modules to the gradient of their input, in place.
     pub(crate) fn expand_backward(&self, group: Group, d_reduced: Option<&Tensor>, d_x: &Tensor) -> Result<()> {
         let Some(d_reduced) = d_reduced else { return Ok(()) };
-        self.up(group, d_reduced, d_x, Factor::A, self.dropout)
+        self.up(group, d_reduced, d_x, None, Factor::A, self.dropout)
+    }
+
+    /// The kernels' `Lineup` of a group.
+    pub(super) fn lineup_words(&self, group: Group) -> Vec<u64> {
+        vec![self.through, self.table.pairs_of(self.layer, group), self.table.adapters as u64]
     }
 
     /// The columns that a factor's own columns belong to: A's are those of the input, B's those of the output.
@@ -198,30 +216,48 @@ impl Updates<'_> {
         let columns = self.columns(group, factor);
         fits(&columns, stride)?;
         let modules = group.0.len();
-        let h = unset((tokens, modules, self.table.rank), DType::F32, x.device())?;
-        // Few tokens are few blocks: then more threads share a token.
-        let threads = if tokens <= 2048 { 512 } else { 128 };
-        let call = Call::typed(LOWRANK, "lowrank_down", x)?.tensor(x)?.int(stride)?.int(tokens)?.address(self.through);
-        let call = call.address(self.table.pairs_of(self.layer, group)).int(self.table.adapters)?;
+        let tiles = tokens.div_ceil(TILE.0);
+        // Few tokens are few blocks: then several share a sum.
+        let splits = (BLOCKS / (tiles * modules).max(1)).clamp(1, 8).min(widest(&columns).div_ceil(256));
+        let h = unset((splits, tokens, modules, self.table.rank), DType::F32, x.device())?;
+        let call = Call::typed(LOWRANK, "lowrank_down", x)?.tensor(x)?.int(stride)?.int(tokens)?.words(self.lineup_words(group));
         let call = call.words(words(group, &columns, dropout)).flag(factor == Factor::BTransposed);
-        with_dropout(call, dropout)?.tensor(&h)?.int(self.table.rank)?.launch((tokens.div_ceil(4), modules, 1), threads)?;
+        with_dropout(call, dropout)?.tensor(&h)?.int(self.table.rank)?.launch((tiles, modules, splits), 256)?;
         Ok(Some(h))
     }
 
-    fn up(&self, group: Group, h: &Tensor, y: &Tensor, factor: Factor, dropout: Option<&DropoutBits>) -> Result<()> {
-        let (tokens, stride) = y.dims2()?;
+    fn up(
+        &self,
+        group: Group,
+        h: &Tensor,
+        y: &Tensor,
+        added: Option<&Tensor>,
+        factor: Factor,
+        dropout: Option<&DropoutBits>,
+    ) -> Result<()> {
+        let (_, stride) = y.dims2()?;
         let modules = group.0.len();
-        ensure!(tokens == self.tokens && h.dims() == [tokens, modules, self.table.rank], "{h:?} added to {y:?}");
         let columns = self.columns(group, factor);
         fits(&columns, stride)?;
         // The modules' gradients of their common input add up; their outputs lie side by side.
         let joint = factor == Factor::A;
-        let widest = widest(&columns);
-        let call = Call::typed(LOWRANK, "lowrank_up", y)?.tensor(y)?.int(stride)?.int(tokens)?.address(self.through);
-        let call = call.address(self.table.pairs_of(self.layer, group)).int(self.table.adapters)?.int(modules)?;
+        let call = Call::typed(LOWRANK, "lowrank_up", y)?.tensor(y)?.int(stride)?.optional(added)?.words(self.lineup_words(group));
         let call = call.words(words(group, &columns, dropout)).flag(factor == Factor::BTransposed).flag(joint);
-        let call = with_dropout(call, dropout)?.tensor(h)?.int(self.table.rank)?;
-        call.launch((tokens.div_ceil(4), widest.div_ceil(2048), if joint { 1 } else { modules }), 256)
+        let call =
+            with_dropout(call, dropout)?.words(self.reduced_words(group, h)?).shared(self.staged(if joint { modules } else { 1 }))?;
+        call.launch((self.tokens.div_ceil(TILE.0), widest(&columns).div_ceil(TILE.1), if joint { 1 } else { modules }), 256)
+    }
+
+    /// Bytes of shared memory of a tile of reduced inputs.
+    pub(super) fn staged(&self, modules: usize) -> usize {
+        modules * TILE.0 * (self.table.rank + 4) * 4
+    }
+
+    /// The kernels' `Reduced`, of what [`Self::reduce`] gave.
+    pub(super) fn reduced_words(&self, group: Group, h: &Tensor) -> Result<Vec<u64>> {
+        let (splits, tokens, modules, rank) = h.dims4()?;
+        ensure!(tokens == self.tokens && modules == group.0.len() && rank == self.table.rank, "{h:?} is not of this pass");
+        Ok(vec![address(h)?, two(splits, tokens), two(modules, rank)])
     }
 
     /// The gradients of every adapter's pairs of a group: (adapter, module, gradient).
@@ -252,19 +288,19 @@ impl Updates<'_> {
     ) -> Result<Vec<(usize, Module, Tensor)>> {
         let (tokens, stride) = x.dims2()?;
         let (modules, adapters, rank) = (group.0.len(), self.table.adapters, self.table.rank);
-        ensure!(tokens == self.tokens && h.dims() == [tokens, modules, rank], "{h:?} with {x:?}");
+        ensure!(tokens == self.tokens, "{tokens} tokens in a pass of {}", self.tokens);
         let ranges = self.ranges.context("gradients of a pass that is not for training")?;
         let columns = self.columns(group, factor);
         fits(&columns, stride)?;
         let widest = widest(&columns);
         let tiles = rank / 8;
-        // Some 256 tokens a block: enough blocks to fill the device, few enough partial sums.
-        let splits = tokens.div_ceil(256 * adapters).clamp(1, 64);
+        // Some 128 tokens a block: enough blocks to fill the device, few enough partial sums.
+        let splits = tokens.div_ceil(128 * adapters).clamp(1, 64);
         let parts = unset((adapters * modules * tiles, splits, 8, widest), DType::F32, x.device())?;
-        let call = Call::typed(LOWRANK, "lowrank_outer", x)?.tensor(h)?.int(rank)?.tensor(x)?.int(stride)?.address(ranges);
-        let call = call.int(modules)?.words(words(group, &columns, dropout)).int(widest)?;
+        let call = Call::typed(LOWRANK, "lowrank_outer", x)?.words(self.reduced_words(group, h)?);
+        let call = call.tensor(x)?.int(stride)?.address(ranges).words(words(group, &columns, dropout)).int(widest)?;
         let call = with_dropout(call, dropout)?.tensor(&parts)?;
-        call.launch((widest.div_ceil(256), splits, adapters * modules * tiles), 128)?;
+        call.launch((widest.div_ceil(512), splits, adapters * modules * tiles), 128)?;
         let mut gradients = Vec::new();
         for adapter in 0..adapters {
             for (index, (module, (_, width))) in group.0.iter().zip(&columns).enumerate() {

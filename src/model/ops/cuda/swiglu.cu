@@ -1,47 +1,99 @@
 // The gate of the feed-forward block over the joint projection [tokens, 2 * width], gate first: silu(gate) * up.
 //
-// Shazeer 2020. The backward leaves d_gate and d_up where gate and up were, and gives the activation again, which the
+// Shazeer 2020. The low-rank updates of gate and up are added on the way, so that the projection is not read and written
+// once more for them. The backward leaves d_gate and d_up where gate and up were, and gives the activation again, which the
 // gradient of the next low-rank update needs.
-#include "common.cuh"
+#include "lowrank.cuh"
 
-template <typename T> __device__ __forceinline__ void swiglu(const T* gate_up, T* y, int width) {
-  const int i = (blockIdx.x * blockDim.x + threadIdx.x) * 8;
-  if (i >= width) return;
-  const T* row = gate_up + (size_t)blockIdx.y * 2 * width;
-  float g[8], u[8];
-  load8(row + i, g);
-  load8(row + width + i, u);
-#pragma unroll
-  for (int j = 0; j < 8; j++) g[j] = g[j] / (1.f + __expf(-g[j])) * u[j];
-  store8(y + (size_t)blockIdx.y * width + i, g);
-}
+// Tiles that a warp works on one after the other, so that the updates are staged once for all of them.
+#define WARP_TILES 2
 
-template <typename T> __device__ __forceinline__ void swiglu_backward(T* gate_up, const T* d_y, T* y, int width) {
-  const int i = (blockIdx.x * blockDim.x + threadIdx.x) * 8;
-  if (i >= width) return;
-  T* row = gate_up + (size_t)blockIdx.y * 2 * width;
-  const size_t at = (size_t)blockIdx.y * width + i;
-  float g[8], u[8], d[8], a[8];
-  load8(row + i, g);
-  load8(row + width + i, u);
-  load8(d_y + at, d);
-#pragma unroll
-  for (int j = 0; j < 8; j++) {
-    const float s = 1.f / (1.f + __expf(-g[j])), gated = g[j] * s;
-    a[j] = gated * u[j];
-    const float d_gate = d[j] * u[j] * s * (1.f + g[j] * (1.f - s));
-    u[j] = d[j] * gated;
-    g[j] = d_gate;
+// grid (ceil(width / 512), ceil(tokens / 16)), block 256. Calls `work` with gate, up, and their place in a row of the
+// result, for eight neighbours at a time.
+template <typename T, typename Work>
+__device__ __forceinline__ void updated(const T* __restrict__ gate_up, int width, const Lineup& lineup, const Reduced& reduced, Work work) {
+  extern __shared__ float staged[];
+  const int first = blockIdx.y * TILE_TOKENS, count = min(TILE_TOKENS, reduced.tokens - first);
+  const int lane = threadIdx.x & 31, warps = blockDim.x / 32, g = lane / 4, c = lane % 4;
+  int at = (blockIdx.x * WARP_TILES * warps + (threadIdx.x >> 5)) * TILE_COLUMNS;
+  uint32_t pending = 0u;
+  if (reduced.h) {
+    pending = adapted(lineup, first, count);
+    stage(staged, reduced, 0, 2, first, count);
+    __syncthreads();
   }
-  store8(row + i, g);
-  store8(row + width + i, u);
-  if (y) store8(y + at, a);
+#pragma unroll 1
+  for (int tile = 0; tile < WARP_TILES && at < width; tile++, at += warps * TILE_COLUMNS) {
+    const int column = at + 8 * c;
+    // Gate and up are on their way while the updates are made.
+    Eight<T> gates[2], ups[2];
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      const bool inside = g + 8 * half < count && column < width;
+      const T* row = gate_up + (size_t)(first + g + 8 * half) * 2 * width + column;
+      gates[half].load(row, inside);
+      ups[half].load(row + width, inside);
+    }
+    float gate_sums[4][4] = {}, up_sums[4][4] = {};
+    const float* staged_up = staged + TILE_TOKENS * staged_stride(reduced.rank);
+    update_tile<T>(gate_sums, lineup, 0, true, width, at, staged, reduced.rank, first, pending);
+    update_tile<T>(up_sums, lineup, 1, true, width, at, staged_up, reduced.rank, first, pending);
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      if (g + 8 * half >= count || column >= width) continue;
+      float gate[8], up[8];
+      tile_row(gate_sums, half, gate);
+      tile_row(up_sums, half, up);
+#pragma unroll
+      for (int i = 0; i < 8; i++) {
+        gate[i] += gates[half].at(i);
+        up[i] += ups[half].at(i);
+      }
+      work(gate, up, first + g + 8 * half, column);
+    }
+  }
 }
 
-#define KERNELS(T, NAME)                                                                                     \
-  extern "C" __global__ void swiglu_##NAME(const T* gate_up, T* y, int width) { swiglu(gate_up, y, width); } \
-  extern "C" __global__ void swiglu_backward_##NAME(T* gate_up, const T* d_y, T* y, int width) {             \
-    swiglu_backward(gate_up, d_y, y, width);                                                                 \
+template <typename T>
+__device__ __forceinline__ void swiglu(const T* gate_up, T* y, int width, const Lineup& lineup, const Reduced& reduced) {
+  updated(gate_up, width, lineup, reduced, [=](float (&gate)[8], float (&up)[8], int token, int column) {
+#pragma unroll
+    for (int i = 0; i < 8; i++) gate[i] = __fdividef(gate[i], 1.f + __expf(-gate[i])) * up[i];
+    store8(y + (size_t)token * width + column, gate);
+  });
+}
+
+template <typename T>
+__device__ __forceinline__ void swiglu_backward(T* gate_up, const T* d_y, T* y, int width, const Lineup& lineup, const Reduced& reduced) {
+  updated(gate_up, width, lineup, reduced, [=](float (&gate)[8], float (&up)[8], int token, int column) {
+    T* row = gate_up + (size_t)token * 2 * width + column;
+    const size_t at = (size_t)token * width + column;
+    float d[8], activated[8];
+    load8(d_y + at, d);
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      const float s = __fdividef(1.f, 1.f + __expf(-gate[i])), gated = gate[i] * s;
+      activated[i] = gated * up[i];
+      const float d_gate = d[i] * up[i] * s * (1.f + gate[i] * (1.f - s));
+      up[i] = d[i] * gated;
+      gate[i] = d_gate;
+    }
+    store8(row, gate);
+    store8(row + width, up);
+    store8(y + at, activated);
+  });
+}
+
+#define KERNELS(T, NAME)                                                                                                        \
+  extern "C" __global__ void __launch_bounds__(256, 3) swiglu_##NAME(const T* gate_up, T* y, int width,                            \
+                                                                  const __grid_constant__ Lineup lineup,                        \
+                                                                  const __grid_constant__ Reduced reduced) {                    \
+    swiglu(gate_up, y, width, lineup, reduced);                                                                                 \
+  }                                                                                                                             \
+  extern "C" __global__ void __launch_bounds__(256, 3) swiglu_backward_##NAME(T* gate_up, const T* d_y, T* y, int width,           \
+                                                                           const __grid_constant__ Lineup lineup,               \
+                                                                           const __grid_constant__ Reduced reduced) {           \
+    swiglu_backward(gate_up, d_y, y, width, lineup, reduced);                                                                   \
   }
 KERNELS(float, f32)
 KERNELS(bf16, bf16)
