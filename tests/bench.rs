@@ -43,25 +43,26 @@ fn a_models_own_weights_and_chosen_parts() {
     assert!(rows[0].contains("train step, 3 rows, 30 tokens") && rows[1].contains("decode, 4 rows"), "{table}");
 }
 
-/// A peer without its libraries: a Python that prints two measurements, whatever program it is given.
+/// A shell script in the place of Python. The job is the third argument, behind -c and the program.
 #[cfg(unix)]
-fn fake_python(folder: &std::path::Path, ending: &str) -> String {
+fn program(folder: &std::path::Path, script: &str) -> String {
     use std::os::unix::fs::PermissionsExt;
     let path = folder.join("python");
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
+/// A peer without its libraries: prints two measurements, whatever program it is given.
+#[cfg(unix)]
+fn fake_python(folder: &std::path::Path, ending: &str) -> String {
     let line = |how: &str, seconds: &str, error: &str| {
         format!(
             r#"{{"program":"fake","versions":"fake 1","part":"prefill","how":"{how}","seconds":{seconds},"peak_mib":512.0,"error":{error}}}"#
         )
     };
     let (good, bad) = (line("fast", "[1000.0]", "null"), line("wide", "[]", r#""out of memory""#));
-    // The job is the third argument, behind -c and the program.
-    std::fs::write(
-        &path,
-        format!("#!/bin/sh\necho \"$3\" > {}/job.json\necho noise\necho '{good}'\necho '{bad}'\n{ending}\n", folder.display()),
-    )
-    .unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    path.display().to_string()
+    program(folder, &format!("echo \"$3\" > {}/job.json\necho noise\necho '{good}'\necho '{bad}'\n{ending}", folder.display()))
 }
 
 #[test]
@@ -73,10 +74,26 @@ fn a_peer_is_given_the_job_and_stands_beside_ours() {
     let theirs = table.lines().find(|line| line.contains("| fast ")).unwrap();
     assert!(theirs.contains("x as fast") && theirs.contains("512.0 MiB"), "{table}");
     assert!(table.contains("fake, prefill, 2 x 16 tokens, wide: out of memory"), "{table}");
-    assert!(table.contains("later parts: the program ended with exit status: 3"), "{table}");
+    assert!(table.contains("later: the program ended with exit status: 3"), "{table}");
     let job: Value = serde_json::from_str(&std::fs::read_to_string(folder.path().join("job.json")).unwrap()).unwrap();
     assert_eq!((&job["parts"][0], &job["config"]["model_type"]), (&"prefill".into(), &"qwen2".into()));
     assert_eq!(job["work"]["rows"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_peer_that_dies_is_started_again_for_the_parts_it_had_not_come_to() {
+    let folder = tempfile::tempdir().unwrap();
+    // Measures the first of its parts, and dies.
+    let python = program(
+        folder.path(),
+        r#"part=$(printf '%s' "$3" | sed 's/.*"parts":\["\([a-z]*\)".*/\1/')
+echo '{"program":"fake","part":"'$part'","how":"fast","seconds":[1.0],"peak_mib":null}'
+kill -9 $$"#,
+    );
+    let table = stdout(&mut bench(&["--shape", "tiny", "--only", "train,decode,prefill", "--peer", "--python", &python]));
+    assert_eq!(table.lines().filter(|line| line.contains("| fast ")).count(), 3, "{table}");
+    assert_eq!(table.matches("(SIGKILL) after this part").count(), 3, "{table}");
 }
 
 #[test]

@@ -377,6 +377,7 @@ fn calibrate_shows_that_the_gate_is_neither_blind_nor_trigger_happy() {
     let (code, text, error) = run(ballast().args(["calibrate", "--model", LLAMA, "--suite"]).arg(&suite).arg("--out").arg(&out));
     assert_eq!(code, 0, "{error}");
     let verdict = |planted: &str| text.lines().find(|line| line.contains(planted)).unwrap_or_else(|| panic!("{text}")).to_owned();
+    assert!(text.contains("f32, 20") && text.contains(", seed 42."), "device, date and seed: {text}");
     assert!(verdict("base against base").contains("**PASS**"), "{text}");
     assert!(verdict("20 % of all answers").contains("**REGRESS**"), "{text}");
     assert!(verdict("strength 10 ").contains("**REGRESS**"), "{text}");

@@ -4,6 +4,7 @@ mod bench;
 mod bless;
 mod calibrate;
 mod chat;
+mod circumstances;
 mod compare;
 mod data;
 mod doctor;

@@ -30,6 +30,7 @@ use self::memory::Meter;
 use self::peer::Job;
 use self::results::{Measured, PartResults, Results};
 use self::work::Work;
+use super::circumstances::device_name;
 use super::{model, print};
 use crate::cli::BenchArgs;
 use crate::files::read_text;
@@ -193,17 +194,9 @@ fn part_results(part: Part, sizes: Sizes, work: &Work, rates: Rates, measured: &
 
 /// The device by its own name, where the system tells it.
 fn describe(choice: DeviceChoice) -> String {
-    let name = match choice {
-        DeviceChoice::Cpu => std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-            let line = text.lines().find_map(|line| line.strip_prefix("model name"))?;
-            Some(format!("{}, {} threads", line.trim_start_matches([' ', '\t', ':']), rayon::current_num_threads()))
-        }),
-        DeviceChoice::Cuda(ordinal) => std::process::Command::new("nvidia-smi")
-            .args([&format!("--id={ordinal}"), "--query-gpu=name", "--format=csv,noheader"])
-            .output()
-            .ok()
-            .filter(|output| output.status.success())
-            .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()),
-    };
+    let name = device_name(choice).map(|name| match choice {
+        DeviceChoice::Cpu => format!("{name}, {} threads", rayon::current_num_threads()),
+        DeviceChoice::Cuda(_) => name,
+    });
     name.map_or_else(|| choice.to_string(), |name| format!("{choice} ({name})"))
 }

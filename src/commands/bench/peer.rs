@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -33,6 +33,11 @@ impl Peer {
         }
     }
 
+    /// Whether it goes through its parts one after the other, so that it can go on after one.
+    fn part_by_part(self) -> bool {
+        self == Self::Transformers
+    }
+
     fn needs(self) -> &'static str {
         match self {
             Self::Transformers => "torch, transformers and peft",
@@ -42,7 +47,7 @@ impl Peer {
 }
 
 /// What a peer is told.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct Job<'a> {
     /// As in a Hugging Face config.json.
     pub(super) config: serde_json::Value,
@@ -79,9 +84,31 @@ pub(super) fn config(spec: &Spec) -> serde_json::Value {
     })
 }
 
-/// Runs a peer to its end; `found` is told each measurement as it is made. One that stops halfway keeps what it measured,
-/// with the reason as one more result.
+/// Runs a peer to its end; `found` is told each measurement as it is made. One that dies halfway (killed for memory, say)
+/// keeps what it measured, with the reason as one more result, and is started again for the parts it had not come to.
 pub(super) fn run(peer: Peer, python: &Path, job: &Job, found: &mut dyn FnMut(Measured)) -> Result<()> {
+    let mut parts = job.parts;
+    loop {
+        let (status, last) = attempt(peer, python, &Job { parts, ..job.clone() }, found)?;
+        if status.success() {
+            return Ok(());
+        }
+        let Some(last) = last else {
+            bail!("the peer program ended with {status}: it needs {} in {} (another one with --python)", peer.needs(), python.display())
+        };
+        let error = Some(format!("the program ended with {status} after this part"));
+        let part = last.part;
+        found(Measured { how: "later".to_owned(), seconds: Vec::new(), peak_mib: None, allocated_mib: None, error, ..last });
+        let done = parts.iter().position(|own| *own == part).map_or(parts.len(), |at| at + 1);
+        parts = &parts[done..];
+        if parts.is_empty() || !peer.part_by_part() {
+            return Ok(());
+        }
+    }
+}
+
+/// How the program ended, and what it measured last.
+fn attempt(peer: Peer, python: &Path, job: &Job, found: &mut dyn FnMut(Measured)) -> Result<(ExitStatus, Option<Measured>)> {
     let mut child = Command::new(python)
         .args(["-c", peer.script()])
         .arg(serde_json::to_string(job)?)
@@ -101,18 +128,7 @@ pub(super) fn run(peer: Peer, python: &Path, job: &Job, found: &mut dyn FnMut(Me
             found(measured);
         }
     }
-    let status = child.wait()?;
-    match last {
-        _ if status.success() => {}
-        Some(last) => {
-            let error = Some(format!("the program ended with {status} after this part"));
-            found(Measured { how: "later parts".to_owned(), seconds: Vec::new(), peak_mib: None, allocated_mib: None, error, ..last });
-        }
-        None => {
-            bail!("the peer program ended with {status}: it needs {} in {} (another one with --python)", peer.needs(), python.display())
-        }
-    }
-    Ok(())
+    Ok((child.wait()?, last))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use super::measure::{Measured, measure_loaded};
 use crate::cli::{CalibrateArgs, PolicyArgs};
+use crate::commands::circumstances::{describe, utc_date};
 use crate::commands::session::{Session, planned, terms};
 use crate::commands::{bless, print};
 use crate::config::plan::PlannedSuite;
@@ -69,7 +70,8 @@ pub(in crate::commands) fn calibrate(args: &CalibrateArgs) -> Result<()> {
         let name = format!("random adapter, strength {strength}");
         found.push(calibration.judge(&name, strength, &|session| session.ask(&name, Some(&adapter)))?);
     }
-    let page = measured(&session.base.name, args.margin, (texts, verdicts, again.len()), &found);
+    let how = format!("{}, {}, seed {}", describe(args.device.device), utc_date(), args.seed);
+    let page = measured(&session.base.name, &how, args.margin, (texts, verdicts, again.len()), &found);
     if let Some(folder) = &args.out {
         create_folder(folder)?;
         write_atomic(&folder.join("measured.md"), page.as_bytes())?;

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
 use crate::cli::RunArgs;
+use crate::commands::circumstances::{describe, utc_date};
 use crate::commands::model;
 use crate::config::builtin;
 use crate::config::file::Experiment;
@@ -174,32 +174,4 @@ fn drift_probe(experiment: &Experiment, base: &BaseModel, template: &ChatTemplat
 fn slug(model: &str) -> String {
     let last = model.trim_end_matches('/').rsplit('/').next().unwrap_or(model);
     last.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
-}
-
-fn describe(device: DeviceChoice) -> String {
-    match device {
-        DeviceChoice::Cpu => {
-            let model = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-                let line = text.lines().find_map(|line| line.strip_prefix("model name"))?;
-                Some(line.trim_start_matches([' ', '\t', ':']).to_owned())
-            });
-            format!("CPU, {} threads, {}, f32", rayon::current_num_threads(), model.unwrap_or_else(|| std::env::consts::ARCH.to_owned()))
-        }
-        DeviceChoice::Cuda(ordinal) => format!("CUDA device {ordinal}, bf16"),
-    }
-}
-
-/// Today in UTC, from the days since 1970 (Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days).
-fn utc_date() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let days = (seconds / 86_400) as i64 + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
 }

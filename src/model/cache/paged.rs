@@ -168,7 +168,7 @@ impl PagedCache {
             }
             while row.pages.len() < (source.len + more).div_ceil(PAGE) {
                 let page = pool.take()?;
-                if row.pages.len() == whole && source.len % PAGE != 0 {
+                if row.pages.len() == whole && !source.len.is_multiple_of(PAGE) {
                     from.push(source.pages[whole]);
                     to.push(page);
                 }

@@ -191,7 +191,6 @@ impl Decoder {
             }
             None => timed(x.device(), || "add".to_owned(), || Ok((&middle + &down)?))?,
         };
-        drop(updates);
         Ok((y, save.then_some(DeviceState { qkv, attended, middle, gate_up, reduced, bits })))
     }
 

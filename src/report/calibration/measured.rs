@@ -13,8 +13,8 @@ pub struct Measurement {
     pub result: GateResult,
 }
 
-/// The page of a calibration with a model; `changed` is how many texts and verdicts other batches changed, of how many items.
-pub fn measured(model: &str, margin: f64, changed: (usize, usize, usize), found: &[Measurement]) -> String {
+/// The page of a calibration with a model. `how`: device, date and seed; `changed` is how many texts and verdicts other batches changed, of how many items.
+pub fn measured(model: &str, how: &str, margin: f64, changed: (usize, usize, usize), found: &[Measurement]) -> String {
     let (texts, verdicts, items) = changed;
     let mut table = Table::new(["planted", "verdict", "largest logit change", "drift, nats a token", "differences by suite, points"], 2);
     for Measurement { name, result } in found {
@@ -32,7 +32,7 @@ pub fn measured(model: &str, margin: f64, changed: (usize, usize, usize), found:
         ]);
     }
     format!(
-        "# The gate on {}\n\nEvery line is a gate through the code that judges real adapters, against a baseline blessed a moment before; margin {margin} points on every suite and guard. \
+        "# The gate on {}\n\n{how}.\n\nEvery line is a gate through the code that judges real adapters, against a baseline blessed a moment before; margin {margin} points on every suite and guard. \
          Asked again in another order and in small batches, the base gave another text to {texts} and came to another verdict on {verdicts} of {} ({} %): churn that is arithmetic alone.\n\n{}\n",
         code(model),
         count(items, "item"),

@@ -74,17 +74,36 @@ struct Form {
     shared: usize,
 }
 
-/// The tensor-core kernel where there is one for this head size, else the general one. `tiles` counts the tensor-core
-/// kernel's shared tiles, `rows` the general one's shared rows.
-fn form(kind: &str, q: &Tensor, heads: Heads, tiles: usize, extra: usize, teams: usize, rows: usize, threads: usize) -> Form {
+/// What the two kernels of a kind need of a block.
+struct Needs {
+    /// The tensor-core kernel: shared tiles, bytes beside them, and teams of [`THREADS`] threads.
+    tiles: usize,
+    extra: usize,
+    teams: usize,
+    /// The general one: shared rows, and threads.
+    rows: usize,
+    threads: usize,
+}
+
+const FORWARD: Needs = Needs { tiles: 3, extra: 0, teams: 1, rows: TILE + 64, threads: 256 };
+const BACKWARD_QUERIES: Needs = Needs { tiles: 4, extra: 0, teams: 1, rows: 2 * (TILE + 32), threads: 256 };
+/// Two teams, each with two stages of queries and gradients and of two numbers a query.
+const BACKWARD_KEYS: Needs = Needs { tiles: 10, extra: 4 * TILE * 8, teams: 2, rows: 2 * (TILE + 32), threads: 512 };
+
+/// The tensor-core kernel where there is one for this head size, else the general one.
+fn form(kind: &str, q: &Tensor, heads: Heads, needs: &Needs) -> Form {
     let size = heads.size;
     if tensor_cores(q, heads) {
-        return Form { name: format!("{kind}_bf16_d{size}"), threads: teams * THREADS, shared: tiles * TILE * size * 2 + extra };
+        return Form {
+            name: format!("{kind}_bf16_d{size}"),
+            threads: needs.teams * THREADS,
+            shared: needs.tiles * TILE * size * 2 + needs.extra,
+        };
     }
     let suffix = if q.dtype() == DType::BF16 { "bf16" } else { "f32" };
     // Rows are an odd number of 16-byte pieces apart; the kernels read up to 32 numbers beyond the last.
     let stride = 4 * (size.div_ceil(4) | 1);
-    Form { name: format!("{kind}_{suffix}"), threads, shared: (rows * stride + 32) * 4 }
+    Form { name: format!("{kind}_{suffix}"), threads: needs.threads, shared: (needs.rows * stride + 32) * 4 }
 }
 
 /// Whether there is a kernel on tensor cores.
@@ -96,7 +115,7 @@ fn tensor_cores(q: &Tensor, heads: Heads) -> bool {
 fn parts(qkv: &Tensor, heads: Heads, tokens: usize) -> Result<([u64; 3], usize)> {
     let (rows, width) = qkv.dims2()?;
     ensure!(rows == tokens && width == (heads.queries + 2 * heads.keys) * heads.size, "{qkv:?} for {tokens} tokens of {heads:?}");
-    ensure!(heads.size <= 256 && width % 8 == 0, "the kernels take head sizes up to 256, not {}", heads.size);
+    ensure!(heads.size <= 256 && width.is_multiple_of(8), "the kernels take head sizes up to 256, not {}", heads.size);
     let size = qkv.dtype().size_in_bytes() as u64;
     let (q, keys) = (address(qkv)?, (heads.queries * heads.size) as u64);
     let values = keys + (heads.keys * heads.size) as u64;
@@ -111,7 +130,7 @@ fn scale(heads: Heads) -> f32 {
 pub(crate) fn forward(qkv: &Tensor, heads: Heads, rows: &Rows, uploaded: &Uploaded) -> Result<Attended> {
     let ([q, k, v], width) = parts(qkv, heads, rows.tokens)?;
     let attended = empty(qkv, heads, rows.tokens)?;
-    let form = form("attention_forward", qkv, heads, 3, 0, 1, TILE + 64, 256);
+    let form = form("attention_forward", qkv, heads, &FORWARD);
     let call = Call::new(ATTENTION, &form.name, cuda(qkv.device())?)?.address(q).address(k).address(v);
     let call = call.tensor(&attended.out)?.tensor(&attended.log_sum_exp)?.address(uploaded.at(rows.offsets));
     let call = call.address(uploaded.at(rows.by_query)).long(width)?.long(width)?;
@@ -135,7 +154,7 @@ pub(crate) fn forward_paged(
         return decode(qkv, q, width, pages, heads, rows.rows, paged);
     }
     let out = unset((rows.tokens, heads.queries * heads.size), qkv.dtype(), qkv.device())?;
-    let form = form("attention_forward_paged", qkv, heads, 3, 0, 1, TILE + 64, 256);
+    let form = form("attention_forward_paged", qkv, heads, &FORWARD);
     let call = Call::new(ATTENTION, &form.name, cuda(qkv.device())?)?.address(q).tensor(pages.0)?.tensor(pages.1)?;
     let call = call.tensor(&out)?.address(0).address(uploaded.at(rows.offsets)).address(paged.past).address(paged.table);
     let call = call.address(uploaded.at(rows.by_query)).long(width)?.int(paged.width)?;
@@ -195,17 +214,16 @@ pub(crate) fn backward(
     let ([d_q, d_k, d_v], _) = parts(&d_qkv, heads, rows.tokens)?;
     let delta = unset((rows.tokens, heads.queries), DType::F32, qkv.device())?;
 
-    let form_q = form("attention_backward_dq", qkv, heads, 4, 0, 1, 2 * (TILE + 32), 256);
+    let form_q = form("attention_backward_dq", qkv, heads, &BACKWARD_QUERIES);
     let call = Call::new(ATTENTION, &form_q.name, cuda(qkv.device())?)?.address(q).address(k).address(v).tensor(&attended.out)?;
     let call = call.tensor(d_out)?.tensor(&attended.log_sum_exp)?.tensor(&delta)?.address(d_q).address(uploaded.at(rows.offsets));
     let call = call.address(uploaded.at(rows.by_query)).long(width)?.long(width)?.long(width)?;
     sizes(call, heads)?.shared(form_q.shared)?.launch((rows.tiles * heads.queries, 1, 1), form_q.threads)?;
 
-    // Two teams, each with two stages of queries and gradients and of two numbers a query.
     let clustered = tensor_cores(qkv, heads) && rows.longest * multiprocessors(qkv.device())? * 10 > 12 * heads.keys * rows.pairs;
     // Where the longest row would keep a few blocks busy to the end, two blocks share each key tile.
     let (kind, blocks) = if clustered { ("attention_backward_dkv_cluster", 2) } else { ("attention_backward_dkv", 1) };
-    let form_k = form(kind, qkv, heads, 10, 4 * TILE * 8, 2, 2 * (TILE + 32), 512);
+    let form_k = form(kind, qkv, heads, &BACKWARD_KEYS);
     let call = Call::new(ATTENTION, &form_k.name, cuda(qkv.device())?)?.address(q).address(k).address(v).tensor(d_out)?;
     let call = call.tensor(&attended.log_sum_exp)?.tensor(&delta)?.address(d_k).address(d_v).address(uploaded.at(rows.offsets));
     let call = call.address(uploaded.at(rows.by_key)).long(width)?.long(width)?.long(width)?;

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
-use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::{CudaFunction, CudaModule, CudaSlice, DevicePtr, LaunchConfig, PushKernelArg, sys};
 use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
+use candle_core::cuda_backend::{CudaDType, WrapErr};
 use candle_core::op::BackpropOp;
 use candle_core::{CudaDevice, CudaStorage, DType, Device, Shape, Storage, Tensor};
 use half::bf16;
@@ -198,25 +198,24 @@ pub(super) fn multiprocessors(device: &Device) -> Result<usize> {
     Ok(context.attribute(sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT).w()? as usize)
 }
 
+/// Device address of a storage of elements of type `T`.
+fn storage_address<T: CudaDType>(storage: &CudaStorage) -> Result<u64> {
+    let slice: &CudaSlice<T> = storage.as_cuda_slice::<T>()?;
+    let stream = storage.device.cuda_stream();
+    // All kernels run on this one stream, so the guard that would order several has nothing to do.
+    let (address, _guard) = slice.device_ptr(&stream);
+    Ok(address)
+}
+
 /// Device address of a contiguous tensor's first element.
 pub(super) fn address(tensor: &Tensor) -> Result<u64> {
     let (storage, layout) = tensor.storage_and_layout();
     ensure!(layout.is_contiguous(), "a kernel was given a tensor that is not contiguous: shape {:?}", layout.shape());
     let Storage::Cuda(storage) = &*storage else { bail!("a kernel was given a tensor that is not on its GPU") };
-    let stream = storage.device.cuda_stream();
-    fn of<T: candle_core::cuda_backend::CudaDType>(
-        storage: &CudaStorage,
-        stream: &candle_core::cuda_backend::cudarc::driver::CudaStream,
-    ) -> Result<u64> {
-        let slice: &CudaSlice<T> = storage.as_cuda_slice::<T>()?;
-        // All kernels run on this one stream, so the guard that would order several has nothing to do.
-        let (address, _guard) = slice.device_ptr(stream);
-        Ok(address)
-    }
     let first = match tensor.dtype() {
-        DType::F32 => of::<f32>(storage, &stream)?,
-        DType::BF16 => of::<bf16>(storage, &stream)?,
-        DType::U32 => of::<u32>(storage, &stream)?,
+        DType::F32 => storage_address::<f32>(storage)?,
+        DType::BF16 => storage_address::<bf16>(storage)?,
+        DType::U32 => storage_address::<u32>(storage)?,
         other => bail!("a kernel was given a tensor of type {other:?}"),
     };
     Ok(first + (layout.start_offset() * tensor.dtype().size_in_bytes()) as u64)
@@ -242,6 +241,6 @@ pub(super) fn unset(shape: impl Into<Shape>, dtype: DType, device: &Device) -> R
 /// A tensor must be this wide; rows are read eight elements at a time.
 pub(super) fn rows_of_eight(tensor: &Tensor) -> Result<(usize, usize)> {
     let (rows, width) = tensor.dims2()?;
-    ensure!(width % 8 == 0, "kernels need widths that are multiples of 8, not {width}");
+    ensure!(width.is_multiple_of(8), "kernels need widths that are multiples of 8, not {width}");
     Ok((rows, width))
 }

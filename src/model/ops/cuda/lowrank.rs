@@ -323,7 +323,10 @@ impl Updates<'_> {
 }
 
 fn fits(columns: &[(usize, usize)], stride: usize) -> Result<()> {
-    ensure!(stride % 8 == 0 && columns.iter().all(|(start, width)| start + width <= stride && width % 8 == 0), "{columns:?} of {stride}");
+    ensure!(
+        stride.is_multiple_of(8) && columns.iter().all(|(start, width)| start + width <= stride && width.is_multiple_of(8)),
+        "{columns:?} of {stride}"
+    );
     Ok(())
 }
 

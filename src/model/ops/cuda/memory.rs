@@ -18,9 +18,10 @@ pub(crate) fn prepare(device: &Device) -> Result<()> {
     let mut keep: u64 = u64::MAX;
     // SAFETY: both calls get valid addresses of live locals, and the ordinal of an open device.
     unsafe {
-        sys::cuDeviceGetDefaultMemPool(&mut pool, stream.context().cu_device()).result().w()?;
-        let keep: *mut u64 = &mut keep;
-        sys::cuMemPoolSetAttribute(pool, sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, keep.cast()).result().w()?;
+        sys::cuDeviceGetDefaultMemPool(&raw mut pool, stream.context().cu_device()).result().w()?;
+        sys::cuMemPoolSetAttribute(pool, sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, (&raw mut keep).cast())
+            .result()
+            .w()?;
     }
     Ok(())
 }
@@ -37,8 +38,7 @@ pub(crate) fn peak(device: &Device) -> Result<u64> {
     let pool = default_pool(device)?;
     // SAFETY: the attribute is a u64, and the address that of a live local.
     unsafe {
-        let bytes: *mut u64 = &mut bytes;
-        sys::cuMemPoolGetAttribute(pool, sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH, bytes.cast()).result().w()?;
+        sys::cuMemPoolGetAttribute(pool, sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH, (&raw mut bytes).cast()).result().w()?;
     }
     Ok(bytes)
 }
@@ -49,8 +49,7 @@ pub(crate) fn reset_peak(device: &Device) -> Result<()> {
     let pool = default_pool(device)?;
     // SAFETY: as above; zero is the one value this attribute may be set to.
     unsafe {
-        let zero: *mut u64 = &mut zero;
-        sys::cuMemPoolSetAttribute(pool, sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH, zero.cast()).result().w()?;
+        sys::cuMemPoolSetAttribute(pool, sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH, (&raw mut zero).cast()).result().w()?;
     }
     Ok(())
 }
@@ -59,6 +58,6 @@ fn default_pool(device: &Device) -> Result<sys::CUmemoryPool> {
     let stream = cuda(device)?.cuda_stream();
     let mut pool = std::ptr::null_mut();
     // SAFETY: the address is that of a live local.
-    unsafe { sys::cuDeviceGetDefaultMemPool(&mut pool, stream.context().cu_device()).result().w()? };
+    unsafe { sys::cuDeviceGetDefaultMemPool(&raw mut pool, stream.context().cu_device()).result().w()? };
     Ok(pool)
 }

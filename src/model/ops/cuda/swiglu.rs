@@ -18,7 +18,7 @@ pub(crate) type GateUp<'a> = Option<(&'a Updates<'a>, &'a Tensor)>;
 pub(crate) fn swiglu(gate_up: &Tensor, updates: GateUp<'_>) -> Result<Tensor> {
     let (rows, both) = rows_of_eight(gate_up)?;
     let width = both / 2;
-    ensure!(width % 8 == 0, "kernels need widths that are multiples of 8, not {width}");
+    ensure!(width.is_multiple_of(8), "kernels need widths that are multiples of 8, not {width}");
     let y = unset((rows, width), gate_up.dtype(), gate_up.device())?;
     let call = Call::typed(SWIGLU, "swiglu", gate_up)?.tensor(gate_up)?.tensor(&y)?.int(width)?;
     launch(call, updates, rows, width)?;

@@ -1,10 +1,13 @@
 //! `ballast doctor`: proves on this machine that a device computes what the host computes. Forward pass, loss, every
 //! adapter gradient and greedy decoding of one model, on the device in f32 and in bf16, the type of weights on a GPU,
-//! against the host's f32.
+//! against the host's f32; and on a GPU every kernel alone against its host twin.
 //!
 //! Limits: f32 may differ by the order of sums, 1e-3 of the largest value. bf16 keeps 8 bits of a number: two right
 //! implementations of a model of a few dozen layers differ by a few per cent of the largest logit, and gradients agree in
 //! direction rather than in every entry.
+
+#[cfg(feature = "cuda")]
+mod kernels;
 
 use std::fmt::Write as _;
 
@@ -40,10 +43,25 @@ struct Limits {
     loss: f64,
     /// Of a gradient tensor, the norm of the difference over the norm.
     gradient: f64,
+    /// Of one kernel, the largest difference over the largest value.
+    #[cfg(feature = "cuda")]
+    kernel: f64,
 }
 
-const SINGLE: Limits = Limits { logits: 1e-3, loss: 1e-4, gradient: 1e-3 };
-const HALF: Limits = Limits { logits: 0.08, loss: 0.02, gradient: 0.25 };
+const SINGLE: Limits = Limits {
+    logits: 1e-3,
+    loss: 1e-4,
+    gradient: 1e-3,
+    #[cfg(feature = "cuda")]
+    kernel: 1e-4,
+};
+const HALF: Limits = Limits {
+    logits: 0.08,
+    loss: 0.02,
+    gradient: 0.25,
+    #[cfg(feature = "cuda")]
+    kernel: 0.02,
+};
 
 pub(super) fn doctor(args: &DoctorArgs) -> Result<()> {
     let choice = args.device.device;
@@ -63,6 +81,10 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<()> {
         let base = BaseModel::load_as(&args.model, &model::files(&args.model)?, &device, dtype)?;
         let found = compute(&base, &base.decoder, &moved(&adapter, &device)?, &rows)?;
         let limits = if dtype == DType::F32 { SINGLE } else { HALF };
+        #[cfg(feature = "cuda")]
+        if device.is_cuda() {
+            failed += compare_kernels(&base.decoder, &limits)?;
+        }
         failed += compare(&format!("{dtype:?}").to_lowercase(), &found, &expected, &limits)?;
     }
     if failed > 0 {
@@ -127,6 +149,21 @@ fn compute(base: &BaseModel, decoder: &Decoder, adapter: &Adapter, rows: &[Train
         Ok(())
     })?;
     Ok(Computed { logits, loss, gradients, answers })
+}
+
+/// Prints every kernel alone against its host twin; gives how many are outside their limit.
+#[cfg(feature = "cuda")]
+fn compare_kernels(decoder: &Decoder, limits: &Limits) -> Result<usize> {
+    let kind = format!("{:?}", decoder.dtype()).to_lowercase();
+    let mut text = String::new();
+    let mut failed = 0;
+    for kernels::Checked { kernel, error } in kernels::check(decoder)? {
+        let ok = error <= limits.kernel;
+        failed += usize::from(!ok);
+        writeln!(text, "  {:<5} {kind} kernel {kernel}: {error:.2e} (limit {:.0e})", if ok { "ok" } else { "FAIL" }, limits.kernel)?;
+    }
+    print(&text)?;
+    Ok(failed)
 }
 
 /// Prints each comparison; gives how many are outside their limits.
