@@ -160,7 +160,7 @@ fn compare_kernels(decoder: &Decoder, limits: &Limits) -> Result<usize> {
     for kernels::Checked { kernel, error } in kernels::check(decoder)? {
         let ok = error <= limits.kernel;
         failed += usize::from(!ok);
-        writeln!(text, "  {:<5} {kind} kernel {kernel}: {error:.2e} (limit {:.0e})", if ok { "ok" } else { "FAIL" }, limits.kernel)?;
+        writeln!(text, "  {:<5} {kind} kernel {kernel}: {error:.2e} (limit {:.1e})", if ok { "ok" } else { "FAIL" }, limits.kernel)?;
     }
     print(&text)?;
     Ok(failed)
@@ -173,7 +173,7 @@ fn compare(kind: &str, found: &Computed, expected: &Computed, limits: &Limits) -
     let mut line = |what: &str, value: f64, limit: f64| -> Result<()> {
         let ok = value <= limit;
         failed += usize::from(!ok);
-        writeln!(text, "  {:<5} {kind} {what}: {value:.2e} (limit {limit:.0e})", if ok { "ok" } else { "FAIL" })?;
+        writeln!(text, "  {:<5} {kind} {what}: {value:.2e} (limit {limit:.1e})", if ok { "ok" } else { "FAIL" })?;
         Ok(())
     };
     let largest = |x: &Tensor| -> Result<f64> { Ok(f64::from(x.abs()?.max_all()?.to_scalar::<f32>()?)) };
