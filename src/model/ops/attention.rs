@@ -91,6 +91,9 @@ pub(crate) fn attention_host(q: &Tensor, cached: &[KeysValues<'_>], heads: Heads
         |token, out, log_sum_exp| {
             let row = row_of[token] as usize;
             let kv = &cached[row];
+            if in_blocks(rows[row]) {
+                return;
+            }
             let visible = kv.past + token - rows[row].start + 1;
             let mut scores = vec![0f32; visible];
             for head in 0..heads.queries {
@@ -98,20 +101,108 @@ pub(crate) fn attention_host(q: &Tensor, cached: &[KeysValues<'_>], heads: Heads
                 for (s, k) in scores.iter_mut().zip(head_rows(kv.keys, head / heads.group(), heads)) {
                     *s = host::dot(q, k) * heads.scale();
                 }
-                let max = host::max(&scores);
-                for s in &mut scores {
-                    *s = host::exp(*s - max);
-                }
-                let sum = host::sum(&scores);
-                for p in &mut scores {
-                    *p /= sum;
-                }
+                log_sum_exp[head] = softmax(&mut scores);
                 host::weighted_sum(&scores, head_rows(kv.values, head / heads.group(), heads), &mut out[head * heads.size..][..heads.size]);
-                log_sum_exp[head] = max + sum.ln();
             }
         },
     );
+    // A task is one row's one key head with the query heads that share it.
+    let long = rows.iter().zip(cached).filter(|(row, _)| in_blocks(**row));
+    let tasks: Vec<(Segment, &KeysValues<'_>, usize)> =
+        long.flat_map(|(row, kv)| (0..heads.keys).map(move |head| (*row, kv, head))).collect();
+    let parts: Vec<(Vec<f32>, Vec<f32>)> = tasks
+        .par_iter()
+        .map(|(row, kv, kv_head)| {
+            host::vectorised(
+                #[inline(always)]
+                || head_forward(&q[row.start * width..][..row.len * width], kv, heads, row.len, *kv_head),
+            )
+        })
+        .collect();
+    let group = heads.group();
+    for ((row, _, kv_head), (of_head, sums)) in tasks.iter().zip(&parts) {
+        for i in 0..row.len {
+            let at = (row.start + i) * heads.queries + kv_head * group;
+            out[at * heads.size..][..group * heads.size].copy_from_slice(&of_head[i * group * heads.size..][..group * heads.size]);
+            log_sum_exp[at..][..group].copy_from_slice(&sums[i * group..][..group]);
+        }
+    }
     Ok(Attended { out: host::tensor(out, tokens, width)?, log_sum_exp: host::tensor(log_sum_exp, tokens, heads.queries)? })
+}
+
+/// Whether a row has enough queries to take them in blocks.
+fn in_blocks(row: Segment) -> bool {
+    row.len >= host::BLOCK
+}
+
+/// Scores to probabilities, in place; gives their log-sum-exp.
+#[inline(always)]
+fn softmax(scores: &mut [f32]) -> f32 {
+    let max = host::max(scores);
+    for s in &mut *scores {
+        *s = host::exp(*s - max);
+    }
+    let sum = host::sum(scores);
+    for p in scores {
+        *p /= sum;
+    }
+    max + sum.ln()
+}
+
+/// One key head with the query heads that share it, over the queries of one row: out [len, group * size] and log-sum-exp
+/// [len, group], with a few rows of no meaning beyond.
+#[inline(always)]
+fn head_forward(q: &[f32], kv: &KeysValues<'_>, heads: Heads, len: usize, kv_head: usize) -> (Vec<f32>, Vec<f32>) {
+    let (size, group, width) = (heads.size, heads.group(), heads.queries * heads.size);
+    let (rows, total) = (len.next_multiple_of(host::BLOCK), kv.past + len);
+    let padded = total.next_multiple_of(16);
+    let (mut out, mut log_sum_exp) = (vec![0f32; rows * group * size], vec![0f32; rows * group]);
+    let mut values = vec![0f32; total * size];
+    for (own, value) in values.chunks_exact_mut(size).zip(head_rows(kv.values, kv_head, heads)) {
+        own.copy_from_slice(value);
+    }
+    let keys = transposed(head_rows(kv.keys, kv_head, heads).take(total), size, padded);
+    let mut p = vec![0f32; host::BLOCK * padded];
+    for member in 0..group {
+        let own = gathered(q, (len, rows), width, (kv_head * group + member) * size, size);
+        for first in (0..rows).step_by(host::BLOCK) {
+            let seen = (kv.past + first + host::BLOCK).next_multiple_of(16).min(padded);
+            host::rows_product(block_of(&own, size, first), &keys, seen, &mut p, (padded, padded));
+            for (r, p) in p.chunks_exact_mut(padded).enumerate() {
+                let visible = (kv.past + first + r + 1).min(total);
+                for s in &mut p[..visible] {
+                    *s *= heads.scale();
+                }
+                log_sum_exp[(first + r) * group + member] = softmax(&mut p[..visible]);
+                p[visible..seen].fill(0.0);
+            }
+            let terms = block_of(&p, padded, 0).map(|row| &row[..seen.min(total)]);
+            host::rows_product(terms, &values, size, &mut out[(first * group + member) * size..], (size, group * size));
+        }
+    }
+    (out, log_sum_exp)
+}
+
+/// One head of `len` tokens, [rows, size]: zero beyond them.
+#[inline(always)]
+fn gathered(x: &[f32], (len, rows): (usize, usize), width: usize, at: usize, size: usize) -> Vec<f32> {
+    let mut gathered = vec![0f32; rows * size];
+    for (own, token) in gathered.chunks_exact_mut(size).zip(x.chunks_exact(width)).take(len) {
+        own.copy_from_slice(&token[at..][..size]);
+    }
+    gathered
+}
+
+/// Rows as columns, [size, padded]: zero beyond them.
+#[inline(always)]
+fn transposed<'a>(rows: impl Iterator<Item = &'a [f32]>, size: usize, padded: usize) -> Vec<f32> {
+    let mut columns = vec![0f32; size * padded];
+    for (j, row) in rows.enumerate() {
+        for (i, value) in row.iter().enumerate() {
+            columns[i * padded + j] = *value;
+        }
+    }
+    columns
 }
 
 /// Gradients with respect to q, k and v, given `d_out` of [tokens, heads * size].
@@ -178,53 +269,59 @@ struct HeadGradients {
 }
 
 impl Given<'_> {
+    /// Blocks of queries against all keys that they see. What lies beyond the last query, or beyond what a query sees, is zero.
     #[inline(always)]
     fn head_backward(&self, row: Segment, kv_head: usize) -> HeadGradients {
         let (size, group) = (self.heads.size, self.heads.group());
         let (width, kv_width) = (self.heads.queries * size, self.heads.keys * size);
         let scale = self.heads.scale();
-        // The head's keys and values, gathered once.
-        let gather = |x: &[f32]| -> Vec<f32> {
-            (0..row.len).flat_map(|i| &x[(row.start + i) * kv_width + kv_head * size..][..size]).copied().collect()
-        };
-        let (k, v) = (gather(self.k), gather(self.v));
-        let (mut d_q, mut d_k, mut d_v) = (vec![0f32; row.len * group * size], vec![0f32; row.len * size], vec![0f32; row.len * size]);
-        let (mut p, mut d_score) = (vec![0f32; row.len], vec![0f32; row.len]);
-        // Key by query: what each key received, for the second pass.
-        let (mut p_of_key, mut d_of_key) = (vec![0f32; row.len * row.len], vec![0f32; row.len * row.len]);
-        let mut sum = vec![0f32; size];
+        let (rows, padded) = (row.len.next_multiple_of(host::BLOCK), row.len.next_multiple_of(16));
+        let gather = |x: &[f32], width: usize, at: usize| gathered(&x[row.start * width..], (row.len, rows), width, at, size);
+        let columns = |x: &[f32]| transposed(x.chunks_exact(size).take(row.len), size, padded);
+        let k = gather(self.k, kv_width, kv_head * size);
+        let (k_columns, v_columns) = (columns(&k), columns(&gather(self.v, kv_width, kv_head * size)));
+        let mut d_q = vec![0f32; rows * group * size];
+        let (mut d_k, mut d_v) = (vec![0f32; rows * size], vec![0f32; rows * size]);
+        // A block of queries by key.
+        let (mut p, mut d_score) = (vec![0f32; host::BLOCK * padded], vec![0f32; host::BLOCK * padded]);
         for member in 0..group {
             let head = kv_head * group + member;
-            let at = |i: usize| (row.start + i) * width + head * size;
-            for i in 0..row.len {
-                let (q, out, d_out) = (&self.q[at(i)..][..size], &self.out[at(i)..][..size], &self.d_out[at(i)..][..size]);
-                let lse = self.log_sum_exp[(row.start + i) * self.heads.queries + head];
-                // d_out · out: the softmax's normalising term.
-                let delta = host::dot(out, d_out);
-                for ((p, d), (k, v)) in p.iter_mut().zip(&mut d_score).zip(k.chunks_exact(size).zip(v.chunks_exact(size))).take(i + 1) {
-                    *p = host::dot(q, k) * scale - lse;
-                    *d = host::dot(d_out, v) - delta;
+            let (q, d_out) = (gather(self.q, width, head * size), gather(self.d_out, width, head * size));
+            for first in (0..rows).step_by(host::BLOCK) {
+                // Keys that the block's last query sees, in whole vectors.
+                let seen = (first + host::BLOCK).next_multiple_of(16).min(padded);
+                host::rows_product(block_of(&q, size, first), &k_columns, seen, &mut p, (padded, padded));
+                host::rows_product(block_of(&d_out, size, first), &v_columns, seen, &mut d_score, (padded, padded));
+                for (r, (p, d_score)) in p.chunks_exact_mut(padded).zip(d_score.chunks_exact_mut(padded)).enumerate() {
+                    let i = first + r;
+                    let visible = if i < row.len { i + 1 } else { 0 };
+                    if i < row.len {
+                        let token = row.start + i;
+                        let lse = self.log_sum_exp[token * self.heads.queries + head];
+                        // d_out · out: the softmax's normalising term.
+                        let delta = host::dot(&self.out[token * width + head * size..][..size], &d_out[i * size..][..size]);
+                        for (p, d) in p[..visible].iter_mut().zip(&mut d_score[..visible]) {
+                            *p = host::exp(p.mul_add(scale, -lse));
+                            *d = (*d - delta) * *p * scale;
+                        }
+                    }
+                    p[visible..seen].fill(0.0);
+                    d_score[visible..seen].fill(0.0);
                 }
-                for (p, d) in p[..=i].iter_mut().zip(&mut d_score[..=i]) {
-                    *p = host::exp(*p);
-                    *d *= *p * scale;
-                }
-                for j in 0..=i {
-                    p_of_key[j * row.len + i] = p[j];
-                    d_of_key[j * row.len + i] = d_score[j];
-                }
-                host::weighted_sum(&d_score[..=i], k.chunks_exact(size), &mut d_q[(i * group + member) * size..][..size]);
-            }
-            for j in 0..row.len {
-                let seen_by = j * row.len + j..(j + 1) * row.len;
-                host::weighted_sum(&d_of_key[seen_by.clone()], (j..row.len).map(|i| &self.q[at(i)..][..size]), &mut sum);
-                host::axpy(1.0, &sum, &mut d_k[j * size..][..size]);
-                host::weighted_sum(&p_of_key[seen_by], (j..row.len).map(|i| &self.d_out[at(i)..][..size]), &mut sum);
-                host::axpy(1.0, &sum, &mut d_v[j * size..][..size]);
+                let seen_of = |x| block_of(x, padded, 0).map(|row| &row[..seen.min(rows)]);
+                host::rows_product(seen_of(&d_score), &k, size, &mut d_q[(first * group + member) * size..], (size, group * size));
+                host::outer_product(seen_of(&d_score), block_of(&q, size, first), size, &mut d_k);
+                host::outer_product(seen_of(&p), block_of(&d_out, size, first), size, &mut d_v);
             }
         }
         HeadGradients { d_q, d_k, d_v }
     }
+}
+
+/// A block of rows of the given width, the first of them at index `first`.
+#[inline(always)]
+fn block_of(x: &[f32], width: usize, first: usize) -> [&[f32]; host::BLOCK] {
+    std::array::from_fn(|r| &x[(first + r) * width..][..width])
 }
 
 /// The given head's part of every token, in order.
