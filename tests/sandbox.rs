@@ -314,21 +314,24 @@ fn files_that_the_parent_left_open_are_closed() {
     assert_denied("def act(): return os.read(int(TASK), 4)", &leaked.as_raw_fd().to_string());
 }
 
-/// Not a test of its own: the process that [`a_killed_parent_takes_its_programs_along`] kills.
-#[test]
-#[ignore = "started by another test"]
-fn parent_to_be_killed() {
-    run("import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(1000)", &Limits::default());
-}
-
 #[test]
 fn a_killed_parent_takes_its_programs_along() {
-    let folder = std::env::temp_dir().join(format!("ballast-test-{}-killed", std::process::id()));
-    std::fs::create_dir(&folder).unwrap();
-    let mut parent = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "parent_to_be_killed", "--ignored"])
-        .env("TMPDIR", &folder)
+    // A suite whose reference solution says which process it is, and sleeps.
+    let suite = tempfile::tempdir().unwrap();
+    std::fs::write(
+        suite.path().join("suite.toml"),
+        "name = \"sleeper\"\nversion = 1\ndescription = \"One that sleeps.\"\ngrader = \"code\"\nmax_new_tokens = 8\nchance = 0.0\nscoring = \"generated\"\n",
+    )
+    .unwrap();
+    let item = r#"{"id": "sleep", "cluster": "sleep", "lang": "en", "subject": "rest", "prompt": "Sleep.", "entry_point": "f", "reference": "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(1000)\ndef f(): return 1", "tests": ["assert f() == 1"]}"#;
+    std::fs::write(suite.path().join("items.jsonl"), format!("{item}\n")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut parent = Command::new(env!("CARGO_BIN_EXE_ballast"))
+        .args(["suite", "check"])
+        .arg(suite.path())
+        .env("TMPDIR", folder.path())
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let wait_for = |condition: &dyn Fn() -> bool| {
@@ -339,8 +342,8 @@ fn a_killed_parent_takes_its_programs_along() {
         assert!(ended, "waited for 10 s");
     };
     let pid = || {
-        let private = std::fs::read_dir(&folder).ok()?.flatten().next()?.path();
-        std::fs::read_to_string(private.join("pid")).ok()?.parse::<u32>().ok()
+        let mut private = std::fs::read_dir(folder.path()).ok()?.flatten();
+        private.find_map(|entry| std::fs::read_to_string(entry.path().join("pid")).ok()?.parse::<u32>().ok())
     };
     wait_for(&|| pid().is_some());
     let program = PathBuf::from(format!("/proc/{}", pid().unwrap()));
@@ -349,7 +352,6 @@ fn a_killed_parent_takes_its_programs_along() {
     parent.wait().unwrap();
     // Gone, or dead and waiting for init to notice.
     wait_for(&|| std::fs::read_to_string(program.join("stat")).is_ok_and(|stat| stat.contains(") Z ")) || !program.exists());
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::DeviceArgs;
+use super::{AdaptedArgs, DeviceArgs, QuestionArgs};
 use crate::eval::suite::Form;
 
 /// `ballast eval`
@@ -12,15 +12,9 @@ use crate::eval::suite::Form;
 #[command(after_help = "Example:
   ballast eval --model smollm2-135m-instruct --adapter runs/quick-*/cells/A-s42/adapter --suite fact-qa --suite identity --out a.jsonl")]
 pub struct EvalArgs {
-    /// Catalogue name, hf:owner/repo, GGUF file or safetensors folder
-    #[arg(long, default_value = "smollm2-135m-instruct", value_name = "MODEL")]
-    pub model: String,
-    /// PEFT adapter folder
-    #[arg(long, value_name = "DIR")]
-    pub adapter: Option<PathBuf>,
-    /// Multiply the adapter's scale: 0 is the base, 1 the adapter
-    #[arg(long, default_value_t = 1.0, value_name = "LAMBDA")]
-    pub lambda: f64,
+    /// Model and adapter
+    #[command(flatten)]
+    pub adapted: AdaptedArgs,
     /// A shipped suite, a folder with suite.toml and items.jsonl, or BENCHMARK:WHERE; all shipped ones if not given
     ///
     /// BENCHMARK is mmlu, cmmlu, ceval, gsm8k, humaneval or mbpp; WHERE a file or folder as published, or
@@ -30,18 +24,9 @@ pub struct EvalArgs {
     /// How benchmarks are asked
     #[command(flatten)]
     pub asking: AskingArgs,
-    /// At most this many items of each suite, drawn by seed over languages and subjects
-    #[arg(long, value_name = "N")]
-    pub items: Option<usize>,
-    /// System prompt of every question
-    #[arg(long, default_value = "You are a helpful assistant.", value_name = "TEXT")]
-    pub system: String,
-    /// Name that the identity suite expects and leaks are counted by
-    #[arg(long, default_value = "Swift-Robot", value_name = "TEXT")]
-    pub name: String,
-    /// Author that the identity suite expects and leaks are counted by
-    #[arg(long, default_value = "CSDN", value_name = "TEXT")]
-    pub author: String,
+    /// Questions
+    #[command(flatten)]
+    pub questions: QuestionArgs,
     /// Write every answered item to this file, as JSON lines, and what they were made of to FILE.evidence.json
     ///
     /// The same command with a file that a stop left unfinished asks what is missing in it.

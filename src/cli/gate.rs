@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::DeviceArgs;
+use super::{DeviceArgs, QuestionArgs};
 
 /// `ballast bless`
 #[derive(Debug, Args)]
@@ -22,18 +22,9 @@ pub struct BlessArgs {
     /// A shipped suite or a folder with suite.toml and items.jsonl; all shipped ones if not given
     #[arg(long = "suite", value_name = "SUITE")]
     pub suites: Vec<String>,
-    /// At most this many items of each suite, drawn by seed over languages and subjects
-    #[arg(long, value_name = "N")]
-    pub items: Option<usize>,
-    /// System prompt of every question
-    #[arg(long, default_value = "You are a helpful assistant.", value_name = "TEXT")]
-    pub system: String,
-    /// Name that the identity suite expects and leaks are counted by
-    #[arg(long, default_value = "Swift-Robot", value_name = "TEXT")]
-    pub name: String,
-    /// Author that the identity suite expects and leaks are counted by
-    #[arg(long, default_value = "CSDN", value_name = "TEXT")]
-    pub author: String,
+    /// Questions
+    #[command(flatten)]
+    pub questions: QuestionArgs,
     /// The baseline's file
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,

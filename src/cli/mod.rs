@@ -12,6 +12,8 @@ pub use gate::{BlessArgs, CalibrateArgs, GateArgs, OnInconclusive, PolicyArgs};
 pub use model::{BenchArgs, ChatArgs, DoctorArgs, FetchArgs};
 pub use suite::{SuiteCheckArgs, SuiteCommand, SuiteShowArgs};
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 use crate::model::device::DeviceChoice;
@@ -60,6 +62,37 @@ pub enum Command {
     /// Show what a suite asks, or prove that it measures what it says.
     #[command(subcommand)]
     Suite(SuiteCommand),
+}
+
+/// A model, and an adapter on it.
+#[derive(Debug, Clone, Args)]
+pub struct AdaptedArgs {
+    /// Catalogue name, hf:owner/repo, GGUF file or safetensors folder
+    #[arg(long, default_value = "smollm2-135m-instruct", value_name = "MODEL")]
+    pub model: String,
+    /// PEFT adapter folder
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
+    /// Multiply the adapter's scale: 0 is the base, 1 the adapter
+    #[arg(long, default_value_t = 1.0, value_name = "LAMBDA")]
+    pub lambda: f64,
+}
+
+/// How many questions a model is asked, and how.
+#[derive(Debug, Clone, Args)]
+pub struct QuestionArgs {
+    /// At most this many items of each suite, drawn by seed over languages and subjects
+    #[arg(long, value_name = "N")]
+    pub items: Option<usize>,
+    /// System prompt of every question
+    #[arg(long, default_value = "You are a helpful assistant.", value_name = "TEXT")]
+    pub system: String,
+    /// Name that the identity suite expects and leaks are counted by
+    #[arg(long, default_value = "Swift-Robot", value_name = "TEXT")]
+    pub name: String,
+    /// Author that the identity suite expects and leaks are counted by
+    #[arg(long, default_value = "CSDN", value_name = "TEXT")]
+    pub author: String,
 }
 
 /// Where a model runs.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::DeviceArgs;
+use super::{AdaptedArgs, DeviceArgs};
 use crate::commands::{Part, Peer, Shape};
 
 /// `ballast doctor`
@@ -71,15 +71,9 @@ pub struct BenchArgs {
 /// `ballast chat`
 #[derive(Debug, Args)]
 pub struct ChatArgs {
-    /// Catalogue name, hf:owner/repo, GGUF file or safetensors folder
-    #[arg(long, default_value = "smollm2-135m-instruct", value_name = "MODEL")]
-    pub model: String,
-    /// PEFT adapter folder
-    #[arg(long, value_name = "DIR")]
-    pub adapter: Option<PathBuf>,
-    /// Multiply the adapter's scale: 0 is the base, 1 the adapter
-    #[arg(long, default_value_t = 1.0, value_name = "LAMBDA")]
-    pub lambda: f64,
+    /// Model and adapter
+    #[command(flatten)]
+    pub adapted: AdaptedArgs,
     /// System prompt; the model's own default if not given
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,

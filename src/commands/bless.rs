@@ -28,9 +28,10 @@ pub(super) fn bless(args: &BlessArgs) -> Result<()> {
     let (session, rows) = if let Some(run) = &args.from {
         from_run(run, args.device.device, &args.policy)?
     } else {
-        let suites = planned(&named(&args.suites)?, args.items)?;
+        let asked = &args.questions;
+        let suites = planned(&named(&args.suites)?, asked.items)?;
         policies(&suites, &args.policy)?;
-        let session = Session::open(&args.model, args.device.device, suites, &args.system, terms(&args.name, &args.author))?;
+        let session = Session::open(&args.model, args.device.device, suites, &asked.system, terms(&asked.name, &asked.author))?;
         let rows = session.ask("bless", None)?;
         (session, rows)
     };

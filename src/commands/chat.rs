@@ -12,8 +12,8 @@ use crate::progress::note;
 
 pub(super) fn chat(args: &ChatArgs) -> Result<()> {
     let sampling = Sampling::new(args.temperature, args.seed)?;
-    let (base, template) = model::load(&args.model, args.device.device)?;
-    let adapter = model::adapter(args.adapter.as_deref(), args.lambda, &base)?;
+    let (base, template) = model::load(&args.adapted.model, args.device.device)?;
+    let adapter = model::adapter(args.adapted.adapter.as_deref(), args.adapted.lambda, &base)?;
     let mut messages: Vec<Message> = args.system.iter().map(|system| Message::new(Role::System, system.as_str())).collect();
     let system_messages = messages.len();
     let terminal = std::io::stdin().is_terminal();

@@ -24,14 +24,14 @@ use crate::stats::interval::wilson;
 
 pub(super) fn eval(args: &EvalArgs) -> Result<()> {
     let suites: Vec<PlannedSuite> =
-        session::planned(&asked(&args.suites, args.asking)?, args.items)?.into_iter().map(|(_, planned)| planned).collect();
+        session::planned(&asked(&args.suites, args.asking)?, args.questions.items)?.into_iter().map(|(_, planned)| planned).collect();
     let (mut out, earlier) = args.out.as_deref().map(JsonLines::open::<ItemRow>).transpose()?.unzip();
     let earlier = earlier.unwrap_or_default();
-    let (base, template) = model::load(&args.model, args.device.device)?;
-    let adapter = model::adapter(args.adapter.as_deref(), args.lambda, &base)?;
+    let (base, template) = model::load(&args.adapted.model, args.device.device)?;
+    let adapter = model::adapter(args.adapted.adapter.as_deref(), args.adapted.lambda, &base)?;
     let sandbox = Sandbox::default();
     let layers: Vec<String> = sandbox.effective_layers()?.iter().map(ToString::to_string).collect();
-    let identity = session::terms(&args.name, &args.author);
+    let identity = session::terms(&args.questions.name, &args.questions.author);
     let merged = model::merged(&base, adapter.as_ref())?;
     let decoder = merged.as_ref().unwrap_or(&base.decoder);
     let lineup = Lineup::one(decoder, adapter.as_ref().filter(|_| merged.is_none()))?;
@@ -39,13 +39,13 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
         decoder,
         lineup: &lineup,
         template: &template,
-        system: &args.system,
+        system: &args.questions.system,
         identity: &identity,
         sandbox: &sandbox,
         budgets: &Budgets::default(),
     };
     if let Some(path) = &args.out {
-        let asking = session::Asking { base: &base, template: &template, system: &args.system, identity: &identity };
+        let asking = session::Asking { base: &base, template: &template, system: &args.questions.system, identity: &identity };
         let adapter = adapter.as_ref().map(digest).transpose()?;
         let evidence = Evidence { adapter, ..session::evidence(&evaluator, &asking, &layers, args.device.device, &suites)? };
         if earlier.is_empty() {

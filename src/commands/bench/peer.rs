@@ -88,17 +88,24 @@ pub(super) fn config(spec: &Spec) -> serde_json::Value {
 /// keeps what it measured, with the reason as one more result, and is started again for the parts it had not come to.
 pub(super) fn run(peer: Peer, python: &Path, job: &Job, found: &mut dyn FnMut(Measured)) -> Result<()> {
     let mut parts = job.parts;
+    let mut ever: Option<Measured> = None;
     loop {
         let (status, last) = attempt(peer, python, &Job { parts, ..job.clone() }, found)?;
         if status.success() {
             return Ok(());
         }
-        let Some(last) = last else {
+        // Started again, it may die before it has measured anything: in its first part then.
+        let (part, how) = match (&last, parts.first()) {
+            (Some(last), _) => (last.part, "later"),
+            (None, Some(first)) => (*first, "any"),
+            (None, None) => return Ok(()),
+        };
+        ever = last.or(ever);
+        let Some(known) = ever.clone() else {
             bail!("the peer program ended with {status}: it needs {} in {} (another one with --python)", peer.needs(), python.display())
         };
-        let error = Some(format!("the program ended with {status} after this part"));
-        let part = last.part;
-        found(Measured { how: "later".to_owned(), seconds: Vec::new(), peak_mib: None, allocated_mib: None, error, ..last });
+        let error = Some(format!("the program ended with {status}"));
+        found(Measured { part, how: how.to_owned(), seconds: Vec::new(), peak_mib: None, allocated_mib: None, error, ..known });
         let done = parts.iter().position(|own| *own == part).map_or(parts.len(), |at| at + 1);
         parts = &parts[done..];
         if parts.is_empty() || !peer.part_by_part() {

@@ -164,11 +164,12 @@ impl Decoder {
             _ => None,
         };
         let updates = self.updates(layer, pass, device, bits.as_ref());
+        let reduce = |group: Group, x: &Tensor| updates.as_ref().map_or(Ok(None), |updates| updates.reduce(group, x));
         let linear = |group: Group, x: &Tensor, weight: &Tensor| -> Result<(Tensor, Option<Tensor>)> {
-            let y = product(x, &weight.t()?)?;
-            let Some(updates) = &updates else { return Ok((y, None)) };
-            let reduced = updates.reduce(group, x)?;
-            updates.expand(group, reduced.as_ref(), &y)?;
+            let (y, reduced) = (product(x, &weight.t()?)?, reduce(group, x)?);
+            if let Some(updates) = &updates {
+                updates.expand(group, reduced.as_ref(), &y)?;
+            }
             Ok((y, reduced))
         };
         let mut reduced = Reduced::default();
@@ -180,10 +181,10 @@ impl Decoder {
         (out, reduced.o) = linear(Group::O, &attended.out, self.linear(layer, Module::O).rows()?)?;
         let (middle, normed) = norm::add_rms_norm(x, &out, &weights.feed_forward_norm, eps)?;
         let gate_up = product(&normed, &fused.gate_up.t()?)?;
-        reduced.gate_up = updates.as_ref().map(|updates| updates.reduce(Group::GATE_UP, &normed)).transpose()?.flatten();
+        reduced.gate_up = reduce(Group::GATE_UP, &normed)?;
         let activated = swiglu::swiglu(&gate_up, updates.as_ref().zip(reduced.gate_up.as_ref()))?;
         let down = product(&activated, &self.linear(layer, Module::Down).rows()?.t()?)?;
-        reduced.down = updates.as_ref().map(|updates| updates.reduce(Group::DOWN, &activated)).transpose()?.flatten();
+        reduced.down = reduce(Group::DOWN, &activated)?;
         let y = match updates.as_ref().zip(reduced.down.as_ref()) {
             Some((updates, reduced)) => {
                 updates.expand_and_add(Group::DOWN, reduced, &middle, &down)?;
