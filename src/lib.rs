@@ -21,6 +21,7 @@
 //! | [`stats`] | pure f64: intervals, paired differences, permutation, Holm, non-inferiority, power |
 //! | [`gate`] | paired answers and margins to a verdict; the baseline it is judged by, or answers alone; the rule simulated |
 //! | [`report`] | records to tables, figures, Markdown; `page`, the same with every item as one HTML file; a gate's result to JSON, JUnit, Markdown (`gate`); runs side by side (`versus`) |
+//! | [`keys`] | keys of files that others wrote: used, harmless for a stated reason, or refused by name |
 //! | [`seeds`], [`files`], [`error`], [`progress`] | seeds by use, whole-file writes, exit codes, bars |
 //!
 //! # Invariants
@@ -35,6 +36,8 @@
 //! - Unsafe code is in `model/ops/cuda` alone.
 //! - A number that is not finite stops the cell and names step, rows and module; an undefined one is `None` and prints n/a.
 //! - A device that was asked for and is absent is an error.
+//! - What is not understood is refused by name, with file, key and remedy: our own TOML by serde's `deny_unknown_fields`, everything
+//!   that others write through [`keys::Table`], and nowhere else.
 //!
 //! # Where this is not the first design, and why
 //!
@@ -63,6 +66,7 @@ pub mod error;
 pub mod eval;
 pub mod files;
 pub mod gate;
+pub mod keys;
 pub mod model;
 pub mod progress;
 pub mod record;
