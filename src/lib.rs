@@ -21,6 +21,7 @@
 //! | [`stats`] | pure f64: intervals, paired differences, permutation, Holm, non-inferiority, power |
 //! | [`gate`] | paired answers and margins to a verdict; the baseline it is judged by, or answers alone; the rule simulated |
 //! | [`report`] | records to tables, figures, Markdown; `page`, the same with every item as one HTML file; a gate's result to JSON, JUnit, Markdown (`gate`); runs side by side (`versus`) |
+//! | [`frame`] | Parquet in and out, the only file that names polars |
 //! | [`keys`] | keys of files that others wrote: used, harmless for a stated reason, or refused by name |
 //! | [`seeds`], [`files`], [`error`], [`progress`] | seeds by use, whole-file writes, exit codes, bars |
 //!
@@ -65,6 +66,7 @@ pub mod data;
 pub mod error;
 pub mod eval;
 pub mod files;
+pub mod frame;
 pub mod gate;
 pub mod keys;
 pub mod model;

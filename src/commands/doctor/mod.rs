@@ -1,6 +1,7 @@
 //! `ballast doctor`: proves on this machine that a device computes what the host computes. Forward pass, loss, every
 //! adapter gradient and greedy decoding of one model, on the device in f32 and in bf16, the type of weights on a GPU,
-//! against the host's f32; and on a GPU every kernel alone against its host twin.
+//! against the host's f32; on a GPU every kernel alone against its host twin; and the host itself against candle-transformers,
+//! where that has the model's family.
 //!
 //! Limits: f32 may differ by the order of sums, 1e-3 of the largest value. bf16 keeps 8 bits of a number: two right
 //! implementations of a model of a few dozen layers differ by a few per cent of the largest logit, and gradients agree in
@@ -8,6 +9,7 @@
 
 #[cfg(feature = "cuda")]
 mod kernels;
+mod reference;
 
 use std::fmt::Write as _;
 
@@ -23,11 +25,13 @@ use crate::eval::generate::{Answering, Generated, Prompt};
 use crate::model::base::BaseModel;
 use crate::model::decoder::{Decoder, Gradients, LossSum, Packed, Saving};
 use crate::model::device::DeviceChoice;
+use crate::model::fetch::ModelFiles;
 use crate::model::lineup::Lineup;
 use crate::model::lora::{Adapter, LoraConfig, Module, Pair};
 use crate::sandbox::Sandbox;
 use crate::train::batch::TrainRow;
 use crate::train::step::{StepSettings, Window, window_gradients};
+use reference::Reference;
 
 /// What is compared, computed by one decoder.
 struct Computed {
@@ -63,6 +67,9 @@ const HALF: Limits = Limits {
     kernel: 0.02,
 };
 
+/// The host's f32 beside products of quantized weights with activations rounded to eight bits.
+const QUANTIZED_REFERENCE: f64 = 0.08;
+
 pub(super) fn doctor(args: &DoctorArgs) -> Result<()> {
     let choice = args.device.device;
     let device = choice.open()?;
@@ -76,7 +83,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<()> {
     let rows = rows(&template)?;
     let adapter = adapter(&host.decoder)?;
     let expected = compute(&host, &host.decoder, &adapter, &rows)?;
-    let mut failed = 0;
+    let mut failed = compare_reference(&model::files(&args.model)?, &rows, &host.decoder)?;
     for dtype in [DType::F32, DType::BF16] {
         let base = BaseModel::load_as(&args.model, &model::files(&args.model)?, &device, dtype)?;
         let found = compute(&base, &base.decoder, &moved(&adapter, &device)?, &rows)?;
@@ -91,6 +98,39 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<()> {
         bail!(Invalid(format!("{failed} checks failed: results from {choice} cannot be trusted")));
     }
     Ok(())
+}
+
+/// Prints the base's logits after each row on the host beside those of candle-transformers; gives how many are outside the limit.
+fn compare_reference(files: &ModelFiles, rows: &[TrainRow], host: &Decoder) -> Result<usize> {
+    let ids: Vec<&[u32]> = rows.iter().map(|row| row.encoded.ids.as_slice()).collect();
+    let (theirs, quantized) = match reference::logits(files, &ids)? {
+        Reference::Logits { logits, quantized } => (logits, quantized),
+        Reference::Absent(reason) => {
+            print(&format!("  note  candle-transformers was not compared: {reason}\n"))?;
+            return Ok(0);
+        }
+    };
+    let ends = ids.iter().scan(0, |end, row| {
+        *end += row.len() as u32;
+        Some(*end - 1)
+    });
+    let lasts: Vec<u32> = ends.collect();
+    let hidden = host.hidden_at(&Packed::from_rows(&ids, None), &lasts, &Lineup::base(), None)?;
+    let ours = host.logits(&hidden)?;
+    reference::same_shape(&ours, &theirs)?;
+    let limit = if quantized { QUANTIZED_REFERENCE } else { SINGLE.logits };
+    let error = largest(&(&ours - &theirs)?)? / largest(&theirs)?;
+    let ok = error <= limit;
+    let kind = if quantized { "with quantized weights" } else { "in f32" };
+    print(&format!(
+        "  {:<5} host, logits beside candle-transformers {kind}, largest difference over largest value: {error:.2e} (limit {limit:.1e})\n",
+        if ok { "ok" } else { "FAIL" }
+    ))?;
+    Ok(usize::from(!ok))
+}
+
+fn largest(x: &Tensor) -> Result<f64> {
+    Ok(f64::from(x.abs()?.max_all()?.to_scalar::<f32>()?))
 }
 
 /// Conversations of different lengths, tokenized for the model.
@@ -176,7 +216,6 @@ fn compare(kind: &str, found: &Computed, expected: &Computed, limits: &Limits) -
         writeln!(text, "  {:<5} {kind} {what}: {value:.2e} (limit {limit:.1e})", if ok { "ok" } else { "FAIL" })?;
         Ok(())
     };
-    let largest = |x: &Tensor| -> Result<f64> { Ok(f64::from(x.abs()?.max_all()?.to_scalar::<f32>()?)) };
     line(
         "logits, largest difference over largest value",
         largest(&(&found.logits - &expected.logits)?)? / largest(&expected.logits)?,
