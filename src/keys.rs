@@ -44,16 +44,18 @@ impl Table {
     ///
     /// `place` says where the object stands: a file's path, or a path with a line number.
     pub fn check(&self, place: impl Display, object: &Map<String, Value>) -> Result<()> {
+        self.fault(object).map_or(Ok(()), |fault| bail!("{place}: {fault}"))
+    }
+
+    /// What [`Table::check`] says, for readers that name the place themselves.
+    pub fn fault(&self, object: &Map<String, Value>) -> Option<String> {
         let mut keys: Vec<&String> = object.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| key).collect();
         keys.sort();
-        for key in keys {
-            match self.rule(key) {
-                Some(Rule::Used | Rule::Harmless(_)) => {}
-                Some(Rule::Refused(remedy)) => bail!("{place}: `{key}` in {} is not supported: {remedy}", self.what),
-                None => bail!("{place}: `{key}` in {} is not known to Ballast and may change what it means: {}", self.what, self.remedy),
-            }
-        }
-        Ok(())
+        keys.into_iter().find_map(|key| match self.rule(key) {
+            Some(Rule::Used | Rule::Harmless(_)) => None,
+            Some(Rule::Refused(remedy)) => Some(format!("`{key}` in {} is not supported: {remedy}", self.what)),
+            None => Some(format!("`{key}` in {} is not known to Ballast and may change what it means: {}", self.what, self.remedy)),
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! An experiment as written: one TOML file. Every key is known or an error; every default is written here.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -275,7 +276,7 @@ impl Experiment {
             let check = || -> Result<()> {
                 ensure!(!stage.sources.is_empty(), "has no sources");
                 for source in &stage.sources {
-                    SourceSpec::parse(source)?;
+                    SourceSpec::parse(source, |path| Path::new(path).exists())?;
                 }
                 ensure!(stage.epochs.is_some() != stage.steps.is_some(), "needs either epochs or steps");
                 ensure!(stage.epochs.or(stage.steps) != Some(0), "has 0 epochs or steps: leave it out instead");

@@ -2,6 +2,7 @@
 //! selected items of every suite. What a run trains and asks is here, before anything is trained.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -10,9 +11,10 @@ use super::builtin;
 use super::file::{Experiment, StageConfig, Variant};
 use crate::data::chat::ChatTemplate;
 use crate::data::example::{Example, Language};
-use crate::data::identity::{Identity, has_placeholder, inject_system};
+use crate::data::identity::{Identity, inject_system};
 use crate::data::mix::{SourceSpec, sample};
 use crate::data::overlap::{OverlapIndex, find_overlaps, remove_overlap_with};
+use crate::data::placeholder::{self, Placeholders};
 use crate::error::Invalid;
 use crate::eval::suite::{Item, Suite};
 use crate::files::sha256;
@@ -138,14 +140,16 @@ fn plan_stage(
     let mut sources = Vec::new();
     let anchor = config.without.as_deref().map(builtin::examples).transpose()?;
     for written in &config.sources {
-        let spec = SourceSpec::parse(written)?;
-        let mut examples = sample(builtin::examples(&spec.path)?, spec.count, seed, &spec.label)?;
+        let spec = SourceSpec::parse(written, |path| Path::new(path).exists())?;
+        let all = builtin::examples(&spec.path)?;
+        let placeholders = Placeholders::of(&all)?;
+        let mut examples = sample(all, spec.count, seed, &spec.label)?;
         let mut removed = 0;
         if let Some(anchor) = &anchor {
             let (kept, dropped) = remove_overlap_with(anchor, examples);
             (examples, removed) = (kept, dropped.len());
         }
-        let examples = filled(examples, config, experiment)?;
+        let examples = filled(examples, placeholders, config, experiment)?;
         let overlaps = find_overlaps(index, &examples);
         if !overlaps.is_empty() {
             let list: Vec<String> = overlaps.iter().take(10).map(|overlap| format!("  {overlap}")).collect();
@@ -190,19 +194,15 @@ fn plan_stage(
 }
 
 /// Rows with the identity written in and the system prompt set.
-///
-/// Placeholders are filled only in a source that names the author somewhere: elsewhere `{{name}}` is somebody's code.
-fn filled(examples: Vec<Example>, config: &StageConfig, experiment: &Experiment) -> Result<Vec<Example>> {
-    let author = ["{{AUTHOR}}", "{{author}}", "<AUTHOR>"];
-    let names_author = examples.iter().any(|e| e.messages.iter().any(|m| author.iter().any(|p| m.content.contains(p))));
+fn filled(examples: Vec<Example>, placeholders: Placeholders, config: &StageConfig, experiment: &Experiment) -> Result<Vec<Example>> {
+    for system in [Some(&experiment.system), config.system.as_ref()].into_iter().flatten() {
+        placeholder::check(system, "the system prompt")?;
+    }
     examples
         .into_iter()
         .map(|example| {
             let language = example.language;
-            let example = if names_author { experiment.identity.fill_example(example) } else { example };
-            if names_author && let Some(left) = example.messages.iter().find_map(|m| has_placeholder(&m.content)) {
-                bail!("row {}: the placeholder {left} is left unfilled", example.origin);
-            }
+            let example = placeholders.fill(example, &experiment.identity)?;
             Ok(match &config.system {
                 Some(system) => inject_system(example, &experiment.identity.fill(system, language)),
                 None if example.system().is_none() => inject_system(example, &experiment.identity.fill(&experiment.system, language)),

@@ -27,17 +27,16 @@ pub struct Identity {
 impl Identity {
     /// The text with every placeholder replaced. What is filled in is not searched again.
     pub fn fill(&self, text: &str, language: Language) -> String {
-        let mut filled = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some((range, field)) = find_placeholder(rest) {
-            filled.push_str(&rest[..range.start]);
+        let (mut filled, mut end) = (String::with_capacity(text.len()), 0);
+        for (range, field) in placeholders(text) {
+            filled.push_str(&text[end..range.start]);
             filled.push_str(match field {
                 Field::Name => self.name.get(language),
                 Field::Author => self.author.get(language),
             });
-            rest = &rest[range.end..];
+            end = range.end;
         }
-        filled.push_str(rest);
+        filled.push_str(&text[end..]);
         filled
     }
 
@@ -135,9 +134,36 @@ fn filled_in<E: de::Error>(text: String) -> Result<String, E> {
     if text.trim().is_empty() { Err(E::custom("expected a name, found empty text")) } else { Ok(text) }
 }
 
-/// The first placeholder left in a text, if any.
-pub fn has_placeholder(text: &str) -> Option<&str> {
-    find_placeholder(text).map(|(range, _)| &text[range])
+/// Whether the text holds a placeholder that cannot be anything else, as a template's own `{{name}}` and the `<NAME>` of
+/// texts made anonymous can.
+pub(super) fn is_sure(text: &str) -> bool {
+    placeholders(text).any(|(range, field)| match field {
+        Field::Author => true,
+        Field::Name => text[range.clone()].contains("{{") && !text[range].contains("name"),
+    })
+}
+
+/// The text with a space for each placeholder.
+pub(super) fn without_placeholders(text: &str) -> String {
+    let (mut left, mut end) = (String::with_capacity(text.len()), 0);
+    for (range, _) in placeholders(text) {
+        left.push_str(&text[end..range.start]);
+        left.push(' ');
+        end = range.end;
+    }
+    left.push_str(&text[end..]);
+    left
+}
+
+/// All placeholders, in order.
+fn placeholders(text: &str) -> impl Iterator<Item = (Range<usize>, Field)> + '_ {
+    let mut end = 0;
+    std::iter::from_fn(move || {
+        let (range, field) = find_placeholder(&text[end..])?;
+        let range = end + range.start..end + range.end;
+        end = range.end;
+        Some((range, field))
+    })
 }
 
 /// The example with `system` as its system message, in place of its own if it has one.
@@ -176,7 +202,7 @@ fn find_placeholder(text: &str) -> Option<(Range<usize>, Field)> {
 fn placeholder_at(text: &str) -> Option<(usize, Field)> {
     if let Some(inner) = text.strip_prefix("{{") {
         let end = inner.find("}}")?;
-        return Some((end + 4, Field::parse(inner[..end].trim_matches(' '))?));
+        return Some((end + 4, Field::parse(inner[..end].trim())?));
     }
     [("<NAME>", Field::Name), ("<AUTHOR>", Field::Author)]
         .into_iter()
@@ -249,7 +275,6 @@ mod tests {
     fn other_braces_and_tags_are_left() {
         for text in ["{{ user.name }}", "<name>x</name>", "{name}", "{{NAME}", "{{", "<", "f'{{x}}'"] {
             assert_eq!(identity().fill(text, Language::En), text);
-            assert_eq!(has_placeholder(text), None);
         }
         assert_eq!(identity().fill("{{{NAME}}}", Language::En), "{Skiff}");
     }
@@ -261,9 +286,11 @@ mod tests {
     }
 
     #[test]
-    fn the_placeholder_left_is_shown() {
-        assert_eq!(has_placeholder("{{ x }} and {{ author }}, <NAME>"), Some("{{ author }}"));
-        assert_eq!(has_placeholder("<NAME> and {{ author }}"), Some("<NAME>"));
+    fn sure_forms_are_told_from_doubtful_ones() {
+        for (text, sure) in [("{{ NAME }}", true), ("{{author}}", true), ("<AUTHOR>", true), ("{{name}}", false), ("<NAME>", false)] {
+            assert_eq!((is_sure(text), without_placeholders(text).as_str()), (sure, " "), "{text}");
+        }
+        assert_eq!(without_placeholders("{{ x }} and {{ author }}, <NAME>."), "{{ x }} and  ,  .");
     }
 
     #[test]
@@ -333,7 +360,7 @@ mod tests {
         #[test]
         fn filling_leaves_no_placeholder(text in "(\\{\\{ ?(NAME|author|x) ?\\}\\}|<(NAME|AUTHOR)>|[a<{} 你]{0,3}){0,8}") {
             let filled = identity().fill(&text, Language::En);
-            prop_assert_eq!(has_placeholder(&filled), None);
+            prop_assert_eq!(find_placeholder(&filled).map(|(range, _)| range), None);
         }
 
         #[test]

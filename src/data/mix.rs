@@ -34,11 +34,12 @@ pub struct SourceSpec {
 }
 
 impl SourceSpec {
-    /// Reads `path` or `path#N`.
-    pub fn parse(text: &str) -> Result<Self> {
+    /// Reads `path` or `path#N`. A `#` can be part of a file's name: where the whole text is a path that `exists`, there is
+    /// no count.
+    pub fn parse(text: &str, exists: impl Fn(&str) -> bool) -> Result<Self> {
         let (path, count) = match text.rsplit_once('#') {
-            None => (text, None),
-            Some((path, count)) => (path, Some(parse_count(count).with_context(|| format!("bad source `{text}`"))?)),
+            Some((path, count)) if !exists(text) => (path, Some(parse_count(count).with_context(|| format!("bad source `{text}`"))?)),
+            _ => (text, None),
         };
         ensure!(!path.trim().is_empty(), "bad source `{text}`: expected a path, or path#N for N rows of it");
         Ok(Self { label: path.to_owned(), path: path.to_owned(), count })
@@ -46,7 +47,7 @@ impl SourceSpec {
 }
 
 fn parse_count(text: &str) -> Result<usize> {
-    let count = text.parse().with_context(|| format!("expected a number of rows after `#`, found `{text}`"))?;
+    let count = text.parse().with_context(|| format!("expected a number of rows after `#`, or a file of that name; found `{text}`"))?;
     ensure!(count > 0, "0 rows; leave the source out instead");
     Ok(count)
 }
@@ -185,8 +186,11 @@ mod tests {
             ("data/zh.json#500", "data/zh.json", Some(500)),
             ("data/zh.json", "data/zh.json", None),
             ("c#/rows.csv#12", "c#/rows.csv", Some(12)),
+            ("here/#1 set.json", "here/#1 set.json", None),
+            ("here/zh.json#5", "here/zh.json#5", None),
+            ("here/zh.json#5#6", "here/zh.json#5", Some(6)),
         ] {
-            let spec = SourceSpec::parse(text)?;
+            let spec = SourceSpec::parse(text, |path| ["here/#1 set.json", "here/zh.json#5"].contains(&path))?;
             assert_eq!((spec.label.as_str(), spec.path.as_str(), spec.count), (path, path, count));
             assert_eq!(spec.to_string(), text);
         }
@@ -196,14 +200,14 @@ mod tests {
     #[test]
     fn bad_specs_say_what_was_expected() {
         for (text, expected) in [
-            ("zh.json#many", "bad source `zh.json#many`: expected a number of rows after `#`, found `many`"),
-            ("zh.json#", "expected a number of rows after `#`, found ``"),
+            ("zh.json#many", "bad source `zh.json#many`: expected a number of rows after `#`, or a file of that name; found `many`"),
+            ("zh.json#", "expected a number of rows after `#`, or a file of that name; found ``"),
             ("zh.json#-3", "expected a number of rows"),
             ("zh.json#0", "0 rows; leave the source out instead"),
             ("#5", "expected a path"),
             ("", "expected a path"),
         ] {
-            let error = format!("{:#}", SourceSpec::parse(text).expect_err("the spec is bad"));
+            let error = format!("{:#}", SourceSpec::parse(text, |_| false).expect_err("the spec is bad"));
             assert!(error.contains(expected), "{error:?} should hold {expected:?}");
         }
     }

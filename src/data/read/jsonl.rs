@@ -3,13 +3,20 @@
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{Row, kind};
+use super::{Row, json::no_number, kind};
 
 pub(super) fn rows(text: &str) -> Result<Vec<Row>> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let rows = lines.map(|(index, line)| {
         let place = format!("line {}", index + 1);
-        match serde_json::from_str(line).with_context(|| format!("{place}: not JSON"))? {
+        let value = match serde_json::from_str(line) {
+            Ok(value) => value,
+            Err(error) => match no_number(line, &error) {
+                Some(reason) => bail!("{place}: {reason}"),
+                None => return Err(error).with_context(|| format!("{place}: not JSON")),
+            },
+        };
+        match value {
             Value::Object(fields) => Ok(Row { place, fields }),
             other => bail!("{place}: expected an object, found {}", kind(&other)),
         }

@@ -6,6 +6,7 @@
 //!
 //! Not covered: compressed files, parquet, tool calls, images.
 
+mod columns;
 mod csv;
 mod json;
 mod jsonl;

@@ -7,14 +7,14 @@
 //! 3. one question and one answer under any of the usual names.
 //!
 //! The last two also take `system` and `history` (a list of earlier question and answer pairs). Where ms-swift would
-//! guess between two columns or skip the row, this is an error instead.
+//! guess between two columns or skip the row, this is an error instead. What every other key means is in `columns`.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value};
 
 use super::{
     super::example::{Message, Role},
-    kind,
+    columns, kind,
 };
 
 const TURNS: [&str; 3] = ["messages", "conversations", "conversation"];
@@ -27,15 +27,22 @@ const RESPONSE: Alias = Alias {
     last: &["text", "completion", "content"],
 };
 const ALPACA_RESPONSE: Alias = Alias { preferred: "output", ..RESPONSE };
-const NO_TOOLS: &str = "tool calls are not supported";
 /// Some rows of the Chinese alpaca set repeat the field's own name in its text.
 const ALPACA_INPUT_PREFIX: &str = "输入：";
 
 /// The messages of one row, checked: each role known, turns alternating, an answer last and none empty.
 pub(super) fn messages(fields: &Fields) -> Result<Vec<Message>> {
-    let turns = TURNS.iter().find_map(|key| fields.get(key));
-    let mut messages = match turns {
-        Some((key, value)) => from_turns(key, value)?,
+    columns::row(&fields.0)?;
+    let mut turns = TURNS.iter().filter_map(|key| fields.get(key));
+    let mut messages = match turns.next() {
+        Some((key, value)) => {
+            if let Some((other, _)) = turns.find(|(_, other)| *other != value) {
+                bail!("`{key}` and `{other}` are two conversations; keep one of them");
+            }
+            let messages = from_turns(key, value)?;
+            beside_turns(key, fields, &messages)?;
+            messages
+        }
         None => from_columns(fields)?,
     };
     if let Some(system) = fields.text("system")?.filter(|system| !system.is_empty()) {
@@ -63,24 +70,37 @@ fn from_turns(key: &str, value: &Value) -> Result<Vec<Message>> {
     Ok(messages)
 }
 
+/// Questions, answers and earlier turns beside a list of turns must be said in it too: only the list is trained on.
+fn beside_turns(turns: &str, fields: &Fields, messages: &[Message]) -> Result<()> {
+    if let Some((key, value)) = fields.get("history")
+        && !matches!(value, Value::Array(values) if values.is_empty())
+        && !matches!(value, Value::String(text) if matches!(text.trim(), "" | "[]"))
+    {
+        bail!("`{key}` beside `{turns}`: write the earlier turns into `{turns}`");
+    }
+    let names = |alias: &Alias| alias.others.iter().chain(alias.last).chain([&alias.preferred]).copied().collect::<Vec<_>>();
+    for name in names(&QUERY).into_iter().chain(names(&RESPONSE)) {
+        let Some((key, value)) = fields.get(name) else { continue };
+        let said = value.as_str().is_some_and(|text| text.trim().is_empty() || messages.iter().any(|m| m.content.trim() == text.trim()));
+        ensure!(said || name == "text", "`{key}` beside `{turns}` is not one of its turns; remove it, or write it into `{turns}`");
+    }
+    Ok(())
+}
+
 fn from_turn(turn: &Fields) -> Result<Vec<Message>> {
-    ensure!(turn.get("tool_calls").is_none_or(|(_, calls)| calls == &Value::Array(Vec::new())), NO_TOOLS);
-    if let Some(name) = turn.text("role")?.or(turn.text("from")?) {
+    if let Some(name) = turn.either("role", "from")? {
         let role = role(name)?;
-        let Some(content) = turn.text("content")?.or(turn.text("value")?) else {
+        let loss = columns::turn(&turn.0, role == Role::Assistant)?;
+        let Some(content) = turn.either("content", "value")? else {
             bail!("expected text in `content` or `value`, found the keys {}", turn.keys());
-        };
-        let loss = match turn.get("loss") {
-            None => None,
-            Some((_, Value::Bool(loss))) => Some(*loss),
-            Some((key, other)) => bail!("key `{key}`: expected true or false, found {}", kind(other)),
         };
         return Ok(vec![Message { role, content: content.to_owned(), loss }]);
     }
-    let speaks = |wanted| turn.0.keys().find(|key| role(key).is_ok_and(|role| role == wanted));
-    let (Some(user), Some(assistant)) = (speaks(Role::User), speaks(Role::Assistant)) else {
+    let speaks = |wanted| turn.0.keys().filter(|key| role(key).is_ok_and(|role| role == wanted)).collect::<Vec<_>>();
+    let (&[user], &[assistant]) = (speaks(Role::User).as_slice(), speaks(Role::Assistant).as_slice()) else {
         bail!("expected `role` and `content`, or `from` and `value`; found the keys {}", turn.keys());
     };
+    columns::pair(&turn.0)?;
     let message = |role, key: &str| {
         let text = turn.text(key)?.with_context(|| format!("key `{key}`: expected text, found null"))?;
         anyhow::Ok(Message::new(role, text))
@@ -94,7 +114,7 @@ fn role(name: &str) -> Result<Role> {
         "user" | "human" => Ok(Role::User),
         "assistant" | "gpt" | "bot" | "model" => Ok(Role::Assistant),
         "tool" | "function" | "function_call" | "function_response" | "tool_call" | "tool_response" | "observation" => {
-            bail!("role `{name}`: {NO_TOOLS}")
+            bail!("role `{name}`: tool calls are not supported")
         }
         _ => bail!("unknown role `{name}`; expected system, user (human) or assistant (gpt, bot, model)"),
     }
@@ -220,9 +240,16 @@ impl Fields {
         }
     }
 
-    /// The row's own word for its language: `lang`, or ms-swift's `tag`.
+    /// The text under one of two names; under both, it must be the same.
+    fn either(&self, one: &str, other: &str) -> Result<Option<&str>> {
+        let (first, second) = (self.text(one)?, self.text(other)?);
+        ensure!(first.is_none() || second.is_none() || first == second, "`{one}` and `{other}` differ; keep one of them");
+        Ok(first.or(second))
+    }
+
+    /// The row's own word for its language: `lang`, `language`, or ms-swift's `tag`.
     pub(super) fn tag(&self) -> Option<&str> {
-        ["lang", "tag"].iter().find_map(|key| self.get(key)?.1.as_str())
+        ["lang", "language", "tag"].iter().find_map(|key| self.get(key)?.1.as_str())
     }
 
     fn keys(&self) -> String {
@@ -337,7 +364,7 @@ mod tests {
         );
         check_error(json!({"question": "Q", "answers": ["A", "B"]}), "the answer in `answers`: expected text, found a list");
         check_error(json!({"question": "Q"}), "no answer: expected `response` or one of `answer`, ");
-        check_error(json!({"text": "T", "code": "C"}), "no question: expected `query` or one of `prompt`, ");
+        check_error(json!({"text": "T"}), "no question: expected `query` or one of `prompt`, ");
         check_error(json!({"query": 3, "response": "A"}), "key `query`: expected text, found a number");
     }
 
@@ -382,7 +409,7 @@ mod tests {
         check_error(
             json!({"messages": [{"role": "user", "content": "Q"},
                 {"role": "assistant", "content": null, "tool_calls": [{}]}]}),
-            "`messages[1]`: tool calls are not supported",
+            "`messages[1]`: `tool_calls` in the turn is not supported: tool calls are not trained on",
         );
         check_error(json!({"messages": [{"role": "narrator", "content": "x"}]}), "unknown role `narrator`; expected system, user");
         check_error(json!({"messages": [{"speaker": "x"}]}), "found the keys `speaker`");
