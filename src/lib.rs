@@ -11,27 +11,30 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`cli`], [`commands`] | the command line as types; one subcommand a file. Only `commands` knows all stages; `commands/bench` times them, beside the programs in `benches/peers` |
-//! | [`config`] | `file`: the experiment as written; `plan`: what it comes to once files are read; `builtin`: what ships inside the binary |
+//! | [`config`] | the experiment as written |
+//! | [`library`] | what ships inside the binary: experiments, training rows, suites |
 //! | [`data`] | rows: read, sample, fill with the identity, check against the suites, render and tokenize (`chat`) |
 //! | [`model`] | `fetch` and `catalogue`; `weights` from GGUF or safetensors; `decoder`, the one decoder, with its own backward; `lora`, `adapter_file` (PEFT), `lineup` (whose adapter each row goes through); `cache`, on the host or paged; `ops`, each with host kernel and composed form, and `ops/cuda`, kernels behind the feature |
 //! | [`train`] | windows, loss, schedule, AdamW, checkpoints, the loop: one variant, or several in shared passes |
 //! | [`eval`] | suites and items, and public `benchmark`s as suites; greedy answers by continuous batching; `score`, one grader a file; drift; likelihood |
 //! | [`sandbox`] | candidate programs run here and nowhere else |
 //! | [`record`] | the run directory: rows, append-only or replaced whole; `import`, other harnesses' logs as rows |
+//! | [`plan`] | an experiment once its files are read: the rows of every stage, the items of every suite |
 //! | [`stats`] | pure f64: intervals, paired differences, permutation, Holm, non-inferiority, power |
 //! | [`gate`] | paired answers and margins to a verdict; the baseline it is judged by, or answers alone; the rule simulated |
 //! | [`report`] | records to tables, figures, Markdown; `page`, the same with every item as one HTML file; a gate's result to JSON, JUnit, Markdown (`gate`); runs side by side (`versus`) |
 //! | [`frame`] | Parquet in and out, the only file that names polars |
 //! | [`keys`] | keys of files that others wrote: used, harmless for a stated reason, or refused by name |
-//! | [`seeds`], [`files`], [`error`], [`progress`] | seeds by use, whole-file writes, exit codes, bars |
+//! | [`random`], [`files`], [`error`], [`progress`] | every draw, whole-file writes, exit codes, bars |
 //!
 //! # Invariants
 //!
 //! - One decoder for training and evaluation, one template renderer, one interval function.
-//! - A stage of the path uses types of earlier stages only: `config` stands first as what the user wrote, its `plan`
-//!   reads through `data` and `eval::suite`; `record` knows rows, not how they came about.
+//! - A stage of the path uses types of earlier stages only: `config` stands first as what the user wrote; `record` knows
+//!   rows, not how they came about; `plan` stands behind it because it makes what training and evaluation take and
+//!   counts it in rows.
 //! - Nothing prints but `main`, `commands` and `progress`. Results go to stdout, progress to stderr.
-//! - Every random draw takes a seed and uses ChaCha8, and each use has its own stream.
+//! - Every random draw takes a seed and uses ChaCha8, and each use has its own stream: all of it in `random`.
 //! - `stats`, `gate`, `data::mix`, `eval::score` and `report::render` take values and return values.
 //! - No file is written in place: whole (temporary, then renamed) or a line at a time.
 //! - Unsafe code is in `model/ops/cuda` alone.
@@ -69,11 +72,13 @@ pub mod files;
 pub mod frame;
 pub mod gate;
 pub mod keys;
+pub mod library;
 pub mod model;
+pub mod plan;
 pub mod progress;
+pub mod random;
 pub mod record;
 pub mod report;
 pub mod sandbox;
-pub mod seeds;
 pub mod stats;
 pub mod train;

@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::model::fetch;
-
 /// Time between two lines where there is no terminal.
 const QUIET: Duration = Duration::from_secs(20);
 
@@ -22,6 +20,11 @@ impl Bar {
     /// Work of `length` units, called by `title`.
     pub fn new(title: &str, length: usize) -> Self {
         Self::styled(title, Some(length as u64), "{prefix:<24} {wide_bar:.cyan/dim} {pos}/{len} {msg} {elapsed} left {eta}")
+    }
+
+    /// A transfer, of unknown length where the sender does not say.
+    pub fn bytes(title: &str, length: Option<u64>) -> Self {
+        Self::styled(title, length, "{prefix} {wide_bar:.cyan/dim} {bytes}/{total_bytes} {bytes_per_sec} left {eta}")
     }
 
     fn styled(title: &str, length: Option<u64>, template: &str) -> Self {
@@ -62,6 +65,11 @@ impl Bar {
         }
     }
 
+    /// `units` more are done, which only a terminal is told.
+    pub fn advance_quietly(&self, units: u64) {
+        self.bar.inc(units);
+    }
+
     /// A few words beside the bar.
     pub fn message(&self, text: String) {
         self.bar.set_message(text);
@@ -77,36 +85,4 @@ impl Bar {
 #[expect(clippy::print_stderr, reason = "the one place that reports progress")]
 pub fn note(text: &str) {
     eprintln!("{text}");
-}
-
-/// Progress of a fetch.
-#[derive(Default)]
-pub struct FetchBar(Mutex<Option<Bar>>);
-
-impl fetch::Progress for FetchBar {
-    fn begin(&self, what: &str, total_bytes: Option<u64>) {
-        let template = "{prefix} {wide_bar:.cyan/dim} {bytes}/{total_bytes} {bytes_per_sec} left {eta}";
-        if let Ok(mut bar) = self.0.lock() {
-            if let Some(old) = bar.take() {
-                old.finish();
-            }
-            *bar = Some(Bar::styled(what, total_bytes, template));
-        }
-    }
-
-    fn advance(&self, bytes: u64) {
-        if let Ok(bar) = self.0.lock()
-            && let Some(bar) = &*bar
-        {
-            bar.bar.inc(bytes);
-        }
-    }
-
-    fn finish(&self) {
-        if let Ok(mut bar) = self.0.lock()
-            && let Some(bar) = bar.take()
-        {
-            bar.finish();
-        }
-    }
 }

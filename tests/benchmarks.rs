@@ -7,10 +7,11 @@
 
 use std::path::PathBuf;
 
-use ballast::config::builtin;
+use ballast::eval::benchmark::{self, Reference};
 use ballast::eval::program::check_program;
 use ballast::eval::score::extract_code;
 use ballast::eval::suite::{Scoring, Suite};
+use ballast::model::fetch::Silent;
 use ballast::sandbox::{CodeVerdict, Limits, Sandbox};
 use rayon::prelude::*;
 
@@ -25,7 +26,7 @@ fn load(name: &str) -> Option<Suite> {
         println!("skipped: there is no {}", folder.display());
         return None;
     }
-    Some(builtin::suite(&format!("{name}:{}", folder.display())).unwrap())
+    Some(benchmark::load(&Reference::parse(&format!("{name}:{}", folder.display())).unwrap().unwrap(), &Silent).unwrap())
 }
 
 /// Ids of items whose published solution does not pass, with the reason.

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use ballast::config::builtin;
 use ballast::eval::score::{Answer, IdentityTerms, Verdict, grade};
 use ballast::eval::suite::Item;
+use ballast::library;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -18,7 +18,7 @@ struct Line {
 
 #[test]
 fn answers_are_graded_as_a_person_would() {
-    let suite = builtin::suite("identity").unwrap();
+    let suite = library::suite("identity").unwrap();
     let items: BTreeMap<&str, &Item> = suite.items.iter().map(|item| (item.id.as_str(), item)).collect();
     let terms = IdentityTerms {
         name_zh: "Swift-Robot".into(),
@@ -49,7 +49,7 @@ struct Independent {
 /// Answers written by someone who saw the questions alone, neither keys nor grader.
 #[test]
 fn independent_answers_are_graded_as_their_author_meant_them() {
-    let suite = builtin::suite("identity").unwrap();
+    let suite = library::suite("identity").unwrap();
     let items: BTreeMap<&str, &Item> = suite.items.iter().map(|item| (item.id.as_str(), item)).collect();
     let terms = IdentityTerms {
         name_zh: "Swift-Robot".into(),

@@ -4,17 +4,17 @@
 
 use std::collections::BTreeMap;
 
-use ballast::config::builtin;
 use ballast::eval::budget::Budgets;
 use ballast::eval::program::check_program;
 use ballast::eval::score::{Answer, CodeOutcome, CodeRun, IdentityTerms, Verdict, grade, grade_composite};
 use ballast::eval::suite::{Item, Task};
+use ballast::library;
 use ballast::sandbox::{CodeVerdict, Sandbox};
 use rayon::prelude::*;
 use serde::Deserialize;
 
 fn items(suites: &[&str]) -> BTreeMap<String, Item> {
-    suites.iter().flat_map(|name| builtin::suite(name).unwrap().items).map(|item| (item.id.clone(), item)).collect()
+    suites.iter().flat_map(|name| library::suite(name).unwrap().items).map(|item| (item.id.clone(), item)).collect()
 }
 
 #[derive(Deserialize)]

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use assert_cmd::Command;
-use ballast::eval::benchmark::{Reference, load_with};
+use ballast::eval::benchmark::{self, Reference, load_with};
 use ballast::eval::suite::Suite;
 use ballast::files::sha256;
 use ballast::model::fetch::{Cache, Fetcher, Hub, Pip, Silent};
@@ -165,7 +165,7 @@ fn an_experiment_names_a_suite_and_its_place() {
         folder.path().display()
     );
     let parsed = ballast::config::file::Experiment::parse(&experiment, "t.toml").unwrap();
-    let planned = ballast::config::plan::suites(&parsed).unwrap();
+    let planned = ballast::plan::suites(&parsed, &|source| benchmark::load(&Reference::parse(source).unwrap()?, &Silent)).unwrap();
     assert_eq!((planned[0].suite.name.as_str(), planned[0].items.len()), ("arithmetic", 1));
 }
 

@@ -1,15 +1,17 @@
 //! The command line as typed. Types only: nothing here does anything.
 
 mod answers;
+mod bench;
 mod experiment;
 mod gate;
 mod model;
 mod suite;
 
 pub use answers::{AskingArgs, CompareArgs, EvalArgs, ImportArgs};
+pub use bench::{BenchArgs, Part, Peer, Shape};
 pub use experiment::{DataArgs, DataBuildArgs, DataCommand, ReportArgs, RunArgs};
 pub use gate::{BlessArgs, CalibrateArgs, GateArgs, OnInconclusive, PolicyArgs};
-pub use model::{BenchArgs, ChatArgs, DoctorArgs, FetchArgs};
+pub use model::{ChatArgs, DoctorArgs, FetchArgs};
 pub use suite::{SuiteCheckArgs, SuiteCommand, SuiteShowArgs};
 
 use std::path::PathBuf;

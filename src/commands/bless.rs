@@ -5,11 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::print;
 use super::session::{Session, planned, role, terms};
+use super::{fetched, print};
 use crate::cli::{BlessArgs, PolicyArgs};
-use crate::config::builtin;
-use crate::config::plan::{self, PlannedSuite};
 use crate::error::Invalid;
 use crate::eval::score::IdentityTerms;
 use crate::eval::suite::Item;
@@ -17,7 +15,9 @@ use crate::files::{read_text, write_atomic};
 use crate::gate::baseline::{Baseline, BaselineSuite, Header, KIND, LEAK_POINTS, Loosening, MARGIN_POINTS, Role, SCHEMA, loosened};
 use crate::gate::decision::ALPHA;
 use crate::gate::mark::Mark;
+use crate::library;
 use crate::model::device::DeviceChoice;
+use crate::plan::{self, PlannedSuite};
 use crate::record::rows::ItemRow;
 use crate::record::run_dir::Run;
 use crate::stats::power::zero_flip_floor;
@@ -65,8 +65,8 @@ fn named(asked: &[String]) -> Result<Vec<String>> {
     }
     let floor = zero_flip_floor(MARGIN_POINTS / 100.0, ALPHA).unwrap_or(0);
     let mut large = Vec::new();
-    for name in builtin::suite_names() {
-        let items = builtin::suite(name)?.items.len();
+    for name in library::suite_names() {
+        let items = library::suite(name)?.items.len();
         if items >= floor {
             large.push(name.to_owned());
         } else {
@@ -188,7 +188,7 @@ fn from_run(folder: &Path, device: DeviceChoice, policy: &PolicyArgs) -> Result<
         author_en: experiment.identity.author.en.clone(),
     };
     let sources = experiment.suites.iter().map(|suite| suite.name.clone());
-    let suites: Vec<(String, PlannedSuite)> = sources.zip(plan::suites(experiment)?).collect();
+    let suites: Vec<(String, PlannedSuite)> = sources.zip(plan::suites(experiment, &fetched::suite)?).collect();
     policies(&suites, policy)?;
     let session = Session::open(&experiment.model, device, suites, &experiment.system, identity)?;
     let evidence = session.evidence()?;

@@ -2,9 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::print;
+use super::{fetched, print};
 use crate::cli::CalibrateArgs;
-use crate::config::builtin;
 use crate::gate::simulate::Draws;
 use crate::report;
 
@@ -39,7 +38,7 @@ fn sizes(named: &[String]) -> Result<Vec<(String, usize)>> {
                 .with_context(|| format!("--suite {text}: write NAME=ITEMS, as in fact-qa=320"))?;
             Ok((name.to_owned(), items))
         }
-        None => Ok((text.clone(), builtin::suite(text)?.items.len())),
+        None => Ok((text.clone(), fetched::suite(text)?.items.len())),
     };
     named.iter().map(size).collect()
 }

@@ -6,10 +6,10 @@ use anyhow::{Result, bail, ensure};
 
 use super::print;
 use crate::cli::{CompareArgs, OnInconclusive};
-use crate::config::builtin;
 use crate::error::Invalid;
 use crate::files::create_folder;
 use crate::gate::answers::{Answers, judge_answers};
+use crate::library;
 use crate::record::source::{Source, read_sources};
 use crate::report;
 use crate::report::versus::{markdown, versus};
@@ -54,7 +54,7 @@ fn chance(suite: &str, source: &Source) -> Option<f64> {
     if let Some(chance) = source.chance.get(suite) {
         return Some(*chance);
     }
-    let shipped = builtin::suite_names().find(|name| *name == suite).and_then(|name| builtin::suite(name).ok())?;
+    let shipped = library::suite_names().find(|name| *name == suite).and_then(|name| library::suite(name).ok())?;
     let known: BTreeMap<String, f64> = shipped.items.iter().map(|item| (item.content_hash(), item.chance())).collect();
     let asked = source.cell.items.iter().filter(|row| row.suite == suite);
     let chances: Vec<f64> = asked.map(|row| known.get(&row.hash).copied()).collect::<Option<_>>()?;

@@ -5,12 +5,12 @@ use std::fmt::Write;
 
 use anyhow::Result;
 
-use super::{model, print};
+use super::{fetched, model, print};
 use crate::cli::{DataArgs, DataBuildArgs};
-use crate::config::builtin;
 use crate::config::file::Experiment;
-use crate::config::plan::{self, PlannedStage};
 use crate::files::{create_folder, write_atomic};
+use crate::library;
+use crate::plan::{self, PlannedStage};
 
 pub(super) fn check(args: &DataArgs) -> Result<()> {
     let planned = plan(args)?;
@@ -80,7 +80,7 @@ pub(super) fn build(args: &DataBuildArgs) -> Result<()> {
 }
 
 fn experiment(args: &DataArgs) -> Result<Experiment> {
-    let (text, label) = builtin::experiment(&args.experiment)?;
+    let (text, label) = library::experiment(&args.experiment)?;
     Experiment::parse(&text, &label)
 }
 
@@ -94,7 +94,7 @@ fn model_name(args: &DataArgs) -> Result<String> {
 fn plan(args: &DataArgs) -> Result<BTreeMap<String, Vec<PlannedStage>>> {
     let experiment = experiment(args)?;
     let template = model::template(&model_name(args)?)?;
-    let suites = plan::suites(&experiment)?;
+    let suites = plan::suites(&experiment, &fetched::suite)?;
     experiment
         .cells()
         .filter(|(variant, _)| variant.of.is_none())

@@ -6,15 +6,16 @@ use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 
+use super::rows::item_row;
 use super::{asked, model, print, session};
 use crate::cli::EvalArgs;
-use crate::config::plan::PlannedSuite;
 use crate::eval::budget::Budgets;
 use crate::eval::run::Evaluator;
 use crate::eval::score::Verdict;
 use crate::files::{read_json, write_json};
 use crate::model::adapter_file::digest;
 use crate::model::lineup::Lineup;
+use crate::plan::PlannedSuite;
 use crate::progress::Bar;
 use crate::record::evidence::{Evidence, evidence_path};
 use crate::record::lines::JsonLines;
@@ -66,7 +67,7 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
         evaluator.answer(items, suite.asking(), &done, &mut |answered| {
             *verdicts.entry(answered.graded.verdict).or_default() += 1;
             if let Some(out) = &mut out {
-                out.append(&ItemRow::of(&suite.name, None, answered))?;
+                out.append(&item_row(&suite.name, None, answered))?;
             }
             bar.advance(1);
             Ok(())

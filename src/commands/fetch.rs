@@ -2,15 +2,15 @@
 
 use anyhow::Result;
 
-use super::{model, print};
+use super::fetched::{self, FetchBar};
+use super::print;
 use crate::cli::FetchArgs;
 use crate::model::catalogue::CATALOGUE;
 use crate::model::fetch::{Cache, ModelFiles, ModelRef, verify};
-use crate::progress::FetchBar;
 
 pub(super) fn fetch(args: &FetchArgs) -> Result<()> {
     let Some(name) = &args.model else { return list() };
-    let path = match model::files(name)? {
+    let path = match fetched::files(name)? {
         ModelFiles::Gguf(path) | ModelFiles::Folder(path) => path,
     };
     if args.verify {

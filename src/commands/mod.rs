@@ -10,15 +10,15 @@ mod data;
 mod doctor;
 mod eval;
 mod fetch;
+mod fetched;
 mod gate;
 mod import;
 mod model;
 mod report;
+mod rows;
 mod run;
 mod session;
 mod suite;
-
-pub use bench::{Part, Peer, Shape};
 
 use std::io::Write;
 

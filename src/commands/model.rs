@@ -4,22 +4,16 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::fetched::files;
 use crate::data::chat::ChatTemplate;
 use crate::model::adapter_file;
 use crate::model::base::BaseModel;
 use crate::model::decoder::Decoder;
 use crate::model::device::DeviceChoice;
-use crate::model::fetch::{Cache, ModelFiles, ModelRef, locate_or_fetch};
+use crate::model::fetch::ModelFiles;
 use crate::model::lora::Adapter;
 use crate::model::tokenizer::TextCodec;
 use crate::model::weights::open_gguf;
-use crate::progress::FetchBar;
-
-/// Finds or fetches a model's files.
-pub(super) fn files(name: &str) -> Result<ModelFiles> {
-    let reference = ModelRef::parse(name)?;
-    locate_or_fetch(&reference, &Cache::from_env()?, &FetchBar::default())
-}
 
 /// Loads a model with its template.
 pub(super) fn load(name: &str, device: DeviceChoice) -> Result<(BaseModel, ChatTemplate)> {

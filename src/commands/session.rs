@@ -4,11 +4,9 @@ use std::collections::HashSet;
 
 use anyhow::{Context, Result, ensure};
 
-use super::model;
-use crate::config::builtin;
-use crate::config::plan::PlannedSuite;
+use super::rows::item_row;
+use super::{fetched, model};
 use crate::data::chat::ChatTemplate;
-use crate::data::mix::shuffle;
 use crate::eval::budget::Budgets;
 use crate::eval::drift::DriftProbe;
 use crate::eval::run::Evaluator;
@@ -16,15 +14,17 @@ use crate::eval::score::IdentityTerms;
 use crate::eval::suite::{Item, Suite, Task};
 use crate::files::sha256;
 use crate::gate::baseline::Role;
+use crate::library;
 use crate::model::base::BaseModel;
 use crate::model::device::DeviceChoice;
 use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
+use crate::plan::PlannedSuite;
 use crate::progress::Bar;
+use crate::random::{derive, shuffle};
 use crate::record::evidence::{DECODING, Evidence, SuiteEvidence};
 use crate::record::rows::ItemRow;
 use crate::sandbox::Sandbox;
-use crate::seeds::derive;
 
 /// Questions of the probe, and the tokens that the base answers to each.
 const PROBE: (usize, usize) = (8, 16);
@@ -103,7 +103,7 @@ impl Session {
             bar.message(suite.name.clone());
             for items in items.chunks(group) {
                 evaluator.answer(items, suite.asking(), &HashSet::new(), &mut |answered| {
-                    rows.push(ItemRow::of(&suite.name, None, answered));
+                    rows.push(item_row(&suite.name, None, answered));
                     bar.advance(1);
                     Ok(())
                 })?;
@@ -143,9 +143,9 @@ impl Session {
 /// Suites with where they are and the items that are asked, at most so many of each; all shipped ones if none is named.
 pub(super) fn planned(names: &[String], items: Option<usize>) -> Result<Vec<(String, PlannedSuite)>> {
     ensure!(items != Some(0), "0 items of each suite ask nothing: give at least 1, or leave the number out");
-    let names = if names.is_empty() { builtin::suite_names().map(str::to_owned).collect() } else { names.to_vec() };
+    let names = if names.is_empty() { library::suite_names().map(str::to_owned).collect() } else { names.to_vec() };
     let plan = |name: String| -> Result<(String, PlannedSuite)> {
-        let suite = builtin::suite(&name)?;
+        let suite = fetched::suite(&name)?;
         let items = suite.select(None, items, derive(0, &["items", &suite.name])).into_iter().cloned().collect();
         Ok((name, PlannedSuite { suite, items }))
     };

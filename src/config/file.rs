@@ -289,33 +289,3 @@ impl Experiment {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::builtin;
-
-    #[test]
-    fn shipped_experiments_are_valid() {
-        for name in ["quick", "paper"] {
-            let (text, label) = builtin::experiment(name).unwrap();
-            let experiment = Experiment::parse(&text, &label).unwrap();
-            assert_eq!(experiment.name, name);
-            let again = toml::to_string(&experiment).unwrap();
-            assert_eq!(Experiment::parse(&again, "again").unwrap(), experiment, "written and read back");
-        }
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        let (text, label) = builtin::experiment("quick").unwrap();
-        let error = |from: &str, to: &str| {
-            assert!(text.contains(from), "{from}");
-            format!("{:#}", Experiment::parse(&text.replacen(from, to, 1), &label).unwrap_err())
-        };
-        assert!(error("window =", "windw =").contains("windw"));
-        assert!(error("seeds = [42]", "seeds = []").contains("seeds is empty"));
-        assert!(error("name = \"A\"", "name = \"base\"").contains("taken by the base model"));
-        assert!(error("calibration = true", "calibration = true\nepochs = 1").contains("either epochs or steps"));
-    }
-}

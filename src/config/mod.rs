@@ -1,5 +1,3 @@
-//! What a user asks for: `file.rs` is the experiment as written, `plan.rs` what it comes to once files are read.
+//! What a user asks for: the experiment as written.
 
-pub mod builtin;
 pub mod file;
-pub mod plan;

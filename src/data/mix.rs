@@ -6,20 +6,13 @@
 //! one gives, and two variants that should differ in one source differ in all. Here each source has a stream of its
 //! own, derived from the seed and its label: `alpaca-zh#500` is the same 500 rows in every mixture, and the first
 //! 500 of `alpaca-zh#800`.
-//!
-//! ChaCha8 and Lemire's bounded draw are fixed algorithms; `rand`'s own generators and shuffles may change between
-//! versions.
-//!
-//! References: D. Lemire, "Fast Random Integer Generation in an Interval", ACM TOMACS 29 (2019), article 3.
 
 use std::fmt;
 
 use anyhow::{Context, Result, ensure};
-use rand_chacha::{
-    ChaCha8Rng,
-    rand_core::{RngCore, SeedableRng},
-};
-use sha2::{Digest, Sha256};
+use rand_chacha::rand_core::RngCore;
+
+use crate::random::{RowStream, shuffle_in_place};
 
 /// A data source as written in a mixture: `path`, or `path#N` for N rows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +64,7 @@ pub fn sample_indices(len: usize, count: usize, seed: u64, label: &str) -> Vec<u
     if len == 0 {
         return Vec::new();
     }
-    let permuted = permutation(len, &mut Stream::Source { label }.start(seed));
+    let permuted = permutation(len, &mut RowStream::Source { label }.start(seed));
     if count <= len {
         return permuted.into_iter().take(count).collect();
     }
@@ -79,64 +72,21 @@ pub fn sample_indices(len: usize, count: usize, seed: u64, label: &str) -> Vec<u
     tiles.chain(permuted.into_iter().take(count % len)).collect()
 }
 
-/// Puts the rows of a whole mixture in random order.
-pub fn shuffle<T>(mut rows: Vec<T>, seed: u64) -> Vec<T> {
-    shuffle_with(&mut rows, &mut Stream::Mixture.start(seed));
-    rows
-}
-
 /// The order in which one epoch, counted from 0, visits `len` rows.
 pub fn epoch_order(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
-    permutation(len, &mut Stream::Epoch { epoch }.start(seed))
-}
-
-/// What random numbers are for. Every purpose has its own stream, so that no draw can shift another.
-enum Stream<'a> {
-    Source { label: &'a str },
-    Mixture,
-    Epoch { epoch: usize },
-}
-
-impl Stream<'_> {
-    fn start(&self, seed: u64) -> ChaCha8Rng {
-        let hash = Sha256::new().chain_update(b"ballast mix 1\0").chain_update(seed.to_le_bytes());
-        let hash = match self {
-            Self::Source { label } => hash.chain_update(b"source\0").chain_update(label),
-            Self::Mixture => hash.chain_update(b"mixture"),
-            Self::Epoch { epoch } => hash.chain_update(b"epoch\0").chain_update((*epoch as u64).to_le_bytes()),
-        };
-        ChaCha8Rng::from_seed(hash.finalize().into())
-    }
+    permutation(len, &mut RowStream::Epoch { epoch }.start(seed))
 }
 
 fn permutation(len: usize, rng: &mut impl RngCore) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..len).collect();
-    shuffle_with(&mut indices, rng);
+    shuffle_in_place(&mut indices, rng);
     indices
-}
-
-/// Fisher-Yates, from the last place down.
-fn shuffle_with<T>(rows: &mut [T], rng: &mut impl RngCore) {
-    for last in (1..rows.len()).rev() {
-        let chosen = below(last as u64 + 1, rng) as usize;
-        rows.swap(last, chosen);
-    }
-}
-
-/// A uniform draw from `0..bound`: Lemire's multiplication, with the few biased products drawn again.
-fn below(bound: u64, rng: &mut impl RngCore) -> u64 {
-    let biased = bound.wrapping_neg() % bound;
-    loop {
-        let product = u128::from(rng.next_u64()) * u128::from(bound);
-        if product as u64 >= biased {
-            return (product >> 64) as u64;
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{below, shuffle};
     use proptest::prelude::*;
 
     /// Checked against ChaCha8, Lemire's draw and Fisher-Yates written from their papers in Python, on the standard
@@ -254,7 +204,7 @@ mod tests {
 
         #[test]
         fn draws_stay_below_the_bound(bound in 1_u64.., seed: u64) {
-            prop_assert!(below(bound, &mut Stream::Mixture.start(seed)) < bound);
+            prop_assert!(below(bound, &mut RowStream::Mixture.start(seed)) < bound);
         }
     }
 }

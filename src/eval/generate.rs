@@ -7,12 +7,18 @@
 use anyhow::{Result, bail};
 use candle_core::{D, DType, Tensor};
 
-use super::likelihood::FORKED_TOKENS;
 use crate::error::Invalid;
 use crate::model::cache::KvCache;
 use crate::model::decoder::{Decoder, Packed};
 use crate::model::lineup::Lineup;
 use crate::model::ops::host;
+
+/// What goes on from prompts that were read, to be scored: new tokens of one forward pass at most, and rows, each of which
+/// may take a page of its own to go on from half a page.
+pub(super) const PASS_TOKENS: usize = 2048;
+pub(super) const PASS_ROWS: usize = 512;
+/// What such passes may take up in a cache beside the prompts themselves.
+const FORKED_TOKENS: usize = PASS_TOKENS + 32 * PASS_ROWS;
 
 /// A question as token ids, how long its answer may get, and which adapter of the lineup answers.
 #[derive(Debug, Clone, PartialEq, Eq)]

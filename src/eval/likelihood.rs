@@ -6,16 +6,11 @@
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::generate::{Answering, Read};
+use super::generate::{Answering, PASS_ROWS, PASS_TOKENS, Read};
 use super::suite::{Form, Item, Task, choice_letter};
 use crate::model::decoder::Packed;
 use crate::model::ops::cross_entropy::log_probabilities;
 
-/// New tokens of one forward pass at most, and rows: each row may take a page of its own to go on from half a page.
-const PASS_TOKENS: usize = 2048;
-const PASS_ROWS: usize = 512;
-/// What the passes may take up in a cache beside the prompts themselves.
-pub(super) const FORKED_TOKENS: usize = PASS_TOKENS + 32 * PASS_ROWS;
 /// Tokens of one forward pass on the host at most, those kept of the prompts counted too: there they are copied.
 const COPIED_TOKENS: usize = 4096;
 /// Rows of logits at a time.

@@ -16,7 +16,7 @@ use super::likelihood::{Continuation, Likelihood, Probes, ScoredIds};
 use super::program::check_program;
 use super::prompt;
 use super::score::{Answer, CodeOutcome, CodeRun, Graded, IdentityTerms, Verdict, extract_code, grade, grade_composite};
-use super::suite::{Item, Scoring, choice_letter};
+use super::suite::{Asking, Item, Scoring, choice_letter};
 use crate::data::chat::ChatTemplate;
 use crate::model::decoder::Decoder;
 use crate::model::lineup::Lineup;
@@ -62,15 +62,6 @@ pub struct Answered<'a> {
     pub prompt_ids: Vec<u32>,
     /// Tokens of the answer.
     pub answer_tokens: usize,
-}
-
-/// How a suite's items are asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asking {
-    /// Longest answer.
-    pub max_new_tokens: usize,
-    /// What the verdict rests on.
-    pub scoring: Scoring,
 }
 
 /// One of those who answer the same items.

@@ -3,13 +3,14 @@
 use anyhow::{Result, ensure};
 use candle_core::{DType, Tensor};
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 
 use super::generate::most_probable;
 use crate::model::cache::KvCache;
 use crate::model::decoder::{Decoder, Packed};
 use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
+use crate::random::unit;
 
 /// How the next token is chosen.
 #[derive(Debug, Clone)]
@@ -42,7 +43,7 @@ impl Sampling {
         let logits: Vec<f32> = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
         let max = f64::from(logits[best as usize]);
         let weights: Vec<f64> = logits.iter().map(|x| ((f64::from(*x) - max) / *temperature).exp()).collect();
-        let mut left = (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64 * weights.iter().sum::<f64>();
+        let mut left = unit(random.as_mut()) * weights.iter().sum::<f64>();
         for (token, weight) in weights.iter().enumerate() {
             left -= weight;
             if left < 0.0 {

@@ -10,12 +10,11 @@
 //! [`decide`]: super::decision::decide
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rayon::prelude::*;
 
 use super::decision::Verdict;
 use super::family::{Member, verdict};
-use crate::seeds::derive;
+use crate::random::{derive, stream, unit};
 use crate::stats::Interval;
 use crate::stats::distribution::binomial_pmf;
 use crate::stats::interval::wilson;
@@ -100,7 +99,7 @@ impl Draws {
         let parts: Vec<f64> = suites.iter().flat_map(|(n, a)| [*n as f64, a.accuracy, a.churn, a.loss]).collect();
         let seed = self.seed_of("gate", &parts);
         let judged = |draw| {
-            let mut random = stream(seed, draw);
+            let mut random = stream(seed, draw as u64);
             let members: Vec<Member> = drawn.iter().map(|suite| self.member(Some(suite.draw(&mut random)))).collect();
             verdict(&members)
         };
@@ -116,7 +115,7 @@ impl Draws {
         let both: Vec<(Verdict, Verdict)> = (0..self.count)
             .into_par_iter()
             .map(|draw| {
-                let drawn = suite.draw(&mut stream(seed, draw));
+                let drawn = suite.draw(&mut stream(seed, draw as u64));
                 let (harmful, beneficial) = (2 * drawn.harmful as usize, 2 * drawn.beneficial as usize);
                 let pair = |item: usize| (item < harmful || item >= harmful + beneficial, item >= harmful);
                 let items: Vec<(bool, bool)> = (0..2 * pairs).map(pair).collect();
@@ -137,12 +136,6 @@ impl Draws {
         let numbers: Vec<String> = numbers.iter().map(|number| format!("{number:.6}")).collect();
         derive(self.seed, &["calibrate", what, &format!("{:.6}", self.margin), &numbers.join(" ")])
     }
-}
-
-fn stream(seed: u64, draw: usize) -> ChaCha8Rng {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    random.set_stream(draw as u64);
-    random
 }
 
 /// Flips of one suite, drawn again and again: first how many items flip, from the table of their binomial distribution,
@@ -167,16 +160,11 @@ impl Trinomial {
     }
 
     fn draw(&self, random: &mut ChaCha8Rng) -> Flips {
-        let at = uniform(random);
+        let at = unit(random);
         let flips = self.at_most.partition_point(|below| *below <= at).min(self.n);
-        let harmful = (0..flips).filter(|_| uniform(random) < self.harmful).count();
+        let harmful = (0..flips).filter(|_| unit(random) < self.harmful).count();
         Flips { n: self.n as f64, harmful: harmful as f64, beneficial: (flips - harmful) as f64 }
     }
-}
-
-/// Uniform in [0, 1) with 53 bits.
-fn uniform(random: &mut ChaCha8Rng) -> f64 {
-    (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[cfg(test)]

@@ -9,12 +9,11 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail, ensure};
 use candle_core::{Device, Tensor};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use super::ops::linear::LowRank;
 use super::spec::Spec;
+use crate::random::{stream, unit};
 
 /// The linears of a decoder layer, in the order of the forward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -163,8 +162,7 @@ impl Adapter {
             for module in &config.targets {
                 let site = Site { layer, module: *module };
                 let (input, output) = module.widths(spec);
-                let mut random = ChaCha8Rng::seed_from_u64(seed);
-                random.set_stream(site.index());
+                let mut random = stream(seed, site.index());
                 let bound = 1.0 / (input as f64).sqrt();
                 let a: Vec<f32> = (0..config.rank * input).map(|_| ((2.0 * unit(&mut random) - 1.0) * bound) as f32).collect();
                 let pair = Pair {
@@ -193,9 +191,4 @@ impl Adapter {
     pub fn parameters(&self) -> usize {
         self.pairs.values().map(|pair| pair.a.elem_count() + pair.b.elem_count()).sum()
     }
-}
-
-/// Uniform in [0, 1) with 53 bits.
-fn unit(random: &mut impl RngCore) -> f64 {
-    (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::plan::StageCount;
 use crate::eval::likelihood::Likelihood;
-use crate::eval::run::Answered;
 use crate::eval::score::{Flag, Verdict};
 use crate::eval::suite::Lang;
-use crate::files::sha256;
 
 /// Version of the files of a run directory.
 pub const SCHEMA: u32 = 1;
@@ -61,39 +58,6 @@ pub struct ItemRow {
     pub answer_tokens: usize,
 }
 
-impl ItemRow {
-    /// The row of an answered item.
-    pub fn of(suite: &str, step: Option<usize>, answered: Answered<'_>) -> Self {
-        let (item, graded) = (answered.item, answered.graded);
-        Self {
-            step,
-            suite: suite.to_owned(),
-            item: item.id.clone(),
-            hash: item.content_hash(),
-            cluster: item.cluster.clone(),
-            language: item.language,
-            subject: item.subject.clone(),
-            prompt: answered.prompt,
-            answer: answered.answer,
-            extracted: graded.extracted,
-            verdict: graded.verdict,
-            strict: graded.strict,
-            lenient: graded.lenient,
-            flags: graded.flags,
-            detail: graded.detail,
-            likelihood: answered.likelihood,
-            prompt_digest: prompt_digest(&answered.prompt_ids),
-            prompt_tokens: answered.prompt_ids.len(),
-            answer_tokens: answered.answer_tokens,
-        }
-    }
-}
-
-fn prompt_digest(ids: &[u32]) -> String {
-    let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
-    sha256(&bytes)[..16].to_owned()
-}
-
 /// One drift measurement: a row of `drift.csv`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DriftRow {
@@ -107,6 +71,38 @@ pub struct DriftRow {
     pub largest_change: f64,
     /// Tokens measured.
     pub tokens: usize,
+}
+
+/// What a stage takes from one source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceCount {
+    /// As written in the mixture.
+    pub source: String,
+    /// Rows trained on.
+    pub rows: usize,
+    /// Their tokens.
+    pub tokens: usize,
+    /// Their label tokens: the share of these is the share of the loss.
+    pub label_tokens: usize,
+    /// Left out: longer than max_length.
+    pub too_long: usize,
+    /// Left out: like a row of `without`.
+    pub removed: usize,
+}
+
+/// One stage as planned, for tables.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageCount {
+    /// Name.
+    pub stage: String,
+    /// By source.
+    pub sources: Vec<SourceCount>,
+    /// Optimizer steps.
+    pub steps: usize,
+    /// Peak rate.
+    pub learning_rate: f64,
+    /// Share of the variant's steps.
+    pub share: f64,
 }
 
 /// What a finished cell says of itself: `cell.json`.

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::config::file::Experiment;
-use crate::config::plan::{SourceCount, StageCount};
 use crate::eval::score::{Flag, Verdict};
 use crate::eval::suite::Lang;
 use crate::model::lora::Module;
-use crate::record::rows::{CellRecord, DriftRow, ItemRow, Liveness, RunMeta, SCHEMA, SuiteMeta};
+use crate::record::rows::{CellRecord, DriftRow, ItemRow, Liveness, RunMeta, SCHEMA, SourceCount, StageCount, SuiteMeta};
 use crate::record::run_dir::{Cell, Run};
 use crate::train::telemetry::StepRow;
 

@@ -8,12 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rayon::prelude::*;
 
 use super::interval::Interval;
 use super::paired::{Paired, bonett_price};
+use crate::random::{below, stream};
 
 /// How to resample.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -106,11 +105,9 @@ fn percentiles(sums: &[Cluster], settings: &Bootstrap, statistic: impl Fn(f64, f
 }
 
 fn resample(sums: &[Cluster], seed: u64, index: u64) -> Cluster {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    random.set_stream(index);
+    let mut random = stream(seed, index);
     (0..sums.len()).fold(Cluster::default(), |total, _| {
-        // The high half of a 128-bit product maps 64 random bits onto the clusters without a division.
-        let pick = sums[((u128::from(random.next_u64()) * sums.len() as u128) >> 64) as usize];
+        let pick = sums[below(sums.len() as u64, &mut random) as usize];
         Cluster { items: total.items + pick.items, base: total.base + pick.base, variant: total.variant + pick.variant }
     })
 }

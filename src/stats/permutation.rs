@@ -7,8 +7,8 @@
 //! Reference: B. Phipson and G. K. Smyth, "Permutation P-values Should Never Be Zero", Statistical Applications in Genetics
 //! and Molecular Biology 9 (2010), for `(hits + 1) / (draws + 1)`.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use crate::random::stream;
+use rand_chacha::rand_core::RngCore;
 use rayon::prelude::*;
 
 /// Items that differ for which all sign patterns are still counted.
@@ -34,8 +34,7 @@ pub fn sign_flip(differences: &[f64], draws: usize, seed: u64) -> Option<f64> {
     let hits = (0..draws)
         .into_par_iter()
         .filter(|index| {
-            let mut random = ChaCha8Rng::seed_from_u64(seed);
-            random.set_stream(*index as u64);
+            let mut random = stream(seed, *index as u64);
             let words: Vec<u64> = (0..differing.len().div_ceil(64)).map(|_| random.next_u64()).collect();
             as_far(signed_sum(&differing, |i| words[i / 64] >> (i % 64) & 1 == 1))
         })

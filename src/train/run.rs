@@ -16,7 +16,7 @@ use crate::data::mix::epoch_order;
 use crate::error::Interrupted;
 use crate::model::decoder::{Decoder, Gradients, LossSum};
 use crate::model::lora::Adapter;
-use crate::seeds::derive;
+use crate::random::derive;
 
 /// One pass over one mixture, with its own optimizer and schedule.
 #[derive(Debug, Clone, PartialEq)]

@@ -20,7 +20,8 @@
 //!
 //! Left out, so that the floor stays one: norms, rotary embedding, activations, embedding rows, optimizer state, biases.
 
-use super::work::{Answers, Part, RowLength, Work};
+use super::work::{Answers, RowLength, Work};
+use crate::cli::Part;
 use crate::model::lora::Module;
 use crate::model::spec::Spec;
 

@@ -15,10 +15,6 @@ mod shape;
 mod table;
 mod work;
 
-pub use peer::Peer;
-pub use shape::Shape;
-pub use work::Part;
-
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -31,8 +27,8 @@ use self::peer::Job;
 use self::results::{Measured, PartResults, Results};
 use self::work::Work;
 use super::circumstances::device_name;
-use super::{model, print};
-use crate::cli::BenchArgs;
+use super::{fetched, print};
+use crate::cli::{BenchArgs, Part, Peer};
 use crate::files::read_text;
 use crate::model::base::BaseModel;
 use crate::model::decoder::Decoder;
@@ -101,7 +97,7 @@ impl Subject {
             let name = clap::ValueEnum::to_possible_value(&shape).map_or_else(String::new, |value| value.get_name().to_owned());
             return Ok(Self { name: format!("shape {name}"), spec: shape.spec(), files: None, gguf: None });
         }
-        let files = model::files(&args.model)?;
+        let files = fetched::files(&args.model)?;
         let (spec, gguf) = match &files {
             ModelFiles::Gguf(path) => (Spec::from_gguf(&open_gguf(path)?.0)?, Some(path.clone())),
             ModelFiles::Folder(folder) => (Spec::from_config_json(&read_text(&folder.join("config.json"))?)?, None),

@@ -5,7 +5,8 @@ use candle_core::Device;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use super::work::{Answers, Part, Work};
+use super::work::{Answers, Work};
+use crate::cli::Part;
 use crate::data::chat::Encoded;
 use crate::eval::generate::{Answering, Prompt};
 use crate::model::decoder::{Decoder, Saving};

@@ -6,24 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::json;
 
 use super::results::Measured;
-use super::work::{Part, Work};
+use super::work::Work;
+use crate::cli::{Part, Peer};
 use crate::model::lora::LoraConfig;
 use crate::model::spec::Spec;
-
-/// Which program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Peer {
-    /// torch, transformers and PEFT.
-    Transformers,
-    /// llama.cpp through llama-cpp-python; CPU, needs a model in GGUF.
-    #[value(name = "llama.cpp")]
-    LlamaCpp,
-}
 
 impl Peer {
     fn script(self) -> &'static str {
@@ -140,8 +130,10 @@ fn attempt(peer: Peer, python: &Path, job: &Job, found: &mut dyn FnMut(Measured)
 
 #[cfg(test)]
 mod tests {
-    use super::super::shape::Shape;
     use super::*;
+    use clap::ValueEnum;
+
+    use crate::cli::Shape;
 
     #[test]
     fn a_shape_goes_to_peers_as_the_config_json_that_ballast_reads() {

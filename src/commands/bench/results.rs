@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::cost::Rates;
-use super::work::{Part, Work};
+use super::work::Work;
+use crate::cli::Part;
 
 /// Everything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,32 +4,13 @@ use std::collections::HashMap;
 
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
-use clap::ValueEnum;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+use crate::cli::Shape;
 use crate::model::lora::Module;
 use crate::model::spec::{Architecture, Spec};
 use crate::model::weights::Weights;
-
-/// A shape by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Shape {
-    /// Qwen2.5-7B.
-    #[value(name = "7b")]
-    Qwen7b,
-    /// Qwen2.5-1.5B.
-    #[value(name = "1.5b")]
-    Qwen1b5,
-    /// Qwen2.5-0.5B.
-    #[value(name = "0.5b")]
-    Qwen0b5,
-    /// SmolLM2-135M.
-    #[value(name = "135m")]
-    Smol135m,
-    /// Two narrow layers, to see that everything works.
-    Tiny,
-}
 
 impl Shape {
     /// Sizes and constants, as in the model's config.json.

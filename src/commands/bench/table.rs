@@ -121,8 +121,9 @@ pub(super) fn profile(title: &str, spent: &[(String, usize, f64)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::cost::Rates;
-    use super::super::work::{Part, Work};
+    use super::super::work::Work;
     use super::*;
+    use crate::cli::Part;
 
     #[test]
     fn a_part_is_ours_theirs_with_the_ratio_and_the_floor() {

@@ -1,30 +1,8 @@
 //! What is timed: the same rows, prompts and lengths for every program, written into the job that a peer is given.
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// Kinds of work, in the order they run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Part {
-    /// One optimizer step over the rows, activations kept.
-    Train,
-    /// The same with activations computed again in the backward pass.
-    Checkpointed,
-    /// Greedy decoding of one prompt.
-    Single,
-    /// Greedy decoding of many prompts together.
-    Decode,
-    /// The same spread over several adapters.
-    Adapters,
-    /// Reading prompts.
-    Prefill,
-}
-
-impl Part {
-    /// All of them.
-    pub const ALL: [Self; 6] = [Self::Train, Self::Checkpointed, Self::Single, Self::Decode, Self::Adapters, Self::Prefill];
-}
+use crate::cli::Part;
 
 /// A training row: its length and how many of its last tokens carry loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

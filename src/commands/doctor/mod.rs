@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
 
-use super::{model, print};
+use super::{fetched, model, print};
 use crate::cli::DoctorArgs;
 use crate::data::chat::ChatTemplate;
 use crate::data::example::{Message, Role};
@@ -83,9 +83,9 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<()> {
     let rows = rows(&template)?;
     let adapter = adapter(&host.decoder)?;
     let expected = compute(&host, &host.decoder, &adapter, &rows)?;
-    let mut failed = compare_reference(&model::files(&args.model)?, &rows, &host.decoder)?;
+    let mut failed = compare_reference(&fetched::files(&args.model)?, &rows, &host.decoder)?;
     for dtype in [DType::F32, DType::BF16] {
-        let base = BaseModel::load_as(&args.model, &model::files(&args.model)?, &device, dtype)?;
+        let base = BaseModel::load_as(&args.model, &fetched::files(&args.model)?, &device, dtype)?;
         let found = compute(&base, &base.decoder, &moved(&adapter, &device)?, &rows)?;
         let limits = if dtype == DType::F32 { SINGLE } else { HALF };
         #[cfg(feature = "cuda")]

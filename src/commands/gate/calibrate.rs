@@ -14,17 +14,16 @@ use crate::cli::{CalibrateArgs, PolicyArgs};
 use crate::commands::circumstances::{describe, utc_date};
 use crate::commands::session::{Session, planned, terms};
 use crate::commands::{bless, print};
-use crate::config::plan::PlannedSuite;
-use crate::data::mix::shuffle;
 use crate::eval::score::Verdict as Grade;
 use crate::files::{create_folder, write_atomic};
 use crate::gate::baseline::Baseline;
 use crate::gate::result::AdapterEvidence;
 use crate::model::adapter_file;
 use crate::model::lora::{Adapter, LoraConfig, Module};
+use crate::plan::PlannedSuite;
+use crate::random::{derive, shuffle};
 use crate::record::rows::ItemRow;
 use crate::report::calibration::{Measurement, measured};
-use crate::seeds::derive;
 
 /// Items of a batch in base against base; the evaluator's own are larger.
 const GROUP: usize = 7;

@@ -3,10 +3,10 @@
 use anyhow::Result;
 
 use crate::commands::session::Session;
-use crate::config::plan::PlannedSuite;
 use crate::gate::baseline::{Baseline, Role};
 use crate::gate::mark::Mark;
 use crate::gate::result::Flip;
+use crate::plan::PlannedSuite;
 use crate::record::rows::ItemRow;
 
 /// Flips shown.

@@ -7,8 +7,6 @@ use anyhow::{Result, bail};
 
 use super::flips;
 use crate::commands::session::Session;
-use crate::config::plan::PlannedSuite;
-use crate::data::mix::shuffle;
 use crate::error::Invalid;
 use crate::files::{read_text, sha256};
 use crate::gate::baseline::Baseline;
@@ -17,8 +15,9 @@ use crate::gate::mark::Mark;
 use crate::gate::result::{AdapterEvidence, GateResult, LivenessProof};
 use crate::model::adapter_file;
 use crate::model::lora::Adapter;
+use crate::plan::PlannedSuite;
+use crate::random::{derive, shuffle};
 use crate::record::rows::ItemRow;
-use crate::seeds::derive;
 
 /// Items of the baseline asked again without the adapter, over all suites.
 const ASKED_AGAIN: usize = 24;

@@ -13,16 +13,15 @@ pub(super) use calibrate::calibrate;
 
 use measure::{Candidate, Measured, measure};
 
-use super::print;
 use super::session::Session;
+use super::{fetched, print};
 use crate::cli::{GateArgs, OnInconclusive};
-use crate::config::builtin;
-use crate::config::plan::PlannedSuite;
 use crate::error::{Inconclusive, Invalid, Regressed};
 use crate::files::{create_folder, read_text, write_atomic};
 use crate::gate::baseline::Baseline;
 use crate::gate::decision::Verdict;
 use crate::gate::result::GateResult;
+use crate::plan::PlannedSuite;
 use crate::record::rows::ItemRow;
 use crate::report;
 
@@ -44,7 +43,7 @@ pub(super) fn gate(args: &GateArgs) -> Result<()> {
 /// The baseline's suites with its items. An item that the suite no longer has is left out here and missed by the evidence.
 fn asked(baseline: &Baseline) -> Result<Vec<(String, PlannedSuite)>> {
     let suites = baseline.header.suites.iter().zip(&baseline.marks).map(|(blessed, marks)| {
-        let suite = builtin::suite(&blessed.source).with_context(|| format!("suite {} of the baseline", blessed.name))?;
+        let suite = fetched::suite(&blessed.source).with_context(|| format!("suite {} of the baseline", blessed.name))?;
         let items = suite.items.iter().filter(|item| marks.contains_key(&item.content_hash())).cloned().collect();
         Ok((blessed.source.clone(), PlannedSuite { suite, items }))
     });

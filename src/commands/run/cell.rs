@@ -8,19 +8,20 @@ use anyhow::{Context, Result, bail};
 use super::observer::{Recorder, evaluator, probe};
 use super::setup::Prepared;
 use crate::commands::model;
+use crate::commands::rows::item_row;
 use crate::config::file::Variant;
-use crate::config::plan::{self, PlannedStage};
 use crate::error::Invalid;
 use crate::files::write_json;
 use crate::model::adapter_file;
 use crate::model::decoder::Saving;
 use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
+use crate::plan::{self, PlannedStage};
 use crate::progress::Bar;
+use crate::random::derive;
 use crate::record::lines::{JsonLines, read_csv, read_json_lines, retain_csv};
 use crate::record::rows::{CellRecord, DriftRow, ItemRow, Liveness, SCHEMA};
 use crate::record::run_dir::CellDir;
-use crate::seeds::derive;
 use crate::train::checkpoint;
 use crate::train::run::{Stage, TrainSettings, train};
 use crate::train::step::StepSettings;
@@ -223,7 +224,7 @@ fn evaluate(prepared: &Prepared, dir: &CellDir, title: &str, adapter: Option<&Ad
         let done: HashSet<String> = before.iter().filter(|row| row.suite == suite.name).map(|row| row.item.clone()).collect();
         bar.message(suite.name.clone());
         evaluator.answer(&planned.items, suite.asking(), &done, &mut |answered| {
-            rows.append(&ItemRow::of(&suite.name, None, answered))?;
+            rows.append(&item_row(&suite.name, None, answered))?;
             bar.advance(1);
             prepared.check_stop()
         })?;

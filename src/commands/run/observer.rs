@@ -7,17 +7,17 @@ use anyhow::Result;
 
 use super::setup::Prepared;
 use crate::commands::model;
-use crate::data::mix::shuffle;
+use crate::commands::rows::item_row;
 use crate::eval::run::Evaluator;
 use crate::eval::suite::Item;
 use crate::model::decoder::Decoder;
 use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
 use crate::progress::Bar;
+use crate::random::{derive, shuffle};
 use crate::record::lines::{JsonLines, append_csv};
 use crate::record::rows::{DriftRow, ItemRow};
 use crate::record::run_dir::CellDir;
-use crate::seeds::derive;
 use crate::train::run::Observer;
 use crate::train::telemetry::StepRow;
 
@@ -73,7 +73,7 @@ pub(super) fn probe(prepared: &Prepared, dir: &CellDir, step: usize, adapter: Op
         let seed = derive(0, &["items", &planned.suite.name]);
         let items: Vec<Item> = shuffle(planned.items.iter().collect(), seed).into_iter().take(config.items).cloned().collect();
         evaluator.answer(&items, planned.suite.asking(), &HashSet::new(), &mut |answered| {
-            rows.append(&ItemRow::of(&planned.suite.name, Some(step), answered))?;
+            rows.append(&item_row(&planned.suite.name, Some(step), answered))?;
             prepared.check_stop()
         })?;
     }

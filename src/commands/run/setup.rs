@@ -10,25 +10,24 @@ use anyhow::{Context, Result};
 
 use crate::cli::RunArgs;
 use crate::commands::circumstances::{describe, utc_date};
-use crate::commands::model;
-use crate::config::builtin;
+use crate::commands::{fetched, model};
 use crate::config::file::Experiment;
-use crate::config::plan::{self, PlannedStage, PlannedSuite};
 use crate::data::chat::ChatTemplate;
 use crate::data::example::{Message, Role};
-use crate::data::mix::shuffle;
 use crate::error::Interrupted;
 use crate::eval::budget::Budgets;
 use crate::eval::drift::DriftProbe;
 use crate::eval::score::IdentityTerms;
 use crate::eval::suite::{Item, Task};
 use crate::files::{create_folder, read_json, sha256, write_atomic, write_json};
+use crate::library;
 use crate::model::base::BaseModel;
 use crate::model::device::DeviceChoice;
+use crate::plan::{self, PlannedStage, PlannedSuite};
+use crate::random::{derive, shuffle};
 use crate::record::rows::{RunMeta, SCHEMA, SuiteMeta};
 use crate::record::run_dir::RunDir;
 use crate::sandbox::Sandbox;
-use crate::seeds::derive;
 
 /// A run about to begin or continue.
 pub(super) struct Prepared {
@@ -58,12 +57,12 @@ impl Prepared {
 }
 
 pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared> {
-    let (text, label) = builtin::experiment(&args.experiment)?;
+    let (text, label) = library::experiment(&args.experiment)?;
     let mut experiment = Experiment::parse(&text, &label)?;
     if let Some(model) = &args.model {
         experiment.model.clone_from(model);
     }
-    let suites = plan::suites(&experiment)?;
+    let suites = plan::suites(&experiment, &fetched::suite)?;
     // The sandbox is tried before anything is fetched or trained: without it the code suite measures nothing.
     let sandbox = Sandbox::default();
     let layers = if suites.iter().any(|suite| suite.items.iter().any(|item| item.program().is_some())) {

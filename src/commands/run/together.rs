@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use super::cell;
 use super::observer::{Recorder, evaluator};
 use super::setup::Prepared;
+use crate::commands::rows::item_row;
 use crate::config::file::Variant;
 use crate::eval::run::Asker;
 use crate::model::lineup::Lineup;
@@ -125,7 +126,7 @@ fn evaluate_all(prepared: &Prepared, dirs: &[CellDir], adapters: &[Adapter]) -> 
         // The first is the base.
         let askers: Vec<Asker<'_>> = done.iter().enumerate().map(|(i, done)| Asker { adapter: i.checked_sub(1), done }).collect();
         evaluator.answer_all(&planned.items, suite.asking(), &askers, &mut |asker, answered| {
-            files[asker].append(&ItemRow::of(&suite.name, None, answered))?;
+            files[asker].append(&item_row(&suite.name, None, answered))?;
             bar.advance(1);
             prepared.check_stop()
         })?;

@@ -11,8 +11,7 @@ use rayon::prelude::*;
 use super::findings::{self, CONFIDENCE, Finding, Outcome};
 use super::{scripted, size};
 use crate::cli::SuiteCheckArgs;
-use crate::commands::{asked, print};
-use crate::config::builtin;
+use crate::commands::{asked, fetched, print};
 use crate::error::Invalid;
 use crate::eval::benchmark::Reference;
 use crate::eval::budget::Budgets;
@@ -20,17 +19,18 @@ use crate::eval::program::check_program;
 use crate::eval::run::outcome;
 use crate::eval::score::{Answer, CodeRun, IdentityTerms, Verdict, extract_code, grade, grade_composite};
 use crate::eval::suite::{Item, Suite};
+use crate::library;
 use crate::progress::Bar;
+use crate::random::derive;
 use crate::sandbox::Sandbox;
-use crate::seeds::derive;
 use crate::stats::interval::wilson;
 
 pub(in crate::commands) fn check(args: &SuiteCheckArgs) -> Result<()> {
     let mut names = asked(&args.suites, args.asking)?;
     if names.is_empty() {
-        names.extend(builtin::suite_names().map(str::to_owned));
+        names.extend(library::suite_names().map(str::to_owned));
     }
-    let suites = names.iter().map(|name| Ok((name, builtin::suite(name)?))).collect::<Result<Vec<_>>>()?;
+    let suites = names.iter().map(|name| Ok((name, fetched::suite(name)?))).collect::<Result<Vec<_>>>()?;
     let sandbox = Sandbox::default();
     if suites.iter().any(|(_, suite)| suite.items.iter().any(is_code)) {
         sandbox.effective_layers()?;

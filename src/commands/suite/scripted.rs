@@ -1,10 +1,10 @@
 //! Models that are known without a model: one that is always right, one that never is, and one that guesses.
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::RngCore;
 
 use crate::eval::score::IdentityTerms;
 use crate::eval::suite::{Item, Lang, Task, choice_letter};
+use crate::random::below;
 
 /// Who the scripted models say they are.
 pub(super) fn identity() -> IdentityTerms {
@@ -66,8 +66,7 @@ pub(super) fn wrong(item: &Item, identity: &IdentityTerms) -> String {
 /// A guess; None where there is nothing to choose from.
 pub(super) fn random(item: &Item, rng: &mut ChaCha8Rng) -> Option<String> {
     let Task::Choice { choices, .. } = &item.task else { return None };
-    // Multiply and shift: uniform, as in drawing a subset.
-    let index = (u128::from(rng.next_u64()) * choices.len() as u128) >> 64;
+    let index = below(choices.len() as u64, rng);
     Some(choice_letter(index as usize).to_string())
 }
 

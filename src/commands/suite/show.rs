@@ -7,17 +7,16 @@ use anyhow::{Context, Result};
 
 use super::{grader, size};
 use crate::cli::SuiteShowArgs;
-use crate::commands::print;
-use crate::config::builtin;
+use crate::commands::{fetched, print};
 use crate::eval::benchmark::Reference;
 use crate::eval::suite::{Form, Item, Lang, Scoring, Suite, SystemPrompt, Task, choice_letter};
-use crate::seeds::derive;
+use crate::random::derive;
 
 /// Items shown unless told otherwise.
 const SHOWN: usize = 3;
 
 pub(in crate::commands) fn show(args: &SuiteShowArgs) -> Result<()> {
-    let suite = builtin::suite(&Reference::asked(&args.suite, args.asking.shots, args.asking.form)?)?;
+    let suite = fetched::suite(&Reference::asked(&args.suite, args.asking.shots, args.asking.form)?)?;
     if let Some(id) = &args.item {
         let item = suite.items.iter().find(|item| item.id == *id);
         let item =

@@ -13,8 +13,6 @@ pub use item::{Item, Lang, Program, SystemPrompt, Task, choice_letter};
 pub use lead::{Form, Lead, Shot};
 pub use read::{load_suite, parse_suite};
 
-use super::run::Asking;
-
 /// A set of questions that is reported as one number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Suite {
@@ -45,6 +43,15 @@ pub enum Scoring {
     Generated,
     /// The option the model finds most probable; nothing is generated. For suites of choices only.
     Likelihood,
+}
+
+/// How a suite's items are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asking {
+    /// Longest answer.
+    pub max_new_tokens: usize,
+    /// What the verdict rests on.
+    pub scoring: Scoring,
 }
 
 impl Suite {

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::rand_core::RngCore;
 
 use super::{Item, Lang, Suite};
+use crate::random::{shuffle_in_place, stream};
 
 impl Suite {
     /// The items of a language, or of both, and of these a seeded subset in file order.
@@ -19,11 +19,11 @@ impl Suite {
         for item in &candidates {
             strata.entry((item.language, &item.subject)).or_default().push(&item.id);
         }
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut rng = stream(seed, 0);
         let mut ranked: Vec<(f64, u64, &str)> = Vec::with_capacity(candidates.len());
         for ids in strata.values_mut() {
             ids.sort_unstable();
-            shuffle(ids, &mut rng);
+            shuffle_in_place(ids, &mut rng);
             // The k-th of a stratum of n sits at (k + 1/2) / n of the whole ranking, so every prefix is proportional.
             let size = ids.len() as f64;
             ranked.extend(ids.iter().enumerate().map(|(rank, id)| ((rank as f64 + 0.5) / size, rng.next_u64(), *id)));
@@ -31,14 +31,6 @@ impl Suite {
         ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let chosen: BTreeSet<&str> = ranked.into_iter().take(count).map(|(_, _, id)| id).collect();
         candidates.into_iter().filter(|item| chosen.contains(item.id.as_str())).collect()
-    }
-}
-
-fn shuffle<T>(values: &mut [T], rng: &mut ChaCha8Rng) {
-    for last in (1..values.len()).rev() {
-        // Multiply and shift: a uniform index without the bias of a remainder that matters at these sizes.
-        let index = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
-        values.swap(last, index as usize);
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::under;
-use crate::config::builtin;
 use crate::config::file::Experiment;
+use crate::library;
 use crate::report::kept::suites_in_the_mean;
 use crate::report::results::Results;
 use crate::report::table::Table;
@@ -91,7 +91,7 @@ fn commands(view: &View) -> [String; 2] {
 fn shipped(name: &str) -> Option<Experiment> {
     // A name with an extension, and a label without the shipped folder, would be a file of whoever asks.
     Path::new(name).extension().is_none().then_some(())?;
-    let (text, label) = builtin::experiment(name).ok()?;
+    let (text, label) = library::experiment(name).ok()?;
     if label == name {
         return None;
     }

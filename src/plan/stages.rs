@@ -1,14 +1,11 @@
-//! An experiment once its files are read: the rows of every stage, filled in, sampled, checked and tokenized; the
-//! selected items of every suite. What a run trains and asks is here, before anything is trained.
+//! The rows of every stage: sampled, filled in, checked against the suites and tokenized.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
 
-use super::builtin;
-use super::file::{Experiment, StageConfig, Variant};
+use super::PlannedSuite;
+use crate::config::file::{Experiment, StageConfig, Variant};
 use crate::data::chat::ChatTemplate;
 use crate::data::example::{Example, Language};
 use crate::data::identity::{Identity, inject_system};
@@ -16,46 +13,14 @@ use crate::data::mix::{SourceSpec, sample};
 use crate::data::overlap::{OverlapIndex, find_overlaps, remove_overlap_with};
 use crate::data::placeholder::{self, Placeholders};
 use crate::error::Invalid;
-use crate::eval::suite::{Item, Suite};
 use crate::files::sha256;
-use crate::seeds::derive;
+use crate::library;
+use crate::record::rows::{SourceCount, StageCount};
 use crate::train::batch::TrainRow;
 use crate::train::run::Stage;
 
 /// Share of a variant's steps that a calibration stage may take.
 const CALIBRATION_SHARE: f64 = 0.15;
-
-/// What a stage takes from one source.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SourceCount {
-    /// As written in the mixture.
-    pub source: String,
-    /// Rows trained on.
-    pub rows: usize,
-    /// Their tokens.
-    pub tokens: usize,
-    /// Their label tokens: the share of these is the share of the loss.
-    pub label_tokens: usize,
-    /// Left out: longer than max_length.
-    pub too_long: usize,
-    /// Left out: like a row of `without`.
-    pub removed: usize,
-}
-
-/// One stage as planned, for tables.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StageCount {
-    /// Name.
-    pub stage: String,
-    /// By source.
-    pub sources: Vec<SourceCount>,
-    /// Optimizer steps.
-    pub steps: usize,
-    /// Peak rate.
-    pub learning_rate: f64,
-    /// Share of the variant's steps.
-    pub share: f64,
-}
 
 /// A stage with its rows and its counts.
 #[derive(Debug, Clone)]
@@ -64,35 +29,6 @@ pub struct PlannedStage {
     pub stage: Stage,
     /// For tables.
     pub count: StageCount,
-}
-
-/// A suite and the items of it that are asked.
-#[derive(Debug, Clone)]
-pub struct PlannedSuite {
-    /// The whole suite.
-    pub suite: Suite,
-    /// Selected items, in file order.
-    pub items: Vec<Item>,
-}
-
-/// Reads and selects the experiment's suites.
-pub fn suites(experiment: &Experiment) -> Result<Vec<PlannedSuite>> {
-    experiment
-        .suites
-        .iter()
-        .map(|choice| {
-            let mut suite = builtin::suite(&choice.source()?)?;
-            if choice.path.is_some() {
-                suite.name.clone_from(&choice.name);
-            }
-            let seed = derive(0, &["items", &choice.name]);
-            let items: Vec<Item> = suite.select(choice.language, choice.items, seed).into_iter().cloned().collect();
-            if items.is_empty() {
-                bail!("suite `{}` has no item in the language asked for", choice.name);
-            }
-            Ok(PlannedSuite { suite, items })
-        })
-        .collect()
 }
 
 /// Plans the stages of a trained variant for one seed.
@@ -138,10 +74,10 @@ fn plan_stage(
 ) -> Result<PlannedStage> {
     let mut rows = Vec::new();
     let mut sources = Vec::new();
-    let anchor = config.without.as_deref().map(builtin::examples).transpose()?;
+    let anchor = config.without.as_deref().map(library::examples).transpose()?;
     for written in &config.sources {
         let spec = SourceSpec::parse(written, |path| Path::new(path).exists())?;
-        let all = builtin::examples(&spec.path)?;
+        let all = library::examples(&spec.path)?;
         let placeholders = Placeholders::of(&all)?;
         let mut examples = sample(all, spec.count, seed, &spec.label)?;
         let mut removed = 0;
@@ -244,6 +180,3 @@ pub fn rows_digest(stages: &[PlannedStage]) -> String {
     }
     sha256(&bytes)
 }
-
-/// The base model's and every variant's counts, as stored with a run.
-pub type DoseTable = BTreeMap<String, Vec<StageCount>>;

@@ -1,0 +1,36 @@
+//! What evaluation hands over, as the rows that records keep.
+
+use crate::eval::run::Answered;
+use crate::files::sha256;
+use crate::record::rows::ItemRow;
+
+/// The row of an answered item.
+pub(super) fn item_row(suite: &str, step: Option<usize>, answered: Answered<'_>) -> ItemRow {
+    let (item, graded) = (answered.item, answered.graded);
+    ItemRow {
+        step,
+        suite: suite.to_owned(),
+        item: item.id.clone(),
+        hash: item.content_hash(),
+        cluster: item.cluster.clone(),
+        language: item.language,
+        subject: item.subject.clone(),
+        prompt: answered.prompt,
+        answer: answered.answer,
+        extracted: graded.extracted,
+        verdict: graded.verdict,
+        strict: graded.strict,
+        lenient: graded.lenient,
+        flags: graded.flags,
+        detail: graded.detail,
+        likelihood: answered.likelihood,
+        prompt_digest: prompt_digest(&answered.prompt_ids),
+        prompt_tokens: answered.prompt_ids.len(),
+        answer_tokens: answered.answer_tokens,
+    }
+}
+
+fn prompt_digest(ids: &[u32]) -> String {
+    let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+    sha256(&bytes)[..16].to_owned()
+}

@@ -1,0 +1,42 @@
+//! What a run trains and asks, before anything is trained: the experiment once its files are read.
+//!
+//! `stages` has the rows of every stage, here are the items of every suite.
+
+mod stages;
+
+pub use stages::{PlannedStage, rows_digest, stages};
+
+use anyhow::{Result, bail};
+
+use crate::config::file::Experiment;
+use crate::eval::suite::{Item, Suite};
+use crate::random::derive;
+
+/// A suite and the items of it that are asked.
+#[derive(Debug, Clone)]
+pub struct PlannedSuite {
+    /// The whole suite.
+    pub suite: Suite,
+    /// Selected items, in file order.
+    pub items: Vec<Item>,
+}
+
+/// Reads and selects the experiment's suites; `find` gives a suite by its source, fetched where it is not here.
+pub fn suites(experiment: &Experiment, find: &dyn Fn(&str) -> Result<Suite>) -> Result<Vec<PlannedSuite>> {
+    experiment
+        .suites
+        .iter()
+        .map(|choice| {
+            let mut suite = find(&choice.source()?)?;
+            if choice.path.is_some() {
+                suite.name.clone_from(&choice.name);
+            }
+            let seed = derive(0, &["items", &choice.name]);
+            let items: Vec<Item> = suite.select(choice.language, choice.items, seed).into_iter().cloned().collect();
+            if items.is_empty() {
+                bail!("suite `{}` has no item in the language asked for", choice.name);
+            }
+            Ok(PlannedSuite { suite, items })
+        })
+        .collect()
+}
