@@ -15,7 +15,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::files::write_atomic;
 
-/// Cells of one column, one per row.
+/// Cells of one column, one per row of the frame.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cells {
     /// UTF-8 text.

@@ -130,7 +130,14 @@ impl Probes {
             Task::Text { choices: Some(choices), gold: Some(gold), .. } => (choices.as_slice(), *gold, false),
             Task::Choice { choices, gold } => (choices.as_slice(), *gold, item.lead.as_ref().is_none_or(|lead| lead.form != Form::Cloze)),
             Task::Text { answers, .. } | Task::Number { answers } => (&answers[..1], 0, false),
-            Task::Code { .. } | Task::Identity { .. } | Task::Leakage | Task::Composite { .. } => return Ok(None),
+            Task::Code { .. }
+            | Task::Identity { .. }
+            | Task::Leakage
+            | Task::Composite { .. }
+            | Task::Instructions { .. }
+            | Task::Structured { .. }
+            | Task::Safety { .. }
+            | Task::Honesty { .. } => return Ok(None),
         };
         let mut encode = |text: &str| -> Result<Vec<u32>> {
             let ids = encode(text)?;

@@ -69,6 +69,10 @@ pub(super) fn answers(suite: &Suite) -> Finding {
         Task::Choice { choices, gold } => *gold < choices.len() && choices.iter().all(|choice| !choice.trim().is_empty()),
         Task::Leakage => true,
         Task::Code { reference, tests, .. } | Task::Composite { reference, tests, .. } => !reference.trim().is_empty() && !tests.is_empty(),
+        Task::Instructions { answer, .. }
+        | Task::Structured { answer, .. }
+        | Task::Safety { answer, .. }
+        | Task::Honesty { answer, .. } => !answer.trim().is_empty(),
         Task::Identity { require, forbid } => !require.is_empty() || !forbid.is_empty(),
     };
     let absent: Vec<String> = suite.items.iter().filter(|item| !present(item)).map(|item| item.id.clone()).collect();

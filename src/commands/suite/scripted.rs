@@ -26,7 +26,11 @@ pub(super) fn perfect(item: &Item, identity: &IdentityTerms) -> String {
         }
         Task::Choice { gold, .. } => choice_letter(*gold).to_string(),
         Task::Leakage => if item.language == Lang::Zh { "好的。" } else { "Sure." }.to_owned(),
-        Task::Composite { answer, .. } => answer.clone(),
+        Task::Composite { answer, .. }
+        | Task::Instructions { answer, .. }
+        | Task::Structured { answer, .. }
+        | Task::Safety { answer, .. }
+        | Task::Honesty { answer, .. } => answer.clone(),
         Task::Code { reference, .. } => format!("```python\n{reference}\n```"),
         Task::Identity { require, .. } => {
             let said: Vec<String> =
@@ -59,7 +63,9 @@ pub(super) fn wrong(item: &Item, identity: &IdentityTerms) -> String {
         Task::Identity { require, forbid } if require.is_empty() => {
             forbid.first().map(|text| fill(text, item.language, identity)).unwrap_or_default()
         }
-        Task::Identity { .. } => "Xyzzy.".to_owned(),
+        Task::Safety { harmful: true, content, .. } => content.first().cloned().unwrap_or_default(),
+        Task::Identity { .. } | Task::Instructions { .. } | Task::Safety { .. } | Task::Honesty { .. } => "Xyzzy.".to_owned(),
+        Task::Structured { .. } => "{\"xyzzy\": 0}".to_owned(),
     }
 }
 

@@ -13,10 +13,15 @@
 mod choice;
 mod code;
 mod composite;
+mod honesty;
 mod identity;
+mod instructions;
+mod json;
 mod leakage;
 mod number;
 mod outcome;
+mod safety;
+mod structured;
 mod text;
 mod words;
 
@@ -25,6 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use code::{CodeOutcome, CodeRun, extract_code, grade_code};
 pub use composite::grade_composite;
 pub use identity::IdentityTerms;
+pub use structured::fault as structured_fault;
 
 use super::suite::{Item, Task};
 
@@ -105,6 +111,12 @@ pub fn grade(item: &Item, answer: &Answer, identity: &IdentityTerms) -> Graded {
         Task::Choice { choices, gold } => choice::read(choices, *gold, &item.prompt, answer.text),
         Task::Identity { require, forbid } => identity::read(require, forbid, identity, answer.text),
         Task::Leakage => leakage::read(item, identity, answer.text),
+        Task::Instructions { about, orders, .. } => instructions::read(about, orders, answer.text),
+        Task::Structured { expected, .. } => structured::read(expected, answer.text),
+        Task::Safety { harmful: true, content, .. } => safety::read_harmful(content, answer.text),
+        Task::Safety { harmful: false, require, .. } => safety::read_harmless(require, answer.text),
+        Task::Honesty { answerable: true, require, forbid, .. } => honesty::read_answerable(require, forbid, answer.text),
+        Task::Honesty { answerable: false, require, forbid, .. } => honesty::read_unanswerable(require, forbid, answer.text),
         Task::Code { .. } => return grade_code(item, answer, identity, None),
         Task::Composite { .. } => return grade_composite(item, answer, identity, None),
     };

@@ -71,11 +71,13 @@ const FEWEST_LETTERS: usize = 8;
 fn in_wrong_language(item: &Item, identity: &IdentityTerms, text: &str) -> bool {
     let allowed: Vec<&String> = match &item.task {
         // A program is English to a count of letters.
-        Task::Code { .. } | Task::Composite { .. } => return false,
+        Task::Code { .. } | Task::Composite { .. } | Task::Structured { .. } => return false,
+        // An order may ask for another language, and the grader checks that.
+        Task::Instructions { .. } => return false,
         Task::Text { answers, choices, .. } => answers.iter().chain(choices.iter().flatten()).collect(),
         Task::Number { answers } => answers.iter().collect(),
         Task::Choice { choices, .. } => choices.iter().collect(),
-        Task::Identity { .. } | Task::Leakage => Vec::new(),
+        Task::Identity { .. } | Task::Leakage | Task::Safety { .. } | Task::Honesty { .. } => Vec::new(),
     };
     let all = words(text);
     let chinese = |words: &[Word]| words.iter().flat_map(|word| word.text.chars()).filter(|c| is_cjk(*c)).count();

@@ -55,6 +55,24 @@ fn right_answers(item: &Item) -> Vec<String> {
         }
         Task::Leakage => vec![if item.language == Lang::Zh { "好的" } else { "Sure" }.to_owned()],
         Task::Code { .. } | Task::Composite { .. } => Vec::new(),
+        // These have one whole answer each, and what stands around it matters: see the test after this one.
+        Task::Instructions { .. } | Task::Structured { .. } | Task::Safety { .. } | Task::Honesty { .. } => Vec::new(),
+    }
+}
+
+#[test]
+fn every_whole_answer_is_right_as_it_stands() {
+    for item in items() {
+        let (Task::Instructions { answer, .. }
+        | Task::Structured { answer, .. }
+        | Task::Safety { answer, .. }
+        | Task::Honesty { answer, .. }) = &item.task
+        else {
+            continue;
+        };
+        let found = graded(&item, answer);
+        assert_eq!((found.verdict, found.strict, found.lenient), (Verdict::Correct, true, true), "{}: {answer}: {found:?}", item.id);
+        assert_eq!(found.flags, [], "{}: {answer}", item.id);
     }
 }
 

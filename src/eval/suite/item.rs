@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::Lead;
+use super::{Lead, Order};
 use crate::files::sha256;
 
 /// One question and its key.
@@ -118,6 +119,44 @@ pub enum Task {
     },
     /// Anything that does not name the new identity: nobody asked for it.
     Leakage,
+    /// A request with orders that a program can verify.
+    Instructions {
+        /// Stems of words that an answer on the topic uses; one of them must be there.
+        about: Vec<String>,
+        /// What the answer must be like.
+        orders: Vec<Order>,
+        /// A right answer, for checks of the suite.
+        answer: String,
+    },
+    /// A JSON value, or a call of a tool written as one.
+    Structured {
+        /// The value, with `$any`, `$set`, `$contains` and `$type` where several are right.
+        expected: Value,
+        /// A right answer, for checks of the suite.
+        answer: String,
+    },
+    /// A harmful request to decline, or a harmless one that resembles it.
+    Safety {
+        /// Whether it is to be declined.
+        harmful: bool,
+        /// Markers of the content that a harmful request asks for.
+        content: Vec<String>,
+        /// Groups of alternatives; the answer to a harmless request says one of each.
+        require: Vec<Vec<String>>,
+        /// A right answer, for checks of the suite.
+        answer: String,
+    },
+    /// A question without an answer or with a false premise, or one that resembles it and has an answer.
+    Honesty {
+        /// Whether it has an answer.
+        answerable: bool,
+        /// Groups of alternatives; one of each group must be said.
+        require: Vec<Vec<String>>,
+        /// What must not be said.
+        forbid: Vec<String>,
+        /// A right answer, for checks of the suite.
+        answer: String,
+    },
     /// An explanation, an analogy and a Python function, asked for at once.
     Composite {
         /// Name of the function.
@@ -154,7 +193,15 @@ impl Item {
         }
         let mut text = self.prompt.clone();
         match &self.task {
-            Task::Text { .. } | Task::Number { .. } | Task::Identity { .. } | Task::Leakage | Task::Composite { .. } => {}
+            Task::Text { .. }
+            | Task::Number { .. }
+            | Task::Identity { .. }
+            | Task::Leakage
+            | Task::Composite { .. }
+            | Task::Instructions { .. }
+            | Task::Structured { .. }
+            | Task::Safety { .. }
+            | Task::Honesty { .. } => {}
             Task::Choice { choices, .. } => {
                 for (index, choice) in choices.iter().enumerate() {
                     text.extend(["\n", &choice_letter(index).to_string(), ". ", choice]);

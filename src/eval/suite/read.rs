@@ -9,7 +9,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::{Item, Lang, Scoring, Suite, SystemPrompt, Task};
+use super::{Item, Lang, Order, Scoring, Suite, SystemPrompt, Task};
+use crate::eval::score::structured_fault;
 use crate::files::{read_text, sha256};
 
 /// Reads `suite.toml` and `items.jsonl` of a folder.
@@ -60,6 +61,10 @@ enum Grader {
     Identity,
     Leakage,
     Composite,
+    Instructions,
+    Structured,
+    Safety,
+    Honesty,
 }
 
 impl Grader {
@@ -73,6 +78,10 @@ impl Grader {
             Self::Identity => (&["require", "forbid"], &[]),
             Self::Leakage => (&[], &[]),
             Self::Composite => (&["entry_point", "reference", "tests", "explain", "analogy", "answer"], &[]),
+            Self::Instructions => (&["about", "orders", "answer"], &[]),
+            Self::Structured => (&["expected", "answer"], &[]),
+            Self::Safety => (&["harmful", "answer"], &["content", "require"]),
+            Self::Honesty => (&["answerable", "answer"], &["require", "forbid"]),
         }
     }
 }
@@ -145,6 +154,12 @@ struct Line {
     explain: Option<Vec<Vec<String>>>,
     analogy: Option<Vec<String>>,
     answer: Option<String>,
+    about: Option<Vec<String>>,
+    orders: Option<Vec<Order>>,
+    expected: Option<serde_json::Value>,
+    harmful: Option<bool>,
+    content: Option<Vec<String>>,
+    answerable: Option<bool>,
 }
 
 fn parse_item(line: &str, settings: &Settings) -> Result<Item> {
@@ -174,6 +189,24 @@ fn parse_item(line: &str, settings: &Settings) -> Result<Item> {
             forbid: settings.expand(line.forbid.unwrap_or_default())?,
         },
         Grader::Leakage => Task::Leakage,
+        Grader::Instructions => Task::Instructions {
+            about: line.about.unwrap_or_default(),
+            orders: line.orders.unwrap_or_default(),
+            answer: line.answer.unwrap_or_default(),
+        },
+        Grader::Structured => Task::Structured { expected: line.expected.unwrap_or_default(), answer: line.answer.unwrap_or_default() },
+        Grader::Safety => Task::Safety {
+            harmful: line.harmful.unwrap_or_default(),
+            content: line.content.unwrap_or_default(),
+            require: line.require.unwrap_or_default(),
+            answer: line.answer.unwrap_or_default(),
+        },
+        Grader::Honesty => Task::Honesty {
+            answerable: line.answerable.unwrap_or_default(),
+            require: line.require.unwrap_or_default(),
+            forbid: line.forbid.unwrap_or_default(),
+            answer: line.answer.unwrap_or_default(),
+        },
         Grader::Composite => Task::Composite {
             entry_point: line.entry_point.unwrap_or_default(),
             reference: line.reference.unwrap_or_default(),
@@ -202,6 +235,12 @@ fn check_fields(line: &Line, grader: Grader) -> Result<()> {
         ("explain", line.explain.is_some()),
         ("analogy", line.analogy.is_some()),
         ("answer", line.answer.is_some()),
+        ("about", line.about.is_some()),
+        ("orders", line.orders.is_some()),
+        ("expected", line.expected.is_some()),
+        ("harmful", line.harmful.is_some()),
+        ("content", line.content.is_some()),
+        ("answerable", line.answerable.is_some()),
     ];
     let (needed, allowed) = grader.fields();
     for (key, given) in given {
@@ -229,6 +268,36 @@ fn check_task(task: &Task) -> Result<()> {
         Task::Choice { choices, gold } => check_choices(choices, *gold)?,
         Task::Code { entry_point, reference, tests, .. } => check_program(entry_point, reference, tests)?,
         Task::Leakage => {}
+        Task::Instructions { about, orders, answer } => {
+            check_texts("about", about)?;
+            ensure!(!orders.is_empty(), "`orders` is empty");
+            check_texts("answer", std::slice::from_ref(answer))?;
+        }
+        Task::Structured { expected, answer } => {
+            ensure!(expected.is_object() || expected.is_array(), "`expected` is no object or array");
+            if let Some(fault) = structured_fault(expected) {
+                bail!("`expected`: {fault}");
+            }
+            check_texts("answer", std::slice::from_ref(answer))?;
+        }
+        Task::Safety { harmful, content, require, answer } => {
+            let (given, key) = if *harmful { (content.is_empty(), "content") } else { (require.is_empty(), "require") };
+            ensure!(!given, "`{key}` is empty: the grader has nothing to look for");
+            ensure!(*harmful || content.is_empty(), "`content` belongs to a harmful request");
+            ensure!(!*harmful || require.is_empty(), "`require` belongs to a harmless request");
+            for group in require.iter().chain(std::iter::once(content).filter(|content| !content.is_empty())) {
+                check_texts("require or content", group)?;
+            }
+            check_texts("answer", std::slice::from_ref(answer))?;
+        }
+        Task::Honesty { answerable, require, forbid, answer } => {
+            ensure!(!*answerable || !require.is_empty(), "`require` is empty: an answerable question needs its answer");
+            for group in require {
+                check_texts("require", group)?;
+            }
+            ensure!(forbid.iter().all(|text| !text.trim().is_empty()), "`forbid` has an empty text");
+            check_texts("answer", std::slice::from_ref(answer))?;
+        }
         Task::Composite { entry_point, reference, tests, explain, analogy, answer } => {
             check_program(entry_point, reference, tests)?;
             ensure!(!explain.is_empty(), "`explain` is empty");

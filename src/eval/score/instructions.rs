@@ -1,0 +1,325 @@
+//! Requests with verifiable orders: right if every order is followed and the answer keeps to the topic.
+//!
+//! Strict and verdict are one. Lenient forgives what chat models put around an answer: its first or last line, and asterisks for
+//! emphasis, as the loose accuracy of IFEval does. `extracted` says how many orders were followed, `2 of 3`, so that accuracy
+//! over orders can be taken beside accuracy over requests.
+//!
+//! An answer that follows every order and says nothing of the topic is wrong: otherwise one constant text in lower case would
+//! pass whatever asks for lower case.
+
+use super::identity::{End, Text};
+use super::words::is_cjk;
+use super::{Level, Reading, json};
+use crate::eval::suite::{Lang, Order};
+
+pub(super) fn read(about: &[String], orders: &[Order], answer: &str) -> Reading {
+    let answer = answer.trim();
+    let parsed = answer.chars().any(char::is_alphanumeric);
+    let failed: Vec<String> = orders.iter().filter_map(|order| unmet(order, answer)).collect();
+    let on_topic = is_about(about, answer);
+    let right = parsed && on_topic && failed.is_empty();
+    let lenient =
+        right || parsed && looser(answer).iter().any(|text| is_about(about, text) && orders.iter().all(|o| unmet(o, text).is_none()));
+    let detail =
+        if !failed.is_empty() { Some(failed.join("; ")) } else { (!on_topic).then(|| format!("says nothing about {}", about.join(", "))) };
+    let followed = orders.len() - failed.len();
+    Reading { level: Level::of(right, right, lenient), parsed, extracted: Some(format!("{followed} of {}", orders.len())), detail }
+}
+
+fn is_about(about: &[String], answer: &str) -> bool {
+    let text = Text::new(answer);
+    about.iter().any(|stem| text.says(stem, End::Stem))
+}
+
+/// The answer without its first line, its last line, both, and each without asterisks.
+fn looser(answer: &str) -> Vec<String> {
+    let lines: Vec<&str> = answer.lines().collect();
+    let cuts = [(0, 0), (1, 0), (0, 1), (1, 1)];
+    let cut =
+        |(front, back): (usize, usize)| lines.get(front..lines.len().saturating_sub(back)).map(|lines| lines.join("\n").trim().to_owned());
+    let texts: Vec<String> = cuts.into_iter().filter_map(cut).collect();
+    let plain: Vec<String> = texts.iter().map(|text| text.replace('*', "").trim().to_owned()).collect();
+    texts.into_iter().chain(plain).filter(|text| !text.is_empty()).collect()
+}
+
+/// How an order was not followed; None where it was.
+fn unmet(order: &Order, answer: &str) -> Option<String> {
+    let count = |what: &str, found: usize, min: Option<usize>, max: Option<usize>| {
+        let low = min.is_some_and(|min| found < min);
+        let high = max.is_some_and(|max| found > max);
+        (low || high).then(|| format!("{found} {what}, asked for {}", range(min, max)))
+    };
+    match order {
+        Order::Words { min, max } => count("words", words(answer), *min, *max),
+        Order::Characters { min, max } => count("characters", characters(answer), *min, *max),
+        Order::Sentences { min, max } => count("sentences", sentences(answer), *min, *max),
+        Order::Paragraphs { exactly } => count("paragraphs", paragraphs(answer), Some(*exactly), Some(*exactly)),
+        Order::Bullets { exactly } => {
+            count("bullet points", lines(answer).filter(|l| is_bullet(l)).count(), Some(*exactly), Some(*exactly))
+        }
+        Order::Numbered { exactly } => count("numbered points", numbered(answer), Some(*exactly), Some(*exactly)),
+        Order::OnlyList => lines(answer).find(|l| !is_bullet(l)).map(|line| format!("`{line}` is no entry of the list")),
+        Order::Include { words, times } => {
+            let times = times.unwrap_or(1);
+            let lacking = words.iter().find(|word| occurrences(answer, word) < times)?;
+            Some(format!("`{lacking}` {} times, asked for {times}", occurrences(answer, lacking)))
+        }
+        Order::Exclude { words } => words.iter().find(|word| occurrences(answer, word) > 0).map(|word| format!("uses `{word}`")),
+        Order::NoCharacters { characters } => answer.chars().find(|c| characters.contains(*c)).map(|c| format!("uses `{c}`")),
+        Order::StartsWith { text } => (!answer.starts_with(text)).then(|| format!("does not begin with `{text}`")),
+        Order::EndsWith { text } => (!answer.ends_with(text)).then(|| format!("does not end with `{text}`")),
+        Order::LineStartsWith { text } => {
+            let last = lines(answer).last().filter(|_| lines(answer).count() > 1);
+            (!last.is_some_and(|line| line.starts_with(text))).then(|| format!("the last line does not begin with `{text}`"))
+        }
+        Order::Language { language } => (!in_language(*language, answer)).then(|| "is not in the language asked for".to_owned()),
+        Order::Lowercase => answer.chars().find(|c| c.is_uppercase()).map(|c| format!("uses the capital `{c}`")),
+        Order::Json { keys } => json_fault(keys, answer),
+        Order::Title => (!has_title(answer)).then(|| "has no title in double angle brackets".to_owned()),
+        Order::Table { columns, rows } => table_fault(columns, *rows, answer),
+        Order::TwoAnswers => {
+            let parts: Vec<&str> = answer.split("******").map(str::trim).collect();
+            let two =
+                matches!(parts.as_slice(), [a, b] if !a.is_empty() && !b.is_empty() && a != b) && lines(answer).any(|l| l == "******");
+            (!two).then(|| "is not two different texts with a line of six asterisks between them".to_owned())
+        }
+        Order::Quoted => (!is_quoted(answer)).then(|| "is not wrapped in double quotation marks".to_owned()),
+    }
+}
+
+fn range(min: Option<usize>, max: Option<usize>) -> String {
+    match (min, max) {
+        (Some(min), Some(max)) if min == max => format!("exactly {min}"),
+        (Some(min), Some(max)) => format!("{min} to {max}"),
+        (Some(min), None) => format!("at least {min}"),
+        (None, Some(max)) => format!("at most {max}"),
+        (None, None) => "any number".to_owned(),
+    }
+}
+
+/// Lines that are not blank, trimmed.
+fn lines(answer: &str) -> impl Iterator<Item = &str> {
+    answer.lines().map(str::trim).filter(|line| !line.is_empty())
+}
+
+fn words(answer: &str) -> usize {
+    answer.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count()
+}
+
+fn characters(answer: &str) -> usize {
+    let (mut count, mut in_run) = (0, false);
+    for c in answer.chars() {
+        let latin = c.is_alphanumeric() && !is_cjk(c);
+        count += usize::from(is_cjk(c) || latin && !in_run);
+        in_run = latin;
+    }
+    count
+}
+
+/// Ends of sentences that have words before them; what follows the last end counts as one more.
+fn sentences(answer: &str) -> usize {
+    let chars: Vec<char> = answer.chars().collect();
+    let (mut count, mut open) = (0, false);
+    for (i, c) in chars.iter().enumerate() {
+        open |= c.is_alphanumeric();
+        let next = chars.get(i + 1);
+        let closes = match c {
+            '。' | '！' | '？' | '!' | '?' => true,
+            // 3.5, e.g. and file names hold dots that end nothing; so do P.S. and initials.
+            '.' => next.is_none_or(|next| next.is_whitespace() || "\"'”’)".contains(*next)) && !is_abbreviation(&chars[..i]),
+            '\n' => open && next.is_some_and(|next| *next == '\n'),
+            _ => false,
+        };
+        if closes && open {
+            count += 1;
+            open = false;
+        }
+    }
+    count + usize::from(open)
+}
+
+/// Whether the word before a full stop is an abbreviation that is written with one.
+fn is_abbreviation(before: &[char]) -> bool {
+    let word: String = before.iter().rev().take_while(|c| !c.is_whitespace()).collect::<Vec<_>>().into_iter().rev().collect();
+    let initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase) && word != "I";
+    initial || ["Mr", "Mrs", "Ms", "Dr", "St", "e.g", "i.e", "etc", "vs", "P.S", "a.m", "p.m"].contains(&word.as_str())
+}
+
+fn paragraphs(answer: &str) -> usize {
+    let mut count = 0;
+    let mut blank = true;
+    for line in answer.lines() {
+        let empty = line.trim().is_empty();
+        count += usize::from(blank && !empty);
+        blank = empty;
+    }
+    count
+}
+
+fn is_bullet(line: &str) -> bool {
+    line.strip_prefix("- ").or_else(|| line.strip_prefix("* ")).is_some_and(|rest| rest.chars().any(char::is_alphanumeric))
+}
+
+/// Lines numbered 1, 2, 3 without a gap; 0 where the numbers do not run so.
+fn numbered(answer: &str) -> usize {
+    let numbers: Vec<usize> = lines(answer)
+        .filter_map(|line| {
+            let digits: String = line.chars().take_while(char::is_ascii_digit).collect();
+            let rest = line[digits.len()..].trim_start_matches(['.', '、', ')', '．']);
+            let marked = rest.len() < line.len() - digits.len();
+            (marked && rest.chars().any(char::is_alphanumeric)).then(|| digits.parse().ok())?
+        })
+        .collect();
+    if numbers.iter().enumerate().all(|(i, number)| *number == i + 1) { numbers.len() } else { 0 }
+}
+
+/// How often a text is there: as whole words where it is Latin, anywhere where it is Chinese.
+fn occurrences(answer: &str, sought: &str) -> usize {
+    let (answer, sought) = (answer.to_lowercase(), sought.to_lowercase());
+    let latin = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() && !is_cjk(c));
+    let whole = |start: usize| {
+        let end = start + sought.len();
+        let opens = !latin(sought.chars().next()) || !latin(answer[..start].chars().next_back());
+        let closes = !latin(sought.chars().next_back()) || !latin(answer[end..].chars().next());
+        opens && closes
+    };
+    answer.match_indices(&sought).filter(|(start, _)| whole(*start)).count()
+}
+
+fn in_language(language: Lang, answer: &str) -> bool {
+    let chinese = answer.chars().filter(|c| is_cjk(*c)).count();
+    let latin = answer.chars().filter(|c| c.is_alphabetic() && !is_cjk(*c)).count();
+    match language {
+        Lang::Zh => chinese > 0 && chinese * 10 >= (chinese + latin) * 9,
+        Lang::En => latin > 0 && latin * 10 >= (chinese + latin) * 9,
+    }
+}
+
+fn has_title(answer: &str) -> bool {
+    let inside = answer.split_once("<<").and_then(|(_, rest)| rest.split_once(">>"));
+    inside.is_some_and(|(title, _)| title.chars().any(char::is_alphanumeric) && !title.contains('\n'))
+}
+
+fn is_quoted(answer: &str) -> bool {
+    let pairs = [('"', '"'), ('“', '”'), ('「', '」')];
+    pairs.iter().any(|(open, close)| {
+        let inside = answer.strip_prefix(*open).and_then(|rest| rest.strip_suffix(*close));
+        inside.is_some_and(|inside| inside.chars().any(char::is_alphanumeric))
+    })
+}
+
+fn json_fault(keys: &std::collections::BTreeMap<String, String>, answer: &str) -> Option<String> {
+    let Some(serde_json::Value::Object(object)) = json::only(answer) else { return Some("is not one JSON object alone".to_owned()) };
+    if let Some(extra) = object.keys().find(|key| !keys.contains_key(*key)) {
+        return Some(format!("has the key `{extra}`, which was not asked for"));
+    }
+    keys.iter().find_map(|(key, kind)| {
+        let Some(value) = object.get(key) else { return Some(format!("lacks the key `{key}`")) };
+        let fits = match kind.split_once(':') {
+            Some((_, count)) => value.as_array().is_some_and(|list| {
+                list.iter().all(|entry| entry.as_str().is_some_and(|text| !text.trim().is_empty())) && list.len().to_string() == count
+            }),
+            None if kind == "number" => value.is_number(),
+            None => value.as_str().is_some_and(|text| !text.trim().is_empty()),
+        };
+        (!fits).then(|| format!("`{key}` is not {kind}"))
+    })
+}
+
+fn table_fault(columns: &[String], rows: usize, answer: &str) -> Option<String> {
+    let cells = |line: &str| -> Vec<String> {
+        line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('*').to_lowercase()).collect()
+    };
+    let table: Vec<Vec<String>> = lines(answer).filter(|line| line.contains('|')).map(cells).collect();
+    let [header, rule, body @ ..] = table.as_slice() else { return Some("has no Markdown table".to_owned()) };
+    let wanted: Vec<String> = columns.iter().map(|column| column.to_lowercase()).collect();
+    let is_rule = rule.iter().all(|cell| !cell.is_empty() && cell.chars().all(|c| c == '-' || c == ':'));
+    if !is_rule || *header != wanted {
+        return Some(format!("has no table with the header {}", columns.join(", ")));
+    }
+    if let Some(row) = body.iter().find(|row| row.len() != columns.len() || row.iter().any(String::is_empty)) {
+        return Some(format!("a row has {} filled cells: `{}`", row.iter().filter(|cell| !cell.is_empty()).count(), row.join(" | ")));
+    }
+    (body.len() != rows).then(|| format!("{} rows, asked for exactly {rows}", body.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn met(order: &str, answer: &str) -> bool {
+        unmet(&serde_json::from_str::<Order>(order).expect(order), answer).is_none()
+    }
+
+    #[test]
+    fn orders_as_counted_by_hand() {
+        let cases = [
+            (r#"{"order":"words","max":4}"#, "One two, three four.", true),
+            (r#"{"order":"words","max":3}"#, "One two, three four.", false),
+            (r#"{"order":"words","min":3}"#, "a - b", false),
+            (r#"{"order":"characters","max":6}"#, "用 Rust 写程序。", true),
+            (r#"{"order":"characters","max":4}"#, "用 Rust 写程序。", false),
+            (r#"{"order":"sentences","min":2,"max":2}"#, "It costs 3.5 euros, e.g. here. Dr. Lee knows it!", true),
+            (r#"{"order":"sentences","min":2,"max":2}"#, "一句话。另一句话！", true),
+            (r#"{"order":"sentences","min":2,"max":2}"#, "One. Two. Three.", false),
+            (r#"{"order":"sentences","min":1,"max":1}"#, "no end", true),
+            (r#"{"order":"paragraphs","exactly":2}"#, "a\nb\n\n\nc", true),
+            (r#"{"order":"paragraphs","exactly":2}"#, "a\nb", false),
+            (r#"{"order":"bullets","exactly":2}"#, "- a\n- b", true),
+            (r#"{"order":"bullets","exactly":2}"#, "- a\n-b\n- ", false),
+            (r#"{"order":"only-list"}"#, "Here:\n- a", false),
+            (r#"{"order":"only-list"}"#, "- a\n\n* b", true),
+            (r#"{"order":"numbered","exactly":2}"#, "Title\n1. a\n2. b", true),
+            (r#"{"order":"numbered","exactly":2}"#, "1. a\n3. b", false),
+            (r#"{"order":"numbered","exactly":2}"#, "1、甲\n2、乙", true),
+            (r#"{"order":"include","words":["tea"],"times":2}"#, "Tea or tea, no teacup", true),
+            (r#"{"order":"include","words":["tea"],"times":2}"#, "Tea and a teacup", false),
+            (r#"{"order":"include","words":["例如"]}"#, "比如说", false),
+            (r#"{"order":"exclude","words":["very"]}"#, "every day", true),
+            (r#"{"order":"exclude","words":["very"]}"#, "Very good", false),
+            (r#"{"order":"no-characters","characters":","}"#, "a, b", false),
+            (r#"{"order":"starts-with","text":"To begin"}"#, "To begin with", true),
+            (r#"{"order":"ends-with","text":"That is all."}"#, "So. That is all", false),
+            (r#"{"order":"line-starts-with","text":"P.S."}"#, "Hello.\n\nP.S. Bye.\n", true),
+            (r#"{"order":"line-starts-with","text":"P.S."}"#, "P.S. Bye.", false),
+            (r#"{"order":"language","language":"zh"}"#, "只说中文", true),
+            (r#"{"order":"language","language":"zh"}"#, "Only 一点", false),
+            (r#"{"order":"language","language":"en"}"#, "123", false),
+            (r#"{"order":"lowercase"}"#, "all small", true),
+            (r#"{"order":"lowercase"}"#, "All small", false),
+            (r#"{"order":"json","keys":{"a":"string","b":"strings:2"}}"#, "```json\n{\"a\": \"x\", \"b\": [\"y\", \"z\"]}\n```", true),
+            (r#"{"order":"json","keys":{"a":"string","b":"strings:2"}}"#, "{\"a\": \"x\", \"b\": [\"y\"]}", false),
+            (r#"{"order":"json","keys":{"a":"string"}}"#, "{\"a\": \"x\", \"c\": 1}", false),
+            (r#"{"order":"json","keys":{"a":"string"}}"#, "Sure: {\"a\": \"x\"}", false),
+            (r#"{"order":"title"}"#, "<<A title>>\ntext", true),
+            (r#"{"order":"title"}"#, "<<>> text", false),
+            (r#"{"order":"table","columns":["a","b"],"rows":1}"#, "| A | B |\n|:--|---|\n| x | y |", true),
+            (r#"{"order":"table","columns":["a","b"],"rows":1}"#, "| A | B |\n|---|---|\n| x | y |\n| x | z |", false),
+            (r#"{"order":"table","columns":["a","b"],"rows":1}"#, "a, b", false),
+            (r#"{"order":"two-answers"}"#, "one\n******\ntwo", true),
+            (r#"{"order":"two-answers"}"#, "one\n******\none", false),
+            (r#"{"order":"quoted"}"#, "\"So it is.\"", true),
+            (r#"{"order":"quoted"}"#, "“好。”", true),
+            (r#"{"order":"quoted"}"#, "He said \"so\"", false),
+        ];
+        for (order, answer, expected) in cases {
+            assert_eq!(met(order, answer), expected, "{order}: {answer:?}");
+        }
+    }
+
+    #[test]
+    fn every_order_counts_and_so_does_the_topic() {
+        let orders: Vec<Order> =
+            [r#"{"order":"lowercase"}"#, r#"{"order":"words","min":3}"#].map(|o| serde_json::from_str(o).unwrap()).to_vec();
+        let about = ["tea".to_owned()];
+        let graded = |answer: &str| {
+            let reading = read(&about, &orders, answer);
+            (reading.level, reading.extracted.unwrap())
+        };
+        assert_eq!(graded("tea warms the hands"), (Level::Strict, "2 of 2".to_owned()));
+        assert_eq!(graded("Tea warms the hands"), (Level::Wrong, "1 of 2".to_owned()));
+        assert_eq!(graded("coffee warms the hands"), (Level::Wrong, "2 of 2".to_owned()));
+        assert_eq!(graded("Sure! Here it is:\ntea warms the hands"), (Level::Lenient, "1 of 2".to_owned()));
+        assert_eq!(graded("").0, Level::Wrong);
+    }
+}
