@@ -8,22 +8,33 @@
 //! pass whatever asks for lower case.
 
 use super::identity::{End, Text};
-use super::words::is_cjk;
+use super::words::{fold, is_cjk};
 use super::{Level, Reading, json};
 use crate::eval::suite::{Lang, Order};
 
-pub(super) fn read(about: &[String], orders: &[Order], answer: &str) -> Reading {
+pub(super) fn read(about: &[String], orders: &[Order], prompt: &str, answer: &str) -> Reading {
     let answer = answer.trim();
     let parsed = answer.chars().any(char::is_alphanumeric);
     let failed: Vec<String> = orders.iter().filter_map(|order| unmet(order, answer)).collect();
     let on_topic = is_about(about, answer);
-    let right = parsed && on_topic && failed.is_empty();
-    let lenient =
-        right || parsed && looser(answer).iter().any(|text| is_about(about, text) && orders.iter().all(|o| unmet(o, text).is_none()));
-    let detail =
-        if !failed.is_empty() { Some(failed.join("; ")) } else { (!on_topic).then(|| format!("says nothing about {}", about.join(", "))) };
+    let echo = repeats(prompt, answer);
+    let right = parsed && on_topic && !echo && failed.is_empty();
+    let follows =
+        |text: &String| is_about(about, text) && !repeats(prompt, text) && orders.iter().all(|order| unmet(order, text).is_none());
+    let lenient = right || parsed && looser(answer).iter().any(follows);
+    let detail = match (echo, failed.is_empty()) {
+        (true, _) => Some("repeats the request".to_owned()),
+        (false, false) => Some(failed.join("; ")),
+        (false, true) => (!on_topic).then(|| format!("says nothing about {}", about.join(", "))),
+    };
     let followed = orders.len() - failed.len();
     Reading { level: Level::of(right, right, lenient), parsed, extracted: Some(format!("{followed} of {}", orders.len())), detail }
+}
+
+/// Whether an answer is the request, holds it, or is a piece of it: what the request itself says follows many an order.
+fn repeats(prompt: &str, answer: &str) -> bool {
+    let (prompt, answer) = (fold(prompt), fold(answer));
+    !answer.is_empty() && (answer.contains(prompt.trim()) || prompt.contains(answer.trim()))
 }
 
 fn is_about(about: &[String], answer: &str) -> bool {
@@ -313,7 +324,7 @@ mod tests {
             [r#"{"order":"lowercase"}"#, r#"{"order":"words","min":3}"#].map(|o| serde_json::from_str(o).unwrap()).to_vec();
         let about = ["tea".to_owned()];
         let graded = |answer: &str| {
-            let reading = read(&about, &orders, answer);
+            let reading = read(&about, &orders, "Write about tea in small letters.", answer);
             (reading.level, reading.extracted.unwrap())
         };
         assert_eq!(graded("tea warms the hands"), (Level::Strict, "2 of 2".to_owned()));
@@ -321,5 +332,7 @@ mod tests {
         assert_eq!(graded("coffee warms the hands"), (Level::Wrong, "2 of 2".to_owned()));
         assert_eq!(graded("Sure! Here it is:\ntea warms the hands"), (Level::Lenient, "1 of 2".to_owned()));
         assert_eq!(graded("").0, Level::Wrong);
+        assert_eq!(graded("rite about tea in small letters").0, Level::Wrong);
+        assert_eq!(graded("ok: write about tea in small letters.").0, Level::Wrong);
     }
 }

@@ -111,7 +111,7 @@ pub fn grade(item: &Item, answer: &Answer, identity: &IdentityTerms) -> Graded {
         Task::Choice { choices, gold } => choice::read(choices, *gold, &item.prompt, answer.text),
         Task::Identity { require, forbid } => identity::read(require, forbid, identity, answer.text),
         Task::Leakage => leakage::read(item, identity, answer.text),
-        Task::Instructions { about, orders, .. } => instructions::read(about, orders, answer.text),
+        Task::Instructions { about, orders, .. } => instructions::read(about, orders, &item.prompt, answer.text),
         Task::Structured { expected, .. } => structured::read(expected, answer.text),
         Task::Safety { harmful: true, content, .. } => safety::read_harmful(content, answer.text),
         Task::Safety { harmful: false, require, .. } => safety::read_harmless(require, answer.text),
