@@ -71,9 +71,8 @@ const FEWEST_LETTERS: usize = 8;
 fn in_wrong_language(item: &Item, identity: &IdentityTerms, text: &str) -> bool {
     let allowed: Vec<&String> = match &item.task {
         // A program is English to a count of letters.
-        Task::Code { .. } | Task::Composite { .. } | Task::Structured { .. } => return false,
-        // An order may ask for another language, and the grader checks that.
-        Task::Instructions { .. } => return false,
+        // Nor is data; and an order may ask for another language, which its grader checks.
+        Task::Code { .. } | Task::Composite { .. } | Task::Structured { .. } | Task::Instructions { .. } => return false,
         Task::Text { answers, choices, .. } => answers.iter().chain(choices.iter().flatten()).collect(),
         Task::Number { answers } => answers.iter().collect(),
         Task::Choice { choices, .. } => choices.iter().collect(),

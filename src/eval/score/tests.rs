@@ -54,9 +54,13 @@ fn right_answers(item: &Item) -> Vec<String> {
             (0..longest).map(pick).collect()
         }
         Task::Leakage => vec![if item.language == Lang::Zh { "好的" } else { "Sure" }.to_owned()],
-        Task::Code { .. } | Task::Composite { .. } => Vec::new(),
-        // These have one whole answer each, and what stands around it matters: see the test after this one.
-        Task::Instructions { .. } | Task::Structured { .. } | Task::Safety { .. } | Task::Honesty { .. } => Vec::new(),
+        // Programs are run elsewhere. The others have one whole answer each, and what stands around it matters: see the test above.
+        Task::Code { .. }
+        | Task::Composite { .. }
+        | Task::Instructions { .. }
+        | Task::Structured { .. }
+        | Task::Safety { .. }
+        | Task::Honesty { .. } => Vec::new(),
     }
 }
 
