@@ -77,7 +77,7 @@ fn traced_loss(kind: &str, decoder: &Decoder, vars: &HashMap<(Site, bool), Var>,
     let half = spec.head_dim / 2;
     let angles: Vec<f32> = (0..n)
         .flat_map(|p| (0..half).map(move |i| (p, i)))
-        .map(|(p, i)| (p as f64 * spec.rope_theta.powf(-2.0 * i as f64 / spec.head_dim as f64)) as f32)
+        .map(|(p, i)| (p as f64 * spec.rope.theta.powf(-2.0 * i as f64 / spec.head_dim as f64)) as f32)
         .collect();
     let angles = Tensor::from_vec(angles, (1, n, half), &Device::Cpu).unwrap();
     let heads = |x: &Tensor, count: usize| x.reshape((n, count, spec.head_dim)).unwrap().transpose(0, 1).unwrap().contiguous().unwrap();

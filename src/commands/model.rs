@@ -11,9 +11,9 @@ use crate::model::base::BaseModel;
 use crate::model::decoder::Decoder;
 use crate::model::device::DeviceChoice;
 use crate::model::fetch::ModelFiles;
+use crate::model::gguf::open_gguf;
 use crate::model::lora::Adapter;
 use crate::model::tokenizer::TextCodec;
-use crate::model::weights::open_gguf;
 
 /// Loads a model with its template.
 pub(super) fn load(name: &str, device: DeviceChoice) -> Result<(BaseModel, ChatTemplate)> {
@@ -27,7 +27,7 @@ pub(super) fn load(name: &str, device: DeviceChoice) -> Result<(BaseModel, ChatT
 /// Only the tokenizer and template of a model.
 pub(super) fn template(name: &str) -> Result<ChatTemplate> {
     let codec = match files(name)? {
-        ModelFiles::Gguf(path) => TextCodec::from_gguf(&open_gguf(&path)?.0)?,
+        ModelFiles::Gguf(path) => TextCodec::from_gguf(open_gguf(&path)?.header())?,
         ModelFiles::Folder(folder) => TextCodec::from_folder(&folder)?,
     };
     ChatTemplate::new(codec)

@@ -9,9 +9,10 @@ use sha2::{Digest, Sha256};
 use super::decoder::Decoder;
 use super::device::DeviceChoice;
 use super::fetch::ModelFiles;
+use super::gguf::open_gguf;
 use super::spec::Spec;
 use super::tokenizer::TextCodec;
-use super::weights::{Weights, open_gguf, safetensors_files};
+use super::weights::{Weights, safetensors_files};
 use crate::files::{hex, read_text};
 
 /// A base model.
@@ -39,10 +40,10 @@ impl BaseModel {
         let context = || format!("failed to load the model `{name}`");
         let (spec, weights, codec, digested) = match files {
             ModelFiles::Gguf(path) => {
-                let (content, mut file) = open_gguf(path)?;
-                let spec = Spec::from_gguf(&content).with_context(context)?;
-                let weights = Weights::from_gguf(&content, &mut file, &spec, device, dtype).with_context(context)?;
-                (spec, weights, TextCodec::from_gguf(&content).with_context(context)?, vec![path.clone()])
+                let mut file = open_gguf(path)?;
+                let spec = file.spec().with_context(context)?;
+                let weights = Weights::from_gguf(&mut file, &spec, device, dtype).with_context(context)?;
+                (spec, weights, TextCodec::from_gguf(file.header()).with_context(context)?, file.paths())
             }
             ModelFiles::Folder(folder) => {
                 let spec = Spec::from_config_json(&read_text(&folder.join("config.json"))?).with_context(context)?;

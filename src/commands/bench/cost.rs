@@ -124,27 +124,14 @@ fn pairs(tokens: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::spec::Architecture;
+    use crate::model::spec::Sizes as Shape;
 
     /// One layer of width 4, two heads of 2 over one key head, feed-forward 3, ten tokens.
     /// q 4x4, k 4x2, v 4x2, o 4x4, gate and up 4x3, down 3x4: 16 + 8 + 8 + 16 + 12 + 12 + 12 = 84 weights;
     /// widths in and out: 8 + 6 + 6 + 8 + 7 + 7 + 7 = 49, with rank 2 98 numbers an adapter; head 40.
     fn tiny() -> Sizes {
-        let spec = Spec {
-            architecture: Architecture::Llama,
-            hidden: 4,
-            intermediate: 3,
-            layers: 1,
-            heads: 2,
-            kv_heads: 1,
-            head_dim: 2,
-            vocabulary: 10,
-            rms_eps: 1e-6,
-            rope_theta: 1e4,
-            rope_scaling: None,
-            max_positions: 64,
-            tied: true,
-        };
+        let sizes = Shape { hidden: 4, intermediate: 3, layers: 1, heads: 2, kv_heads: 1, head_dim: 2, vocabulary: 10 };
+        let spec = Spec { tied: true, ..Spec::new("llama", sizes) };
         Sizes::of(&spec, 2, 2)
     }
 

@@ -34,8 +34,8 @@ use crate::model::base::BaseModel;
 use crate::model::decoder::Decoder;
 use crate::model::device::DeviceChoice;
 use crate::model::fetch::ModelFiles;
+use crate::model::gguf::open_gguf;
 use crate::model::spec::Spec;
-use crate::model::weights::open_gguf;
 use crate::progress::note;
 
 /// What this program is called in the results.
@@ -99,7 +99,7 @@ impl Subject {
         }
         let files = fetched::files(&args.model)?;
         let (spec, gguf) = match &files {
-            ModelFiles::Gguf(path) => (Spec::from_gguf(&open_gguf(path)?.0)?, Some(path.clone())),
+            ModelFiles::Gguf(path) => (open_gguf(path)?.spec()?, Some(path.clone())),
             ModelFiles::Folder(folder) => (Spec::from_config_json(&read_text(&folder.join("config.json"))?)?, None),
         };
         Ok(Self { name: args.model.clone(), spec, files: Some(files), gguf })

@@ -59,7 +59,7 @@ pub(super) struct Job<'a> {
 /// A config.json that describes the shape.
 pub(super) fn config(spec: &Spec) -> serde_json::Value {
     json!({
-        "model_type": spec.architecture.name(),
+        "model_type": spec.family,
         "hidden_size": spec.hidden,
         "intermediate_size": spec.intermediate,
         "num_hidden_layers": spec.layers,
@@ -68,7 +68,7 @@ pub(super) fn config(spec: &Spec) -> serde_json::Value {
         "head_dim": spec.head_dim,
         "vocab_size": spec.vocabulary,
         "rms_norm_eps": spec.rms_eps,
-        "rope_theta": spec.rope_theta,
+        "rope_theta": spec.rope.theta,
         "max_position_embeddings": spec.max_positions,
         "tie_word_embeddings": spec.tied,
     })

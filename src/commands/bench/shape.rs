@@ -9,27 +9,14 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::cli::Shape;
 use crate::model::lora::Module;
-use crate::model::spec::{Architecture, Spec};
+use crate::model::spec::{Biases, Rope, Sizes, Spec};
 use crate::model::weights::Weights;
 
 impl Shape {
     /// Sizes and constants, as in the model's config.json.
     pub fn spec(self) -> Spec {
-        use Architecture::{Llama, Qwen2};
-        // Architecture, hidden, layers, heads, key heads, head size, feed-forward, vocabulary, tied.
-        let (architecture, hidden, layers, heads, kv_heads, head_dim, intermediate, vocabulary, tied) = match self {
-            Self::Qwen7b => (Qwen2, 3584, 28, 28, 4, 128, 18944, 152_064, false),
-            Self::Qwen1b5 => (Qwen2, 1536, 28, 12, 2, 128, 8960, 151_936, true),
-            Self::Qwen0b5 => (Qwen2, 896, 24, 14, 2, 64, 4864, 151_936, true),
-            Self::Smol135m => (Llama, 576, 30, 9, 3, 64, 1536, 49152, true),
-            Self::Tiny => (Qwen2, 64, 2, 4, 2, 16, 128, 512, false),
-        };
-        let (rms_eps, rope_theta, max_positions) = match architecture {
-            Qwen2 => (1e-6, 1e6, 32768),
-            Llama => (1e-5, 1e5, 8192),
-        };
-        Spec {
-            architecture,
+        // Hidden, layers, heads, key heads, head size, feed-forward, vocabulary.
+        let sizes = |hidden, layers, heads, kv_heads, head_dim, intermediate, vocabulary| Sizes {
             hidden,
             intermediate,
             layers,
@@ -37,11 +24,26 @@ impl Shape {
             kv_heads,
             head_dim,
             vocabulary,
-            rms_eps,
-            rope_theta,
-            rope_scaling: None,
-            max_positions,
+        };
+        let qwen2 = |tied, sizes| Spec {
+            rope: Rope::new(1e6),
+            biases: Biases { qkv: true, ..Biases::default() },
+            max_positions: 32768,
             tied,
+            ..Spec::new("qwen2", sizes)
+        };
+        match self {
+            Self::Qwen7b => qwen2(false, sizes(3584, 28, 28, 4, 128, 18944, 152_064)),
+            Self::Qwen1b5 => qwen2(true, sizes(1536, 28, 12, 2, 128, 8960, 151_936)),
+            Self::Qwen0b5 => qwen2(true, sizes(896, 24, 14, 2, 64, 4864, 151_936)),
+            Self::Smol135m => Spec {
+                rms_eps: 1e-5,
+                rope: Rope::new(1e5),
+                max_positions: 8192,
+                tied: true,
+                ..Spec::new("llama", sizes(576, 30, 9, 3, 64, 1536, 49152))
+            },
+            Self::Tiny => qwen2(false, sizes(64, 2, 4, 2, 16, 128, 512)),
         }
     }
 
@@ -65,7 +67,7 @@ impl Shape {
                 let (input, output) = module.widths(&spec);
                 let path = format!("{prefix}.{}", module.path());
                 named.insert(format!("{path}.weight"), noise.matrix(output, input)?);
-                if spec.architecture == Architecture::Qwen2 && matches!(module, Module::Q | Module::K | Module::V) {
+                if spec.biases.on(module) {
                     named.insert(format!("{path}.bias"), noise.matrix(1, output)?.squeeze(0)?);
                 }
             }

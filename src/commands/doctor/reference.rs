@@ -15,7 +15,8 @@ use serde_json::{Map, Value};
 
 use crate::files::read_json;
 use crate::model::fetch::ModelFiles;
-use crate::model::weights::{open_gguf, safetensors_files};
+use crate::model::gguf::open_gguf;
+use crate::model::weights::safetensors_files;
 
 /// Logits of the reference, or why there are none.
 pub(super) enum Reference {
@@ -131,10 +132,10 @@ fn open_folder(folder: &Path) -> Result<Option<Open>> {
 const FAMILIES: [&str; 7] = ["llama", "qwen2", "qwen3", "mistral", "gemma2", "phi3", "olmo2"];
 
 fn open_quantized(path: &Path) -> Result<Option<Open>> {
-    let (content, _) = open_gguf(path)?;
+    let Some((content, _)) = open_gguf(path)?.single() else { return Ok(None) };
     let family = content.metadata.get("general.architecture").and_then(|value| value.to_string().ok()).cloned().unwrap_or_default();
     let path = path.to_owned();
-    let reopen = move || open_gguf(&path);
+    let reopen = move || open_gguf(&path)?.single().context("it is in parts");
     Ok(Some(match family.as_str() {
         "llama" => Box::new(move || {
             let (content, mut file) = reopen()?;

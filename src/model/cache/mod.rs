@@ -30,7 +30,7 @@ impl KvCache {
     /// A cache without rows, with room for so many tokens in all. The host takes memory as rows grow and has no limit.
     pub fn new(decoder: &Decoder, tokens: usize) -> Result<Self> {
         #[cfg(feature = "cuda")]
-        if decoder.device().is_cuda() {
+        if decoder.device().is_cuda() && decoder.spec.fits_fused_kernels() {
             return Ok(Self(Kind::Paged(PagedCache::new(decoder, tokens)?)));
         }
         let _ = tokens;

@@ -76,7 +76,7 @@ impl DevicePass {
         dropout: Option<&Dropout>,
         cache: Option<&KvCache>,
     ) -> Result<Option<Self>> {
-        if !applies(&decoder.weights.embedding) {
+        if !applies(&decoder.weights.embedding) || !decoder.spec.fits_fused_kernels() {
             return Ok(None);
         }
         let mut upload = Upload::default();

@@ -46,6 +46,13 @@ impl<'a> Pass<'a> {
     ) -> Result<Self> {
         lineup.check(batch)?;
         decoder.rope.check(&batch.positions)?;
+        if let Some(id) = batch.ids.iter().find(|id| **id as usize >= decoder.spec.vocabulary) {
+            anyhow::bail!(
+                "token {id} is outside the vocabulary of {}: tokenizer and weights do not belong together, or a token was added \
+                 and the model never resized",
+                decoder.spec.vocabulary
+            );
+        }
         #[cfg(not(feature = "cuda"))]
         let _ = cache;
         Ok(Self {

@@ -36,7 +36,8 @@ pub struct Decoder {
 
 impl Decoder {
     /// A decoder over loaded weights, for sequences of up to `max_positions` tokens.
-    pub fn new(spec: Spec, weights: Weights) -> Result<Self> {
+    pub fn new(mut spec: Spec, weights: Weights) -> Result<Self> {
+        spec.tied = weights.untied_head.is_none();
         // A table for the model's whole context costs megabytes at 32 k positions; no suite or row is that long.
         let positions = spec.max_positions.min(8192);
         let rope = RopeTable::new(&spec, positions, weights.embedding.device())?;

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use candle_core::{D, DType, Device, Tensor};
 
 use super::host;
-use crate::model::spec::{RopeScaling, Spec};
+use crate::model::spec::{Rope, RopeScaling, Spec};
 
 /// Cosines and sines of every position up to a limit.
 #[derive(Debug, Clone)]
@@ -30,10 +30,7 @@ impl RopeTable {
     /// Tables for positions `0..positions` of the given model.
     pub fn new(spec: &Spec, positions: usize, device: &Device) -> Result<Self> {
         let half = spec.head_dim / 2;
-        let frequencies: Vec<f64> = (0..half)
-            .map(|i| spec.rope_theta.powf(-2.0 * i as f64 / spec.head_dim as f64))
-            .map(|f| spec.rope_scaling.as_ref().map_or(f, |scaling| scaled_frequency(f, scaling)))
-            .collect();
+        let frequencies = frequencies(&spec.rope, spec.head_dim);
         let angles = |f: fn(f64) -> f64| -> Vec<f32> {
             (0..positions).flat_map(|p| frequencies.iter().map(move |w| f(p as f64 * w) as f32)).collect()
         };
@@ -106,16 +103,28 @@ impl RopeTable {
     }
 }
 
+/// Angle per position of each pair of a head.
+fn frequencies(rope: &Rope, head_dim: usize) -> Vec<f64> {
+    let plain = (0..head_dim / 2).map(|i| rope.theta.powf(-2.0 * i as f64 / head_dim as f64));
+    match &rope.scaling {
+        RopeScaling::Default => plain.collect(),
+        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_positions } => {
+            plain.map(|f| llama3(f, *factor, (*low_freq_factor, *high_freq_factor), *original_positions)).collect()
+        }
+        RopeScaling::Divisors(divisors) => plain.zip(divisors).map(|(f, divisor)| f / divisor).collect(),
+    }
+}
+
 /// Llama 3's long-context rule: low frequencies are divided by `factor`, high ones kept, those between blended.
-fn scaled_frequency(frequency: f64, scaling: &RopeScaling) -> f64 {
+fn llama3(frequency: f64, factor: f64, (low, high): (f64, f64), original_positions: f64) -> f64 {
     let wavelength = 2.0 * std::f64::consts::PI / frequency;
-    let rotations = scaling.original_positions / wavelength;
-    if rotations > scaling.high_freq_factor {
+    let rotations = original_positions / wavelength;
+    if rotations > high {
         frequency
-    } else if rotations < scaling.low_freq_factor {
-        frequency / scaling.factor
+    } else if rotations < low {
+        frequency / factor
     } else {
-        let share = (rotations - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor);
-        (1.0 - share) * frequency / scaling.factor + share * frequency
+        let share = (rotations - low) / (high - low);
+        (1.0 - share) * frequency / factor + share * frequency
     }
 }

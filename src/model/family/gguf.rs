@@ -1,0 +1,134 @@
+//! Headers of GGUF files: keys below the architecture's own name become switches; every one of them is used, harmless or
+//! refused.
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::quantized::gguf_file::Value;
+use serde_json::{Map, Value as Json, json};
+
+use super::reader::{Config, used};
+use crate::keys::Rule::Harmless;
+use crate::keys::Table;
+use crate::model::gguf::GgufFile;
+use crate::model::spec::{Biases, Rope, Sizes, Spec};
+
+/// Architectures that are read, in llama.cpp's names, which here are those of the families.
+const ARCHITECTURES: &[&str] = &["llama", "qwen2"];
+
+const KEYS: Table = Table {
+    what: "the GGUF header",
+    remedy: "give the model's Hugging Face folder instead",
+    rules: &[
+        used("context_length"),
+        used("embedding_length"),
+        used("block_count"),
+        used("feed_forward_length"),
+        used("attention.head_count"),
+        used("attention.head_count_kv"),
+        used("attention.key_length"),
+        used("attention.value_length"),
+        used("attention.layer_norm_rms_epsilon"),
+        used("attention.causal"),
+        used("attention.sliding_window"),
+        used("rope.freq_base"),
+        used("rope.dimension_count"),
+        used("rope.scaling.type"),
+        used("rope.scaling.factor"),
+        used("expert_count"),
+        used("expert_used_count"),
+        ("rope.scaling.original_context_length", Harmless("read by kinds of rope scaling that are refused")),
+        ("rope.scaling.finetuned", Harmless("says how the model came about")),
+        ("vocab_size", Harmless("the embedding table says it")),
+        ("tensor_data_layout", Harmless("llama.cpp has one layout, and its converter wrote the file in it")),
+    ],
+};
+
+/// The switches that a header comes to.
+pub(in crate::model) fn from_gguf(file: &GgufFile) -> Result<Spec> {
+    let metadata = &file.header().metadata;
+    let text = |key: &str| metadata.get(key).map(|value| value.to_string().map_err(|_| anyhow::anyhow!("GGUF key `{key}` is not text")));
+    if let Some(kind) = text("general.type").transpose()? {
+        ensure!(kind == "model", "the GGUF file holds a `{kind}`, not a model (general.type)");
+    }
+    let architecture = text("general.architecture").context("GGUF header has no `general.architecture`")??;
+    let Some(name) = ARCHITECTURES.iter().find(|name| *name == architecture) else {
+        bail!(
+            "the GGUF architecture `{architecture}` is not supported: Ballast reads {} from GGUF files, and {} from Hugging Face folders",
+            ARCHITECTURES.join(", "),
+            super::names()
+        );
+    };
+    let header = below(file, name);
+    KEYS.check(format_args!("GGUF header, {name}"), &header)?;
+    read(name, file, &Config::new("GGUF header", &header))
+}
+
+/// Scalars below the architecture's name, as JSON. An array becomes one too: of whole numbers, or it is refused where it is read.
+fn below(file: &GgufFile, name: &str) -> Map<String, Json> {
+    let entries = file.header().metadata.iter().filter_map(|(key, value)| {
+        let key = key.strip_prefix(name)?.strip_prefix('.')?;
+        Some((key.to_owned(), scalar(value)))
+    });
+    entries.collect()
+}
+
+fn scalar(value: &Value) -> Json {
+    match value {
+        Value::U8(v) => json!(v),
+        Value::I8(v) => json!(v),
+        Value::U16(v) => json!(v),
+        Value::I16(v) => json!(v),
+        Value::U32(v) => json!(v),
+        Value::I32(v) => json!(v),
+        Value::U64(v) => json!(v),
+        Value::I64(v) => json!(v),
+        // A number that is not finite has no JSON; as text it is refused where a number is read.
+        Value::F32(v) if v.is_finite() => json!(v),
+        Value::F64(v) if v.is_finite() => json!(v),
+        Value::F32(_) | Value::F64(_) => json!("not a finite number"),
+        Value::Bool(v) => json!(v),
+        Value::String(v) => json!(v),
+        Value::Array(values) => json!(format!("an array of {}", values.len())),
+    }
+}
+
+fn read(name: &'static str, file: &GgufFile, header: &Config<'_>) -> Result<Spec> {
+    header.must_be("attention.causal", &json!(true), "Ballast runs decoders")?;
+    header.must_be("attention.sliding_window", &json!(0), "Ballast has no sliding-window attention")?;
+    header.must_be("expert_count", &json!(0), "Ballast has no mixtures of experts")?;
+    header.must_be("expert_used_count", &json!(0), "Ballast has no mixtures of experts")?;
+    let (hidden, heads) = (header.size("embedding_length")?, header.size("attention.head_count")?);
+    let head_dim = header.whole("attention.key_length")?.unwrap_or(hidden / heads.max(1));
+    header.must_be("attention.value_length", &json!(head_dim), "values are as long as keys in every supported model")?;
+    header.must_be("rope.dimension_count", &json!(head_dim), "the rotary embedding of a supported GGUF model turns whole heads")?;
+    let has = |tensor: &str| file.has(tensor);
+    let sizes = Sizes {
+        hidden,
+        intermediate: header.size("feed_forward_length")?,
+        layers: header.size("block_count")?,
+        heads,
+        kv_heads: header.whole("attention.head_count_kv")?.unwrap_or(heads),
+        head_dim,
+        vocabulary: file.rows("token_embd.weight").context("GGUF file has no tensor `token_embd.weight`")?,
+    };
+    Ok(Spec {
+        rms_eps: header.real("attention.layer_norm_rms_epsilon")?.unwrap_or(1e-6),
+        rope: rope(header)?,
+        // A converter writes a bias where the model has one; no key says so.
+        biases: Biases { qkv: has("blk.0.attn_q.bias"), o: has("blk.0.attn_output.bias"), feed_forward: has("blk.0.ffn_down.bias") },
+        max_positions: header.size("context_length")?,
+        tied: !has("output.weight"),
+        ..Spec::new(name, sizes)
+    })
+}
+
+fn rope(header: &Config<'_>) -> Result<Rope> {
+    let kind = header.text("rope.scaling.type")?.unwrap_or("none");
+    ensure!(kind == "none", "GGUF header asks for rope scaling `{kind}`, which Ballast does not implement for GGUF files: give the folder");
+    header.must_be("rope.scaling.factor", &json!(1.0), "no `rope.scaling.type` says what it does")?;
+    Ok(Rope::new(header.real("rope.freq_base")?.unwrap_or(10_000.0)))
+}
+
+/// Whether llama.cpp's converter reorders the rows of q and k of a family, from halves to interleaved pairs.
+pub(in crate::model) fn reorders_pairs(family: &str) -> bool {
+    family == "llama"
+}

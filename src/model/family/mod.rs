@@ -1,0 +1,117 @@
+//! Families of models: one file a family that turns its configuration into the switches of [`Spec`]. Nothing outside this
+//! folder asks which family a model is of.
+//!
+//! Every key of a configuration is used, harmless for a stated reason, or refused by name.
+
+mod gguf;
+mod llama;
+mod qwen2;
+mod reader;
+mod rope;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::spec::Spec;
+use crate::keys::Table;
+pub(super) use gguf::{from_gguf, reorders_pairs as gguf_reorders_pairs};
+use reader::Config;
+
+/// One family as Hugging Face configurations name it.
+struct Family {
+    /// `model_type`.
+    name: &'static str,
+    /// Its keys beside those that every family has.
+    keys: &'static Table,
+    read: fn(&Config<'_>) -> Result<Spec>,
+}
+
+const FAMILIES: &[Family] = &[llama::FAMILY, qwen2::FAMILY];
+
+/// Names of the families that work.
+fn names() -> String {
+    let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
+    names.join(", ")
+}
+
+/// The switches that a `config.json` comes to.
+pub(super) fn from_config_json(text: &str) -> Result<Spec> {
+    let value: Value = serde_json::from_str(text).context("config.json is not JSON")?;
+    let object = value.as_object().context("config.json is not a JSON object")?;
+    let config = Config::new("config.json", object);
+    let Some(name) = config.text("model_type")? else {
+        bail!("config.json has no `model_type`, which names the model's family; Ballast trains and evaluates {}", names());
+    };
+    let Some(family) = FAMILIES.iter().find(|family| family.name == name) else {
+        bail!("config.json: the architecture `{name}` is not supported: Ballast trains and evaluates {}", names());
+    };
+    config.check(family.keys)?;
+    (family.read)(&config)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::spec::{RopeScaling, Spec};
+
+    pub(super) fn llama() -> Value {
+        json!({"model_type": "llama", "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2, "num_attention_heads": 6,
+               "num_key_value_heads": 2, "vocab_size": 259, "rope_theta": 500_000.0})
+    }
+
+    fn read(mut config: Value, changes: &Value) -> anyhow::Result<Spec> {
+        for (key, value) in changes.as_object().unwrap() {
+            config[key] = value.clone();
+        }
+        Spec::from_config_json(&config.to_string())
+    }
+
+    fn error(changes: &Value) -> String {
+        format!("{:#}", read(llama(), changes).unwrap_err())
+    }
+
+    #[test]
+    fn null_counts_as_absent() {
+        let all = json!({"head_dim": null, "rope_scaling": null, "rope_parameters": null, "attention_bias": null,
+            "tie_word_embeddings": null, "hidden_act": null, "rms_norm_eps": null, "max_position_embeddings": null, "unheard_of": null});
+        assert_eq!(read(llama(), &all).unwrap(), read(llama(), &json!({})).unwrap());
+    }
+
+    #[test]
+    fn unknown_keys_and_contradictions_are_refused_by_name() {
+        assert!(error(&json!({"rope_ratio": 2.0})).contains("`rope_ratio`"));
+        assert!(error(&json!({"quantization_config": {"quant_method": "gptq"}})).contains("quantized"));
+        assert!(error(&json!({"auto_map": {"AutoModel": "x.Y"}})).contains("`auto_map`"));
+        assert!(error(&json!({"rope_parameters": {"rope_theta": 7.0}})).contains("rope_theta"));
+        assert!(error(&json!({"rope_scaling": {"rope_type": "llama3", "type": "yarn", "factor": 8.0}})).contains("`type`"));
+        assert!(error(&json!({"rope_scaling": {"rope_type": "su", "factor": 8.0}})).contains("`su`"));
+        assert!(error(&json!({"rope_scaling": {"rope_type": "llama3", "spin": 8.0}})).contains("`spin`"));
+        assert!(error(&json!({"hidden_act": "relu2"})).contains("`relu2`"));
+        assert!(error(&json!({"hidden_size": "48"})).contains("hidden_size"));
+        assert!(error(&json!({"is_encoder_decoder": true})).contains("is_encoder_decoder"));
+        assert!(error(&json!({"architectures": ["LlamaForSequenceClassification"]})).contains("LlamaForSequenceClassification"));
+        assert!(error(&json!({"model_type": "gpt2"})).contains("`gpt2` is not supported: Ballast trains and evaluates llama, qwen2"));
+        assert!(error(&json!({"model_type": null})).contains("model_type"));
+    }
+
+    #[test]
+    fn rope_is_read_in_every_spelling() {
+        let scale = json!({"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64});
+        let with = |more: Value| {
+            let mut scale = scale.clone();
+            scale.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            scale
+        };
+        let old = read(llama(), &json!({"rope_scaling": with(json!({"rope_type": "llama3"}))})).unwrap();
+        assert!(matches!(old.rope.scaling, RopeScaling::Llama3 { factor: 8.0, original_positions: 64.0, .. }));
+        for new in [
+            json!({"rope_scaling": with(json!({"rope_type": "llama3", "type": "llama3"}))}),
+            json!({"rope_scaling": with(json!({"type": "llama3"}))}),
+            json!({"rope_theta": null, "rope_parameters": with(json!({"rope_type": "llama3", "rope_theta": 5e5}))}),
+            json!({"rope_theta": null, "rope_parameters": {"full_attention": with(json!({"rope_type": "llama3", "rope_theta": 5e5}))}}),
+        ] {
+            assert_eq!(read(llama(), &new).unwrap(), old);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Weights from GGUF files, dequantized.
+//!
+//! Rows of q and k of llama models are reordered there for interleaved rotary pairs; they are put back into the half-split
+//! order of the published checkpoints, so that adapters mean the same on either source.
+
+use anyhow::{Result, ensure};
+use candle_core::{DType, Device, Tensor};
+
+use super::{LayerWeights, Weights, refuse_left_over};
+use crate::model::family;
+use crate::model::gguf::{GgufFile, ROPE_FREQS};
+use crate::model::lora::Module;
+use crate::model::spec::Spec;
+
+impl Weights {
+    /// From an open GGUF file.
+    pub fn from_gguf(file: &mut GgufFile, spec: &Spec, device: &Device, dtype: DType) -> Result<Self> {
+        let mut left = file.names();
+        left.remove(ROPE_FREQS);
+        let mut tensor = |name: &str, dims: &[usize]| -> Result<Tensor> {
+            let tensor = file.tensor(name)?;
+            left.remove(name);
+            ensure!(tensor.dims() == dims, "tensor `{name}` is {:?}, the header says {dims:?}", tensor.dims());
+            Ok(tensor)
+        };
+        // Dequantized on the host, then moved: one code path for every device, at load time only.
+        let moved = |tensor: Tensor| -> Result<Tensor> { Ok(tensor.to_dtype(dtype)?.to_device(device)?) };
+        let reordered = family::gguf_reorders_pairs(spec.family);
+        let interleaved = |module: Module| reordered && matches!(module, Module::Q | Module::K);
+        let mut layers = Vec::new();
+        for layer in 0..spec.layers {
+            let mut linears = Vec::with_capacity(Module::ALL.len());
+            for module in Module::ALL {
+                let name = format!("blk.{layer}.{}", gguf_name(module));
+                let (input, output) = module.widths(spec);
+                let mut weight = tensor(&format!("{name}.weight"), &[output, input])?;
+                let mut bias = spec.biases.on(module).then(|| tensor(&format!("{name}.bias"), &[output])).transpose()?;
+                if interleaved(module) {
+                    weight = half_split(&weight, spec.head_dim)?;
+                    bias = bias
+                        .map(|bias| half_split(&bias.unsqueeze(1)?, spec.head_dim)?.squeeze(1).map_err(anyhow::Error::from))
+                        .transpose()?;
+                }
+                linears.push((moved(weight)?, bias.map(moved).transpose()?));
+            }
+            layers.push(LayerWeights::new(
+                linears,
+                moved(tensor(&format!("blk.{layer}.attn_norm.weight"), &[spec.hidden])?)?,
+                moved(tensor(&format!("blk.{layer}.ffn_norm.weight"), &[spec.hidden])?)?,
+            )?);
+        }
+        let weights = Self {
+            embedding: moved(tensor("token_embd.weight", &[spec.vocabulary, spec.hidden])?)?,
+            layers,
+            norm: moved(tensor("output_norm.weight", &[spec.hidden])?)?,
+            untied_head: (!spec.tied).then(|| tensor("output.weight", &[spec.vocabulary, spec.hidden]).and_then(moved)).transpose()?,
+        };
+        refuse_left_over(left.into_iter().collect(), spec)?;
+        Ok(weights)
+    }
+}
+
+fn gguf_name(module: Module) -> &'static str {
+    match module {
+        Module::Q => "attn_q",
+        Module::K => "attn_k",
+        Module::V => "attn_v",
+        Module::O => "attn_output",
+        Module::Gate => "ffn_gate",
+        Module::Up => "ffn_up",
+        Module::Down => "ffn_down",
+    }
+}
+
+/// Rows of each head from interleaved pairs (0, h/2, 1, h/2+1, ...) back to first halves, then second halves.
+fn half_split(weight: &Tensor, head_dim: usize) -> Result<Tensor> {
+    let (output, input) = weight.dims2()?;
+    let heads = output / head_dim;
+    Ok(weight.reshape((heads, head_dim / 2, 2, input))?.transpose(1, 2)?.contiguous()?.reshape((output, input))?)
+}

@@ -1,0 +1,213 @@
+//! Weights from the safetensors files of a Hugging Face folder, or from tensors under the names that those have.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::safetensors::SliceSafetensors;
+use candle_core::{DType, Device, Tensor};
+use safetensors::Dtype;
+
+use super::{LayerWeights, Weights, refuse_left_over};
+use crate::error::Invalid;
+use crate::model::lora::Module;
+use crate::model::spec::Spec;
+
+/// What the names of a decoder's tensors may begin with: as a language model saves them, its body alone, or within a model
+/// of several modalities.
+const PREFIXES: &[&str] = &["model.", "", "model.language_model.", "language_model.model.", "language_model."];
+
+/// Ends of names that only quantized checkpoints have.
+const QUANTIZED: &[&str] = &[
+    "weight_scale",
+    "weight_scale_inv",
+    "input_scale",
+    "output_scale",
+    "qweight",
+    "qzeros",
+    "scales",
+    "g_idx",
+    "SCB",
+    "absmax",
+    "weight_format",
+    "quant_map",
+    "nested_absmax",
+    "nested_quant_map",
+    "weight_packed",
+    "weight_shape",
+    "weight_zero_point",
+    "_blocks",
+    "_scales",
+];
+
+impl Weights {
+    /// From the safetensors files of a Hugging Face folder.
+    pub fn from_safetensors(files: &[PathBuf], spec: &Spec, device: &Device, dtype: DType) -> Result<Self> {
+        let mut all: HashMap<String, Tensor> = HashMap::new();
+        for file in files {
+            let context = || format!("failed to read {}", file.display());
+            ensure!(file.is_file(), "{} is not a regular file", file.display());
+            let bytes = std::fs::read(file).with_context(context)?;
+            let tensors = SliceSafetensors::new(&bytes).with_context(context)?;
+            for (name, view) in tensors.tensors() {
+                check_stored(&name, view.dtype()).with_context(|| file.display().to_string())?;
+                if !all_finite(view.dtype(), view.data()) {
+                    return Err(Invalid(format!("tensor `{name}` of {} holds numbers that are not finite", file.display())).into());
+                }
+                let tensor = tensors.load(&name, &Device::Cpu).with_context(context)?.to_dtype(dtype)?.to_device(device)?;
+                ensure!(all.insert(name.clone(), tensor).is_none(), "the tensor `{name}` is in more than one file of the checkpoint");
+            }
+        }
+        Self::from_named(all, spec)
+    }
+
+    /// From tensors under their Hugging Face names.
+    pub fn from_named(mut all: HashMap<String, Tensor>, spec: &Spec) -> Result<Self> {
+        // A buffer of old checkpoints, computed again from the configuration.
+        all.retain(|name, _| !name.ends_with("rotary_emb.inv_freq"));
+        let prefix = PREFIXES.iter().find(|prefix| all.contains_key(&format!("{prefix}embed_tokens.weight"))).with_context(|| {
+            format!(
+                "the checkpoint has no tensor `model.embed_tokens.weight`{}",
+                all.keys().min().map_or_else(String::new, |name| format!("; it has `{name}`"))
+            )
+        })?;
+        let mut tensor = |name: &str, dims: &[usize]| -> Result<Tensor> {
+            let tensor = all.remove(name).with_context(|| format!("the checkpoint has no tensor `{name}`"))?;
+            ensure!(tensor.dims() == dims, "tensor `{name}` is {:?}, config.json says {dims:?}", tensor.dims());
+            Ok(tensor)
+        };
+        let mut layers = Vec::new();
+        for layer in 0..spec.layers {
+            let prefix = format!("{prefix}layers.{layer}");
+            let mut linears = Vec::with_capacity(Module::ALL.len());
+            for module in Module::ALL {
+                let (input, output) = module.widths(spec);
+                let name = format!("{prefix}.{}", module.path());
+                let weight = tensor(&format!("{name}.weight"), &[output, input])?;
+                let bias = spec.biases.on(module).then(|| tensor(&format!("{name}.bias"), &[output])).transpose()?;
+                linears.push((weight, bias));
+            }
+            layers.push(LayerWeights::new(
+                linears,
+                tensor(&format!("{prefix}.input_layernorm.weight"), &[spec.hidden])?,
+                tensor(&format!("{prefix}.post_attention_layernorm.weight"), &[spec.hidden])?,
+            )?);
+        }
+        let embedding = tensor(&format!("{prefix}embed_tokens.weight"), &[spec.vocabulary, spec.hidden])?;
+        let norm = tensor(&format!("{prefix}norm.weight"), &[spec.hidden])?;
+        let head_name = HEADS.iter().find(|name| all.contains_key(**name)).copied();
+        let head = match head_name {
+            None if spec.tied => None,
+            name => Some(take(&mut all, name.unwrap_or(HEADS[0]), &[spec.vocabulary, spec.hidden])?),
+        };
+        refuse_left_over(all.into_keys().collect(), spec)?;
+        // Checkpoints of tied models may hold the table twice. A head that differs was trained apart, whatever the
+        // configuration says, and is what the model's answers come from.
+        let untied_head = match head {
+            Some(head) if spec.tied && same(&head, &embedding)? => None,
+            head => head,
+        };
+        Ok(Self { embedding, layers, norm, untied_head })
+    }
+}
+
+/// Names of the output head.
+const HEADS: &[&str] = &["lm_head.weight", "language_model.lm_head.weight", "model.lm_head.weight"];
+
+fn take(all: &mut HashMap<String, Tensor>, name: &str, dims: &[usize]) -> Result<Tensor> {
+    let tensor = all.remove(name).with_context(|| format!("the checkpoint has no tensor `{name}`"))?;
+    ensure!(tensor.dims() == dims, "tensor `{name}` is {:?}, config.json says {dims:?}", tensor.dims());
+    Ok(tensor)
+}
+
+fn same(a: &Tensor, b: &Tensor) -> Result<bool> {
+    Ok(a.ne(b)?.max_all()?.to_scalar::<u8>()? == 0)
+}
+
+/// Refuses numbers that mean something only together with scales.
+fn check_stored(name: &str, stored: Dtype) -> Result<()> {
+    let float = matches!(stored, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64);
+    let scale = QUANTIZED.iter().any(|end| name.ends_with(end)) || name.contains(".quant_state.");
+    if name.ends_with("rotary_emb.inv_freq") || float && !scale {
+        return Ok(());
+    }
+    bail!(
+        "tensor `{name}` ({stored:?}) is of a quantized checkpoint, whose numbers need scales beside them: take the model's \
+         full-precision weights, or a GGUF file of it"
+    )
+}
+
+/// Whether no number is infinite or NaN, seen from its bits: an exponent of ones.
+fn all_finite(stored: Dtype, bytes: &[u8]) -> bool {
+    fn halves(bytes: &[u8], exponent: u16) -> bool {
+        bytes.as_chunks::<2>().0.iter().all(|half| u16::from_le_bytes(*half) & exponent != exponent)
+    }
+    match stored {
+        Dtype::BF16 => halves(bytes, 0x7f80),
+        Dtype::F16 => halves(bytes, 0x7c00),
+        Dtype::F32 => bytes.as_chunks::<4>().0.iter().all(|word| u32::from_le_bytes(*word) & 0x7f80_0000 != 0x7f80_0000),
+        Dtype::F64 => bytes.as_chunks::<8>().0.iter().all(|word| f64::from_le_bytes(*word).is_finite()),
+        _ => true,
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Index {
+    weight_map: std::collections::BTreeMap<String, String>,
+}
+
+/// The safetensors files of a folder: the single file, or every shard that the index names.
+pub fn safetensors_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let single = folder.join("model.safetensors");
+    if single.is_file() {
+        return Ok(vec![single]);
+    }
+    let index = folder.join("model.safetensors.index.json");
+    if !index.is_file() {
+        bail!("{} has neither model.safetensors nor model.safetensors.index.json", folder.display());
+    }
+    let text = crate::files::read_text(&index)?;
+    let parsed: Index =
+        serde_json::from_str(&text).with_context(|| format!("{} does not name the files of a checkpoint", index.display()))?;
+    let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
+    for name in &names {
+        let plain = name.ends_with(".safetensors") && !name.contains(['/', '\\', ':']) && !name.starts_with('.');
+        ensure!(plain, "{} names `{}`, which is not a file of the folder", index.display(), name.escape_debug());
+    }
+    let files: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+    for file in &files {
+        ensure!(file.is_file(), "{} is missing: the index names it", file.display());
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_not_finite_are_seen_in_every_type() {
+        // 1.5, minus infinity and a NaN of each type, little-endian.
+        for (stored, good, bad) in [
+            (Dtype::F32, vec![0, 0, 0xc0, 0x3f], [vec![0, 0, 0x80, 0xff], vec![1, 0, 0x80, 0x7f]]),
+            (Dtype::BF16, vec![0xc0, 0x3f], [vec![0x80, 0xff], vec![0x81, 0x7f]]),
+            (Dtype::F16, vec![0, 0x3e], [vec![0, 0xfc], vec![1, 0x7c]]),
+            (Dtype::F64, 1.5_f64.to_le_bytes().to_vec(), [f64::NEG_INFINITY.to_le_bytes().to_vec(), f64::NAN.to_le_bytes().to_vec()]),
+        ] {
+            assert!(all_finite(stored, &[good.clone(), good.clone()].concat()));
+            for bad in bad {
+                assert!(!all_finite(stored, &[good.clone(), bad].concat()), "{stored:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn quantized_tensors_are_refused_in_words() {
+        for (name, stored) in
+            [("x.weight", Dtype::U8), ("x.weight", Dtype::F8_E4M3), ("x.weight_scale", Dtype::F32), ("x.qweight", Dtype::I32)]
+        {
+            assert!(check_stored(name, stored).unwrap_err().to_string().contains("quantized"));
+        }
+        check_stored("x.weight", Dtype::BF16).unwrap();
+    }
+}
