@@ -4,11 +4,14 @@
 
 mod common;
 
+use std::collections::HashMap;
 use std::path::Path;
 
-use ballast::model::adapter_file::{digest, load, save, to_safetensors};
-use ballast::model::lora::Adapter;
-use candle_core::Device;
+use ballast::error::Invalid;
+use ballast::model::adapter::{digest, load, save, to_safetensors};
+use ballast::model::lineup::Lineup;
+use ballast::model::lora::{Adapter, Module, Pair};
+use candle_core::{Device, Tensor};
 use common::{hidden, largest_difference, random_adapter, tiny};
 
 fn saved(adapter: &Adapter) -> tempfile::TempDir {
@@ -90,6 +93,114 @@ fn what_cannot_be_used_is_refused_with_a_reason() {
     let other = saved(&random_adapter(&tiny("qwen2").spec));
     let error = format!("{:#}", load(other.path(), &decoder.spec, &Device::Cpu).unwrap_err());
     assert!(error.contains("another base model"), "{error}");
+}
+
+fn tensors(folder: &Path) -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(folder.join("adapter_model.safetensors"), &Device::Cpu).unwrap()
+}
+
+fn put(folder: &Path, tensors: &HashMap<String, Tensor>) {
+    candle_core::safetensors::save(tensors, folder.join("adapter_model.safetensors")).unwrap();
+}
+
+const A: &str = "base_model.model.model.layers.1.mlp.down_proj.lora_A.weight";
+
+/// PEFT's rule: each linear's update is alpha / rank of its own patterns, times B A.
+#[test]
+fn ranks_and_strengths_may_differ_by_linear() {
+    let decoder = tiny("llama");
+    let folder = saved(&random_adapter(&decoder.spec));
+    let mut parts = tensors(folder.path());
+    let b = A.replace("lora_A", "lora_B");
+    parts.insert(A.to_owned(), parts[A].narrow(0, 0, 3).unwrap().contiguous().unwrap());
+    parts.insert(b.clone(), parts[&b].narrow(1, 0, 3).unwrap().contiguous().unwrap());
+    put(folder.path(), &parts);
+    let error = format!("{:#}", load(folder.path(), &decoder.spec, &Device::Cpu).unwrap_err());
+    assert!(error.contains("r is 4") && error.contains("rank 3"), "{error}");
+    change_config(folder.path(), |config| {
+        config["rank_pattern"] = serde_json::json!({"layers.1.mlp.down_proj": 3});
+        config["alpha_pattern"] = serde_json::json!({"v_proj": 32, ".*1.mlp.down_proj": 3});
+    });
+    let adapter = load(folder.path(), &decoder.spec, &Device::Cpu).unwrap();
+    let again = tempfile::tempdir().unwrap();
+    save(&adapter, "some/base", again.path()).unwrap();
+    let again = load(again.path(), &decoder.spec, &Device::Cpu).unwrap();
+    for (site, pair) in &adapter.pairs {
+        let scale = match site.module {
+            Module::V => 8.0,
+            Module::Down if site.layer == 1 => 1.0,
+            _ => 2.0,
+        };
+        let part = |half: &str| &parts[&format!("base_model.model.model.{site}.{half}.weight")];
+        let expected = (part("lora_B").matmul(part("lora_A")).unwrap() * scale).unwrap();
+        let product = |pair: &Pair, scale: f64| (pair.b.matmul(&pair.a).unwrap() * scale).unwrap();
+        assert!(largest_difference(&product(pair, adapter.scale), &expected) < 1e-6, "{site}");
+        assert!(largest_difference(&product(&again.pairs[site], again.scale), &expected) < 1e-6, "{site} written and read again");
+    }
+}
+
+#[test]
+fn a_site_and_half_that_occurs_twice_is_an_error_however_it_is_spelled() {
+    let decoder = tiny("llama");
+    for other in [A.replace("base_model.model.", ""), A.replace("lora_A.weight", "lora_A.default.weight")] {
+        let folder = saved(&random_adapter(&decoder.spec));
+        let mut parts = tensors(folder.path());
+        parts.insert(other.clone(), parts[A].ones_like().unwrap());
+        put(folder.path(), &parts);
+        let error = format!("{:#}", load(folder.path(), &decoder.spec, &Device::Cpu).unwrap_err());
+        assert!(error.contains("layers.1.mlp.down_proj has lora_A twice"), "{error}");
+    }
+}
+
+#[test]
+fn configuration_and_tensors_speak_of_the_same_linears() {
+    let decoder = tiny("llama");
+    let error = |targets: &[&str], drop: Option<&str>| {
+        let folder = saved(&random_adapter(&decoder.spec));
+        change_config(folder.path(), |config| config["target_modules"] = serde_json::json!(targets));
+        let mut parts = tensors(folder.path());
+        parts.retain(|name, _| drop.is_none_or(|drop| !name.contains(drop)));
+        put(folder.path(), &parts);
+        format!("{:#}", load(folder.path(), &decoder.spec, &Device::Cpu).unwrap_err())
+    };
+    assert!(error(&["q_proj"], None).contains("leave it out"));
+    let all = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+    assert!(error(&all, Some("layers.1.mlp.up_proj")).contains("layers.1.mlp.up_proj is adapted"));
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_invalid() {
+    let decoder = tiny("llama");
+    let invalid = |error: anyhow::Error| assert!(error.chain().any(<dyn std::error::Error>::is::<Invalid>), "{error:#}");
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let folder = saved(&random_adapter(&decoder.spec));
+        let mut parts = tensors(folder.path());
+        let mut numbers = parts[A].flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        numbers[7] = value;
+        parts.insert(A.to_owned(), Tensor::from_vec(numbers, parts[A].dims(), &Device::Cpu).unwrap());
+        put(folder.path(), &parts);
+        invalid(load(folder.path(), &decoder.spec, &Device::Cpu).unwrap_err());
+    }
+    let folder = saved(&random_adapter(&decoder.spec));
+    change_config(folder.path(), |config| config["lora_alpha"] = 1e300.into());
+    invalid(load(folder.path(), &decoder.spec, &Device::Cpu).unwrap_err());
+    let strong = random_adapter(&decoder.spec).scaled(1e39);
+    invalid(strong.check_scale().unwrap_err());
+    invalid(decoder.merged(&strong).map(|_| ()).unwrap_err());
+    invalid(Lineup::new(&decoder, vec![&strong]).map(|_| ()).unwrap_err());
+    invalid(save(&strong, "some/base", folder.path()).unwrap_err());
+}
+
+#[test]
+fn a_folder_that_is_none_gets_words() {
+    let decoder = tiny("llama");
+    let error = |path: &Path| format!("{:#}", load(path, &decoder.spec, &Device::Cpu).unwrap_err());
+    let folder = tempfile::tempdir().unwrap();
+    assert!(error(folder.path()).contains("adapter_config.json is missing"));
+    assert!(error(&folder.path().join("nowhere")).contains("does not exist"));
+    save(&random_adapter(&decoder.spec), "some/base", &folder.path().join("checkpoint-7")).unwrap();
+    assert!(error(folder.path()).contains("did you mean") && error(folder.path()).contains("checkpoint-7"));
+    assert!(error(&folder.path().join("checkpoint-7/adapter_model.safetensors")).contains("is a file"));
 }
 
 /// The folders that `tests/golden/make_peft.py --check` has PEFT read.

@@ -7,7 +7,7 @@ mod common;
 use std::path::PathBuf;
 
 use ballast::data::chat::Encoded;
-use ballast::model::adapter_file::{load, to_safetensors};
+use ballast::model::adapter::{load, to_safetensors};
 use ballast::model::decoder::Saving;
 use ballast::train::batch::TrainRow;
 use ballast::train::optim::{AdamW, AdamWConfig};

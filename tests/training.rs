@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ballast::data::chat::Encoded;
 use ballast::error::{Interrupted, Invalid};
-use ballast::model::adapter_file;
+use ballast::model::adapter;
 use ballast::model::decoder::{Decoder, Gradients, LossSum, Saving};
 use ballast::model::lora::{Adapter, LoraConfig};
 use ballast::train::batch::TrainRow;
@@ -147,7 +147,7 @@ fn two_runs_are_bitwise_equal() {
         let folder = tempfile::tempdir().unwrap();
         let mut notes = Notes::default();
         let adapter = train(&decoder, fresh(&decoder), &stages(), &settings(folder.path(), Saving::Activations, 4096), &mut notes).unwrap();
-        (adapter_file::to_safetensors(&adapter).unwrap(), notes.rows.iter().map(timeless).collect::<Vec<_>>())
+        (adapter::to_safetensors(&adapter).unwrap(), notes.rows.iter().map(timeless).collect::<Vec<_>>())
     };
     assert!(run() == run());
 }
@@ -159,7 +159,7 @@ fn a_stopped_run_continues_to_the_same_bytes() {
         let folder = tempfile::tempdir().unwrap();
         let mut notes = Notes::default();
         let adapter = train(&decoder, fresh(&decoder), &stages(), &settings(folder.path(), Saving::Activations, 4096), &mut notes).unwrap();
-        (adapter_file::to_safetensors(&adapter).unwrap(), notes.rows.iter().map(timeless).collect::<Vec<_>>())
+        (adapter::to_safetensors(&adapter).unwrap(), notes.rows.iter().map(timeless).collect::<Vec<_>>())
     };
     // Stopped in the first stage, at the border, and in the second.
     for stop_after in [2, 5, 7, 9, 12] {
@@ -170,7 +170,7 @@ fn a_stopped_run_continues_to_the_same_bytes() {
         assert!(stopped.chain().any(<dyn std::error::Error>::is::<Interrupted>), "{stopped:#}");
         notes.stop_after = None;
         let adapter = train(&decoder, fresh(&decoder), &stages(), &settings, &mut notes).unwrap();
-        assert!(adapter_file::to_safetensors(&adapter).unwrap() == whole.0, "stopped after {stop_after}");
+        assert!(adapter::to_safetensors(&adapter).unwrap() == whole.0, "stopped after {stop_after}");
         assert_eq!(notes.rows.iter().map(timeless).collect::<Vec<_>>(), whole.1, "stopped after {stop_after}");
     }
 }
@@ -185,7 +185,7 @@ fn a_kill_loses_only_the_steps_since_the_last_checkpoint() {
     let mut notes = Notes::default();
     let again = train(&decoder, fresh(&decoder), &stages(), &settings, &mut notes).unwrap();
     assert_eq!(notes.rows.iter().map(|row| row.step).collect::<Vec<_>>(), [13]);
-    assert!(adapter_file::to_safetensors(&again).unwrap() == adapter_file::to_safetensors(&whole).unwrap());
+    assert!(adapter::to_safetensors(&again).unwrap() == adapter::to_safetensors(&whole).unwrap());
 }
 
 #[test]

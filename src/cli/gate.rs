@@ -66,7 +66,7 @@ pub struct GateArgs {
     #[arg(long, value_name = "DIR")]
     pub adapter: PathBuf,
     /// Multiply the adapter's scale: 0 is the base, 1 the adapter
-    #[arg(long, default_value_t = 1.0, value_name = "LAMBDA")]
+    #[arg(long, default_value_t = 1.0, value_name = "LAMBDA", value_parser = super::finite)]
     pub lambda: f64,
     /// What `ballast bless` wrote
     #[arg(long, value_name = "FILE")]

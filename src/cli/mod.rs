@@ -76,8 +76,14 @@ pub struct AdaptedArgs {
     #[arg(long, value_name = "DIR")]
     pub adapter: Option<PathBuf>,
     /// Multiply the adapter's scale: 0 is the base, 1 the adapter
-    #[arg(long, default_value_t = 1.0, value_name = "LAMBDA")]
+    #[arg(long, default_value_t = 1.0, value_name = "LAMBDA", requires = "adapter", value_parser = finite)]
     pub lambda: f64,
+}
+
+/// A number that is neither infinite nor NaN, as an argument.
+pub(crate) fn finite(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
+    if number.is_finite() { Ok(number) } else { Err(format!("`{text}` is not a finite number")) }
 }
 
 /// How many questions a model is asked, and how.

@@ -9,12 +9,16 @@ use anyhow::{Result, bail, ensure};
 use super::rows::item_row;
 use super::{asked, model, print, session};
 use crate::cli::EvalArgs;
+use crate::error::Invalid;
 use crate::eval::budget::Budgets;
+use crate::eval::drift::DriftProbe;
 use crate::eval::run::Evaluator;
 use crate::eval::score::Verdict;
 use crate::files::{read_json, write_json};
-use crate::model::adapter_file::digest;
+use crate::model::adapter::digest;
+use crate::model::base::BaseModel;
 use crate::model::lineup::Lineup;
+use crate::model::lora::Adapter;
 use crate::plan::PlannedSuite;
 use crate::progress::Bar;
 use crate::record::evidence::{Evidence, evidence_path};
@@ -22,6 +26,9 @@ use crate::record::lines::JsonLines;
 use crate::record::rows::ItemRow;
 use crate::sandbox::Sandbox;
 use crate::stats::interval::wilson;
+
+/// Questions of each suite on which an adapter is told from its base.
+const PROBED: usize = 2;
 
 pub(super) fn eval(args: &EvalArgs) -> Result<()> {
     let suites: Vec<PlannedSuite> =
@@ -45,6 +52,11 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
         sandbox: &sandbox,
         budgets: &Budgets::default(),
     };
+    if let Some(adapter) = adapter.as_ref().filter(|_| args.adapted.lambda != 0.0) {
+        let items = suites.iter().flat_map(|planned| planned.items.iter().take(PROBED));
+        let prompts = items.map(|item| evaluator.prompt(item)).collect::<Result<Vec<_>>>()?;
+        prove_alive(&base, adapter, &prompts)?;
+    }
     if let Some(path) = &args.out {
         let asking = session::Asking { base: &base, template: &template, system: &args.questions.system, identity: &identity };
         let adapter = adapter.as_ref().map(digest).transpose()?;
@@ -74,6 +86,15 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
         })?;
         bar.finish();
         print(&line(&suite.name, &verdicts, items.len())?)?;
+    }
+    Ok(())
+}
+
+/// Fails as [`Invalid`] where the adapter changes no logit: the base's answers would pass for its own.
+fn prove_alive(base: &BaseModel, adapter: &Adapter, prompts: &[Vec<u32>]) -> Result<()> {
+    let probe = DriftProbe::new(&base.decoder, prompts, 4, &base.codec.stops)?;
+    if probe.measure(&base.decoder, adapter)?.largest_change == 0.0 {
+        bail!(Invalid("the adapter changes no logit: its low-rank products are all zero, or too weak to show".to_owned()));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::fetched::files;
 use crate::data::chat::ChatTemplate;
-use crate::model::adapter_file;
+use crate::model::adapter;
 use crate::model::base::BaseModel;
 use crate::model::decoder::Decoder;
 use crate::model::device::DeviceChoice;
@@ -33,11 +33,13 @@ pub(super) fn template(name: &str) -> Result<ChatTemplate> {
     ChatTemplate::new(codec)
 }
 
-/// Loads an adapter at a strength.
+/// Loads an adapter at a strength. One that is not finite in f32 is Invalid.
 pub(super) fn adapter(folder: Option<&Path>, lambda: f64, base: &BaseModel) -> Result<Option<Adapter>> {
     let Some(folder) = folder else { return Ok(None) };
-    let adapter = adapter_file::load(folder, &base.decoder.spec, &base.device)?;
-    Ok(Some(adapter.scaled(lambda)))
+    let adapter = adapter::load(folder, &base.decoder.spec, &base.device)?;
+    let adapter = adapter.scaled(lambda);
+    adapter.check_scale()?;
+    Ok(Some(adapter))
 }
 
 /// What answers questions: the base itself, or a copy with the adapter folded in, which is as fast as the base. On a GPU

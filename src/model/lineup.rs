@@ -30,8 +30,9 @@ impl<'a> Lineup<'a> {
     }
 
     /// Adapters for the given base. On a GPU their pairs are copied in the type of its weights: a lineup shows the
-    /// adapters as they are now.
+    /// adapters as they are now. A scale that is not finite is [`Invalid`](crate::error::Invalid).
     pub fn new(decoder: &Decoder, adapters: Vec<&'a Adapter>) -> Result<Self> {
+        adapters.iter().try_for_each(|adapter| adapter.check_scale())?;
         #[cfg(not(feature = "cuda"))]
         let _ = decoder;
         Ok(Self {

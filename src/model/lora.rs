@@ -1,18 +1,19 @@
 //! The trainable part of a variant: one low-rank pair per adapted linear of the decoder.
 //!
 //! Initialised as PEFT does: A uniform in ±1/sqrt(in) (kaiming_uniform with a = sqrt 5), B zero. Written and read in
-//! PEFT's folder format by `adapter_file.rs`.
+//! PEFT's folder format by `adapter`.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, bail, ensure};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::ops::linear::LowRank;
 use super::spec::Spec;
+use crate::error::Invalid;
 use crate::random::{stream, unit};
 
 /// The linears of a decoder layer, in the order of the forward pass.
@@ -142,6 +143,24 @@ pub struct Pair {
     pub b: Tensor,
 }
 
+impl Pair {
+    /// Rows of A.
+    pub fn rank(&self) -> Result<usize> {
+        Ok(self.a.dim(0)?)
+    }
+
+    /// Whether all numbers are.
+    pub fn finite(&self) -> Result<bool> {
+        for tensor in [&self.a, &self.b] {
+            // 0 times a number is 0 unless that is not finite.
+            if (tensor * 0.0)?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()? != 0.0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
 /// All pairs of one adapter and the factor that scales their product.
 #[derive(Debug, Clone)]
 pub struct Adapter {
@@ -167,7 +186,7 @@ impl Adapter {
                 let a: Vec<f32> = (0..config.rank * input).map(|_| ((2.0 * unit(&mut random) - 1.0) * bound) as f32).collect();
                 let pair = Pair {
                     a: Tensor::from_vec(a, (config.rank, input), device)?,
-                    b: Tensor::zeros((output, config.rank), candle_core::DType::F32, device)?,
+                    b: Tensor::zeros((output, config.rank), DType::F32, device)?,
                 };
                 if pairs.insert(site, pair).is_some() {
                     bail!("lora.targets names `{}` twice", module.name());
@@ -185,6 +204,14 @@ impl Adapter {
     /// The same adapter acting lambda times as strongly (WiSE-FT along the low-rank update): 0 is the base, 1 itself.
     pub fn scaled(&self, lambda: f64) -> Self {
         Self { scale: self.scale * lambda, ..self.clone() }
+    }
+
+    /// Fails as [`Invalid`] where the scale is not finite in f32, which kernels compute in.
+    pub fn check_scale(&self) -> Result<()> {
+        if !(self.scale as f32).is_finite() {
+            bail!(Invalid(format!("the adapter's scale (alpha over rank, times lambda) is {}, which is not finite in f32", self.scale)));
+        }
+        Ok(())
     }
 
     /// Trainable numbers.

@@ -1,6 +1,6 @@
 //! A base model: its shape, frozen weights, tokenizer and chat template; and the adapters that change it.
 
-pub mod adapter_file;
+pub mod adapter;
 pub mod base;
 pub mod cache;
 pub mod catalogue;

@@ -18,7 +18,7 @@ use crate::eval::score::Verdict as Grade;
 use crate::files::{create_folder, write_atomic};
 use crate::gate::baseline::Baseline;
 use crate::gate::result::AdapterEvidence;
-use crate::model::adapter_file;
+use crate::model::adapter;
 use crate::model::lora::{Adapter, LoraConfig, Module};
 use crate::plan::PlannedSuite;
 use crate::random::{derive, shuffle};
@@ -84,7 +84,7 @@ impl Calibration<'_> {
         let adapter = self.random.scaled(strength);
         let known = AdapterEvidence {
             folder: name.to_owned(),
-            digest: Some(adapter_file::digest(&adapter)?),
+            digest: Some(adapter::digest(&adapter)?),
             lambda: strength,
             ..AdapterEvidence::default()
         };

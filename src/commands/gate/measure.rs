@@ -13,7 +13,7 @@ use crate::gate::baseline::Baseline;
 use crate::gate::judge::judge;
 use crate::gate::mark::Mark;
 use crate::gate::result::{AdapterEvidence, GateResult, LivenessProof};
-use crate::model::adapter_file;
+use crate::model::adapter;
 use crate::model::lora::Adapter;
 use crate::plan::PlannedSuite;
 use crate::random::{derive, shuffle};
@@ -38,7 +38,7 @@ pub(in crate::commands) struct Measured {
 /// Judges an adapter's folder.
 pub(in crate::commands) fn measure(session: &Session, baseline: &Baseline, label: &str, candidate: &Candidate) -> Result<Measured> {
     let mut known = describe(candidate);
-    let loaded = adapter_file::load(candidate.folder, &session.base.decoder.spec, &session.base.device);
+    let loaded = adapter::load(candidate.folder, &session.base.decoder.spec, &session.base.device);
     let adapter = match loaded {
         Ok(adapter) => adapter.scaled(candidate.lambda),
         Err(error) => {
@@ -47,7 +47,7 @@ pub(in crate::commands) fn measure(session: &Session, baseline: &Baseline, label
             return Ok(Measured { result, rows: Vec::new() });
         }
     };
-    known.digest = Some(adapter_file::digest(&adapter)?);
+    known.digest = Some(adapter::digest(&adapter)?);
     let ask = |session: &Session| session.ask("gate", Some(&adapter));
     measure_loaded(session, baseline, label, known, &adapter, &ask)
 }

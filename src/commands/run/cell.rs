@@ -12,7 +12,7 @@ use crate::commands::rows::item_row;
 use crate::config::file::Variant;
 use crate::error::Invalid;
 use crate::files::write_json;
-use crate::model::adapter_file;
+use crate::model::adapter;
 use crate::model::decoder::Saving;
 use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
@@ -113,7 +113,7 @@ pub(super) fn record_variant(
         description: variant.description.clone(),
         stages: planned.map(|stages| stages.iter().map(|stage| stage.count.clone()).collect()).unwrap_or_default(),
         derived: variant.of.clone().zip(variant.lambda),
-        adapter_digest: Some(adapter_file::digest(adapter)?),
+        adapter_digest: Some(adapter::digest(adapter)?),
         rows_digest: planned.map(|stages| plan::rows_digest(stages)),
         liveness: Some(liveness),
         train_seconds: train_rows.iter().map(|row| row.seconds).sum(),
@@ -146,7 +146,7 @@ pub(super) fn already_trained(prepared: &Prepared, dir: &CellDir) -> Result<Opti
     }
     // A kill between saving the adapter and this line leaves the last checkpoint behind.
     remove_if_there(&dir.checkpoint())?;
-    Ok(Some(adapter_file::load(&dir.adapter(), &prepared.base.decoder.spec, &prepared.base.device)?))
+    Ok(Some(adapter::load(&dir.adapter(), &prepared.base.decoder.spec, &prepared.base.device)?))
 }
 
 /// Makes a cell's folder ready to train in; gives the steps that are done.
@@ -181,15 +181,15 @@ pub(super) fn settings(prepared: &Prepared, dir: &CellDir, seed: u64) -> Result<
 /// Saves a trained adapter, and gives it as read back from its folder, so that a continued run evaluates the very same
 /// numbers.
 pub(super) fn keep(prepared: &Prepared, dir: &CellDir, adapter: &Adapter) -> Result<Adapter> {
-    adapter_file::save(adapter, &prepared.experiment.model, &dir.adapter())?;
+    adapter::save(adapter, &prepared.experiment.model, &dir.adapter())?;
     remove_if_there(&dir.checkpoint())?;
-    adapter_file::load(&dir.adapter(), &prepared.base.decoder.spec, &prepared.base.device)
+    adapter::load(&dir.adapter(), &prepared.base.decoder.spec, &prepared.base.device)
 }
 
 /// Another variant's adapter at another strength.
 pub(super) fn derived(prepared: &Prepared, of: &str, lambda: f64, seed: u64) -> Result<Adapter> {
     let folder = prepared.dir.cell(of, seed).adapter();
-    Ok(adapter_file::load(&folder, &prepared.base.decoder.spec, &prepared.base.device)?.scaled(lambda))
+    Ok(adapter::load(&folder, &prepared.base.decoder.spec, &prepared.base.device)?.scaled(lambda))
 }
 
 /// Removes the rows of steps after the last checkpoint: they are made again. Gives the steps that are done.

@@ -49,6 +49,7 @@ impl Decoder {
     ///
     /// Meant for f32: narrower weights would round the update away.
     pub fn merged(&self, adapter: &Adapter) -> Result<Self> {
+        adapter.check_scale()?;
         let mut merged = self.clone();
         #[cfg(feature = "cuda")]
         anyhow::ensure!(self.device().is_cpu(), "an adapter is folded into weights on the host only");
