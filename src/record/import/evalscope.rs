@@ -10,8 +10,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::json::{Line, answered, asked, lines, plain};
+use super::json::{Line, answered, asked, check, lines, plain};
 use super::scored::{Scored, metric, right};
+use super::tables::{REVIEW, SAMPLE_SCORE, SCORE};
 use super::{Choice, Log};
 use crate::eval::score::Verdict;
 
@@ -24,6 +25,9 @@ pub(super) fn read(path: &Path, text: &str, choice: &Choice) -> Result<Log> {
     let mut seen = BTreeSet::new();
     let (mut items, mut left_out) = (Vec::new(), 0);
     for line in lines(path, text)? {
+        check(&REVIEW, &line, &line.value)?;
+        check(&SAMPLE_SCORE, &line, line.at(&["sample_score"])?)?;
+        check(&SCORE, &line, line.at(&["sample_score", "score"])?)?;
         // Repeats of an item share its group.
         let score = line.at(&["sample_score"])?;
         let group = score.get("group_id").filter(|group| !group.is_null());

@@ -3,6 +3,7 @@
 //! Read from inspect_ai 0.3.285, `log/_log.py` (EvalLog version 2), `log/_recorders/eval.py` and `scorer/_metric.py`.
 //! That version packs `.eval` with Zstandard, earlier ones with Deflate.
 
+use std::collections::BTreeSet;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
@@ -12,9 +13,11 @@ use ruzstd::decoding::StreamingDecoder;
 use serde_json::Value;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::json::{Line, answered, asked, content, parse, plain};
+use super::json::{Line, answered, asked, check, constant, content, parse, plain};
 use super::scored::{Scored, metric, right};
+use super::tables::{INSPECT_SCORE, LOG, SAMPLE};
 use super::{Choice, Log};
+use crate::error::Invalid;
 use crate::eval::score::Verdict;
 
 /// Largest sample that is read: a log is no place to fill the memory from.
@@ -37,9 +40,14 @@ pub(super) fn archive(path: &Path, bytes: &[u8], choice: &Choice) -> Result<Log>
         let text = unpack(&mut zip, name).with_context(|| format!("{}: {name} cannot be unpacked", path.display()))?;
         parse(&text).with_context(|| format!("{}: {name} is not JSON", path.display()))
     };
-    let header = member("header.json")?;
     let listed = ZipArchive::new(Cursor::new(bytes))?;
     let names = listed.file_names().map(|name| Ok(name?.into_owned())).collect::<Result<Vec<String>>>()?;
+    ensure!(
+        names.iter().any(|name| name == "header.json"),
+        "{} has no header.json: the evaluation did not finish, so its answers are not complete: run `inspect eval-retry` on the log",
+        path.display()
+    );
+    let header = member("header.json")?;
     let samples = names.iter().filter(|name| name.starts_with("samples/") && !name.ends_with('/'));
     let samples = samples.map(|name| member(name)).collect::<Result<Vec<_>>>()?;
     log(path, &Line::document(path, header), samples, choice)
@@ -60,24 +68,37 @@ fn unpack(zip: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<String> {
         drop(packed);
         zip.by_index(place)?.take(LARGEST).read_to_end(&mut text)?;
     }
+    ensure!((text.len() as u64) < LARGEST, "it is larger than {LARGEST} bytes");
     Ok(String::from_utf8(text)?)
 }
 
 fn log(path: &Path, header: &Line, mut samples: Vec<Value>, choice: &Choice) -> Result<Log> {
+    check(&LOG, header, &header.value)?;
     let status = header.text(&["status"])?;
     ensure!(
         status == "success",
         "{}: the evaluation ended with status {status}, so its answers are not complete: run it again",
         path.display()
     );
-    let key = |sample: &Value| (sample.get("epoch").and_then(Value::as_u64).unwrap_or(1), natural(sample.get("id")));
-    samples.sort_by_cached_key(key);
-    let (mut items, mut used, mut left_out) = (Vec::new(), None, 0);
+    if header.value.get("invalidated") == Some(&Value::Bool(true)) {
+        bail!(Invalid(format!("{}: the log was marked as invalid in Inspect", path.display())));
+    }
+    let epoch = |sample: &Value| sample.get("epoch").and_then(Value::as_u64).unwrap_or(1);
+    samples.sort_by_cached_key(|sample| (epoch(sample), natural(sample.get("id"))));
+    let (mut items, mut used, mut left_out, mut first) = (Vec::new(), None, 0, BTreeSet::new());
     for sample in samples {
-        if sample.get("epoch").and_then(Value::as_u64).is_some_and(|epoch| epoch > 1) {
+        let (epoch, id) = (epoch(&sample), natural(sample.get("id")));
+        if epoch > 1 {
+            ensure!(
+                first.contains(&id),
+                "{} sample {}: it was answered in epoch {epoch} but not in epoch 1, so the log is not complete: run it again",
+                path.display(),
+                id.1
+            );
             left_out += 1;
             continue;
         }
+        ensure!(first.insert(id.clone()), "{} sample {}: epoch 1 is there twice", path.display(), id.1);
         let (item, name) = item(&Line::document(path, sample), choice)?;
         items.push(item);
         if used.is_none() {
@@ -103,6 +124,10 @@ fn natural(id: Option<&Value>) -> (u64, String) {
 fn item(sample: &Line, choice: &Choice) -> Result<(Scored, Option<String>)> {
     let id = plain(sample.at(&["id"])?);
     let at = || format!("{} sample {id}", sample.place());
+    check(&SAMPLE, sample, &sample.value).with_context(at)?;
+    if sample.value.get("invalidation").is_some_and(|mark| !mark.is_null()) {
+        bail!(Invalid(format!("{}: it was marked as invalid in Inspect", at())));
+    }
     // Inspect moves long texts aside.
     let attached =
         |text: String| match text.strip_prefix("attachment://").and_then(|key| sample.value.get("attachments")?.get(key)?.as_str()) {
@@ -133,19 +158,23 @@ fn item(sample: &Line, choice: &Choice) -> Result<(Scored, Option<String>)> {
         Some(scores) => {
             let name = metric(sample, scores, None, choice.metric.as_deref()).with_context(at)?;
             let score = &scores[&name];
+            check(&INSPECT_SCORE, sample, score).with_context(at)?;
             let value = score.get("value").with_context(|| format!("{}: scores.{name} has no value", at()))?;
-            let found = reading(sample, &name, value).with_context(at)?;
+            // `Score.unscored` is Inspect's own word for an answer that its scorer could not judge.
+            let unscored = constant(value).is_some() && score.get("reason").is_some_and(|reason| !reason.is_null());
+            let found = if unscored { Score::Missing } else { reading(sample, &name, value).with_context(at)? };
             (Some(name), Some(score), found)
         }
         None if failed.is_some() => (None, None, Score::Missing),
         None => bail!("{} has no scores: run inspect score on the log first", at()),
     };
     let stop = output.and_then(|output| output.get("choices")?.get(0)?.get("stop_reason")?.as_str());
+    let limited = sample.value.get("limit").is_some_and(|limit| !limit.is_null());
     let verdict = match found {
         Score::Right => Verdict::Correct,
         _ if failed.is_some() => Verdict::Error,
         Score::Missing => Verdict::Error,
-        _ if matches!(stop, Some("max_tokens" | "model_length")) => Verdict::Truncated,
+        _ if matches!(stop, Some("max_tokens" | "model_length")) || limited => Verdict::Truncated,
         Score::NoAnswer => Verdict::Unparsed,
         Score::Wrong | Score::Partial => Verdict::Wrong,
     };

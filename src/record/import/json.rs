@@ -1,9 +1,12 @@
 //! JSON as Python writes it, and values out of it with errors that say where.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+
+use crate::keys::Table;
 
 /// A line of a log.
 pub(super) struct Line<'a> {
@@ -14,9 +17,18 @@ pub(super) struct Line<'a> {
     pub(super) value: Value,
 }
 
-/// A value; Python's NaN and Infinity, which JSON does not have, are null.
+/// What Python's NaN and Infinity, which JSON does not have, begin with once read: a text that no log holds.
+const CONSTANT: char = '\0';
+
+/// A value; Python's NaN and Infinity are texts that [`constant`] knows.
 pub(super) fn parse(text: &str) -> serde_json::Result<Value> {
-    serde_json::from_str(text).or_else(|error| serde_json::from_str(&without_constants(text)).map_err(|_| error))
+    serde_json::from_str(text).or_else(|error| serde_json::from_str(&with_constants_as_texts(text)).map_err(|_| error))
+}
+
+/// The name of a number that is not finite, if the value is one.
+pub(super) fn constant(value: &Value) -> Option<&str> {
+    let text = value.as_str()?;
+    text.strip_prefix(CONSTANT).or_else(|| Some(text).filter(|text| text.trim().parse().is_ok_and(|number: f64| !number.is_finite())))
 }
 
 /// Every line that is not empty.
@@ -55,9 +67,14 @@ impl<'a> Line<'a> {
     }
 }
 
+/// Checks the keys of a part of a log. What is no object has none; its reader says so.
+pub(super) fn check(table: &Table, line: &Line, value: &Value) -> Result<()> {
+    value.as_object().map_or(Ok(()), |object| table.check(line.place(), object))
+}
+
 /// A name or number as text.
 pub(super) fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), |text| text.trim_start_matches(CONSTANT).to_owned())
 }
 
 /// Text of a message: a string, or a list of parts of which those of text count.
@@ -87,13 +104,13 @@ pub(super) fn answered(messages: &[Value]) -> Option<String> {
     last.get("content").map(content)
 }
 
-fn without_constants(text: &str) -> String {
+fn with_constants_as_texts(text: &str) -> String {
     let mut made = String::with_capacity(text.len());
     let (mut inside, mut escaped, mut rest) = (false, false, text);
     while let Some(letter) = rest.chars().next() {
         let constant = ["NaN", "-Infinity", "Infinity"].into_iter().find(|name| !inside && rest.starts_with(name));
         if let Some(name) = constant {
-            made.push_str("null");
+            write!(made, "\"\\u0000{name}\"").ok();
             rest = &rest[name.len()..];
             continue;
         }
@@ -110,9 +127,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pythons_constants_are_null_and_text_stays() {
+    fn pythons_constants_are_known_and_text_stays() {
         let value = parse(r#"{"a": NaN, "b": [-Infinity, Infinity], "c": "NaN \" Infinity \\", "d": 1}"#).unwrap();
-        assert_eq!(value, serde_json::json!({"a": null, "b": [null, null], "c": "NaN \" Infinity \\", "d": 1}));
+        assert_eq!(
+            (constant(&value["a"]), constant(&value["b"][0]), constant(&value["b"][1])),
+            (Some("NaN"), Some("-Infinity"), Some("Infinity"))
+        );
+        assert_eq!((plain(&value["b"][0]), &value["c"], &value["d"]), ("-Infinity".to_owned(), &"NaN \" Infinity \\".into(), &1.into()));
+        assert_eq!((constant(&value["c"]), constant(&"inf".into()), constant(&"1".into())), (None, Some("inf"), None));
         assert!(parse("{\"a\": nan}").is_err());
     }
 }

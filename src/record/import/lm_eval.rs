@@ -11,8 +11,9 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
 
-use super::json::{Line, lines, plain};
+use super::json::{Line, check, lines, plain};
 use super::scored::{Scored, metric, right};
+use super::tables::LM_EVAL;
 use super::{Choice, Log};
 use crate::eval::score::Verdict;
 
@@ -20,9 +21,26 @@ const STRICT: &str = "strict-match";
 const FLEXIBLE: &str = "flexible-extract";
 /// What lm-eval's regular expressions give where nothing matches.
 const NOTHING: &str = "[invalid]";
-/// Keys that are no metric, in logs that do not list theirs.
-const OTHERS: [&str; 11] =
-    ["doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics", "doc_hash", "prompt_hash", "target_hash"];
+/// Metrics of lm-eval's own registry (`api/metrics.py`): a score that the line does not list is one too many, and not read.
+const REGISTERED: [&str; 17] = [
+    "acc",
+    "acc_norm",
+    "acc_bytes",
+    "acc_mutual_info",
+    "acc_all",
+    "exact_match",
+    "perplexity",
+    "likelihood",
+    "word_perplexity",
+    "byte_perplexity",
+    "bits_per_byte",
+    "brier_score",
+    "f1",
+    "mcc",
+    "bleu",
+    "chrf",
+    "ter",
+];
 
 /// Reads a file.
 pub(super) fn read(path: &Path, text: &str, choice: &Choice) -> Result<Log> {
@@ -97,9 +115,13 @@ fn is_right(line: &Line, choice: &Choice) -> Result<(String, Option<bool>)> {
     let named = |key: &str| row.get("metrics").and_then(Value::as_array).is_none_or(|names| names.iter().any(|name| name == key));
     let scores: Map<String, Value> = row
         .iter()
-        .filter(|(key, value)| !OTHERS.contains(&key.as_str()) && named(key) && !value.is_object())
+        .filter(|(key, value)| LM_EVAL.rule(key).is_none() && named(key) && !value.is_object())
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
+    // A line that does not list its metrics has no other way to tell them from keys.
+    let unknown = |key: &str| row.contains_key("metrics") && !named(key) && !REGISTERED.contains(&key);
+    let others = row.iter().filter(|(key, _)| unknown(key)).map(|(key, value)| (key.clone(), value.clone()));
+    check(&LM_EVAL, line, &Value::Object(others.collect()))?;
     let name = metric(line, &scores, None, choice.metric.as_deref())?;
     let found = right(line, &name, &scores[&name])?;
     Ok((name, found))

@@ -14,6 +14,7 @@ mod inspect;
 mod json;
 mod lm_eval;
 mod scored;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

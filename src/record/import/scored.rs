@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
-use super::json::Line;
+use super::json::{Line, constant};
+use crate::error::Invalid;
 use crate::eval::score::{Flag, Verdict};
 use crate::eval::suite::Lang;
 use crate::files::sha256;
@@ -101,8 +102,12 @@ pub(super) fn metric(line: &Line, scores: &Map<String, Value>, own: Option<&str>
     })
 }
 
-/// Whether a score means right; None where there is no score. A part of a point is neither, and refused.
+/// Whether a score means right; None where there is no score. A part of a point is neither, and refused; a number that is
+/// not finite is no measurement.
 pub(super) fn right(line: &Line, metric: &str, score: &Value) -> Result<Option<bool>> {
+    if let Some(name) = constant(score) {
+        bail!(Invalid(format!("{}: {metric} is {name}, which says neither right nor wrong: score the answers again", line.place())));
+    }
     let value = match score {
         Value::Null => return Ok(None),
         Value::Bool(right) => return Ok(Some(*right)),

@@ -130,7 +130,7 @@ fn bad_input_is_named_with_its_line_and_what_to_do() {
     for (file, choice, parts) in [
         (&cut, Choice::default(), ["samples_cut.jsonl line 6", "was the log cut off?"]),
         (&lost, Choice::default(), ["document 0 has no answer under the filter strict-match", "cut off?"]),
-        (&bare, Choice::default(), ["samples_bare.jsonl line 1", "has no target"]),
+        (&bare, Choice::default(), ["samples_bare.jsonl line 1", "`goal` in the line is not known"]),
         (&part, Choice::default(), ["samples_part.jsonl line 1: acc is 0.5", "--metric"]),
         (&none, Choice::default(), ["choose one of f1, f1_norm", "--metric"]),
         (&log(BASE), metric, ["has no metric f1; it has exact_match", "--metric"]),
@@ -161,4 +161,79 @@ fn an_import_is_written_whole_and_over_an_import_alone() {
     assert_eq!(meta.items_digest, sha256(&std::fs::read(out.join("items.jsonl")).unwrap()));
     std::fs::remove_file(out.join("import.json")).unwrap();
     assert!(format!("{:#}", write(&imported, &out).unwrap_err()).contains("were not imported"));
+}
+
+/// A log of one line or document, as a file of its own.
+fn written(name: &str, text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+/// The error of reading `text`, and whether it says that the measurement is invalid.
+fn refused(name: &str, text: &str) -> (String, bool) {
+    let (_folder, path) = written(name, text);
+    let error = read(&[path], &Choice::default()).unwrap_err();
+    (format!("{error:#}"), error.chain().any(<dyn std::error::Error>::is::<crate::error::Invalid>))
+}
+
+const LM_EVAL: &str = r#"{"doc_id": 0, "doc": {}, "target": "4", "arguments": {"gen_args_0": {"arg_0": "q"}}, "resps": [["4"]],
+    "filtered_resps": ["4"], "filter": "none", "metrics": ["exact_match"], "exact_match": 1.0}"#;
+const EVALSCOPE: &str = r#"{"index": 0, "input": "q", "target": "4", "sample_score": {"sample_id": 0,
+    "score": {"value": {"acc": 1.0}, "prediction": "4"}}}"#;
+const INSPECT: &str = r#"{"version": 2, "status": "success", "eval": {"task": "t", "model": "m"}, "samples": [{"id": 1, "epoch": 1,
+    "input": "q", "target": "4", "output": {"completion": "4"}, "scores": {"match": {"value": 1.0}}}]}"#;
+
+#[test]
+fn a_metric_that_is_not_finite_is_no_measurement() {
+    for (name, log) in [("samples_a.jsonl", LM_EVAL), ("b.jsonl", EVALSCOPE), ("c.json", INSPECT)] {
+        let log = log.replace('\n', " ");
+        let (_folder, path) = written(name, &log);
+        assert_eq!(read(&[path], &Choice::default()).unwrap().rows[0].verdict, Verdict::Correct);
+        for number in ["NaN", "Infinity", "-Infinity", "\"nan\""] {
+            let (error, invalid) = refused(name, &log.replace("1.0", number));
+            assert!(invalid && error.contains(number.trim_matches('"')), "{error}");
+        }
+    }
+    let unscored = INSPECT.replace("\"value\": 1.0", "\"value\": NaN, \"reason\": \"grader_failed\"");
+    let (_folder, path) = written("d.json", &unscored);
+    assert_eq!(read(&[path], &Choice::default()).unwrap().rows[0].verdict, Verdict::Error);
+}
+
+#[test]
+fn an_unknown_key_of_a_log_is_named() {
+    for (name, log, before, place) in [
+        ("samples_a.jsonl", LM_EVAL, "\"doc_id\"", "the line"),
+        ("b.jsonl", EVALSCOPE, "\"index\"", "the review"),
+        ("b.jsonl", EVALSCOPE, "\"sample_id\"", "sample_score"),
+        ("b.jsonl", EVALSCOPE, "\"prediction\"", "sample_score.score"),
+        ("c.json", INSPECT, "\"version\"", "the log"),
+        ("c.json", INSPECT, "\"epoch\"", "the sample"),
+        ("c.json", INSPECT, "\"value\"", "the score"),
+    ] {
+        let (error, _) = refused(name, &log.replace('\n', " ").replacen(before, &format!("\"novel\": 1, {before}"), 1));
+        assert!(error.contains(&format!("`novel` in {place} is not known")), "{error}");
+    }
+}
+
+#[test]
+fn what_inspect_marks_as_invalid_is_invalid() {
+    let (error, invalid) = refused("c.json", &INSPECT.replace("\"version\"", "\"invalidated\": true, \"version\""));
+    assert!(invalid && error.contains("marked as invalid"), "{error}");
+    let (error, invalid) = refused("c.json", &INSPECT.replace("\"epoch\"", "\"invalidation\": {\"author\": \"x\"}, \"epoch\""));
+    assert!(invalid && error.contains("sample 1: it was marked as invalid"), "{error}");
+}
+
+#[test]
+fn an_answer_of_a_later_epoch_alone_is_not_left_out_in_silence() {
+    let (error, _) = refused("c.json", &INSPECT.replace("\"epoch\": 1", "\"epoch\": 2"));
+    assert!(error.contains("sample 1: it was answered in epoch 2 but not in epoch 1"), "{error}");
+}
+
+#[test]
+fn a_limit_that_stopped_an_answer_is_truncation() {
+    let log = INSPECT.replace("1.0", "0").replace("\"epoch\"", "\"limit\": {\"type\": \"token\", \"limit\": 5}, \"epoch\"");
+    let (_folder, path) = written("d.json", &log);
+    assert_eq!(read(&[path], &Choice::default()).unwrap().rows[0].verdict, Verdict::Truncated);
 }
