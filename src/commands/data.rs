@@ -11,9 +11,13 @@ use crate::config::file::Experiment;
 use crate::files::{create_folder, write_atomic};
 use crate::library;
 use crate::plan::{self, PlannedStage};
+use crate::progress::note;
 
 pub(super) fn check(args: &DataArgs) -> Result<()> {
-    let planned = plan(args)?;
+    let (planned, doubts) = plan(args)?;
+    for doubt in doubts {
+        note(&format!("warning: {doubt}"));
+    }
     let counts: BTreeMap<&String, Vec<_>> =
         planned.iter().map(|(cell, stages)| (cell, stages.iter().map(|s| &s.count).collect())).collect();
     if args.json {
@@ -56,7 +60,7 @@ pub(super) fn check(args: &DataArgs) -> Result<()> {
 }
 
 pub(super) fn build(args: &DataBuildArgs) -> Result<()> {
-    let planned = plan(&args.data)?;
+    let (planned, _) = plan(&args.data)?;
     let template = model::template(&model_name(&args.data)?)?;
     create_folder(&args.out)?;
     for (cell, stages) in &planned {
@@ -91,13 +95,19 @@ fn model_name(args: &DataArgs) -> Result<String> {
     })
 }
 
-fn plan(args: &DataArgs) -> Result<BTreeMap<String, Vec<PlannedStage>>> {
+/// What each trained cell trains on, and what is doubtful about it.
+fn plan(args: &DataArgs) -> Result<(BTreeMap<String, Vec<PlannedStage>>, Vec<String>)> {
     let experiment = experiment(args)?;
-    let template = model::template(&model_name(args)?)?;
+    let name = model_name(args)?;
+    let (template, spec) = (model::template(&name)?, model::spec(&name)?);
     let suites = plan::suites(&experiment, &fetched::suite)?;
-    experiment
-        .cells()
-        .filter(|(variant, _)| variant.of.is_none())
-        .map(|(variant, seed)| Ok((format!("{}-s{seed}", variant.name), plan::stages(&experiment, variant, seed, &template, &suites)?)))
-        .collect()
+    let (mut cells, mut doubts) = (BTreeMap::new(), Vec::new());
+    for (variant, seed) in experiment.cells().filter(|(variant, _)| variant.of.is_none()) {
+        let cell = format!("{}-s{seed}", variant.name);
+        let stages = plan::stages(&experiment, variant, seed, &template, &suites)?;
+        plan::fits(&experiment, &spec, &suites, &stages)?;
+        doubts.extend(plan::doubts(&experiment, &template, &stages)?.into_iter().map(|doubt| format!("{cell}: {doubt}")));
+        cells.insert(cell, stages);
+    }
+    Ok((cells, doubts))
 }

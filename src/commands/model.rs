@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::fetched::files;
 use crate::data::chat::ChatTemplate;
+use crate::files::read_text;
 use crate::model::adapter;
 use crate::model::base::BaseModel;
 use crate::model::decoder::Decoder;
@@ -13,6 +14,7 @@ use crate::model::device::DeviceChoice;
 use crate::model::fetch::ModelFiles;
 use crate::model::gguf::open_gguf;
 use crate::model::lora::Adapter;
+use crate::model::spec::Spec;
 use crate::model::tokenizer::TextCodec;
 
 /// Loads a model with its template.
@@ -31,6 +33,14 @@ pub(super) fn template(name: &str) -> Result<ChatTemplate> {
         ModelFiles::Folder(folder) => TextCodec::from_folder(&folder)?,
     };
     ChatTemplate::new(codec)
+}
+
+/// Only the shape of a model.
+pub(super) fn spec(name: &str) -> Result<Spec> {
+    match files(name)? {
+        ModelFiles::Gguf(path) => open_gguf(&path)?.spec(),
+        ModelFiles::Folder(folder) => Spec::from_config_json(&read_text(&folder.join("config.json"))?),
+    }
 }
 
 /// Loads an adapter at a strength. One that is not finite in f32 is Invalid.

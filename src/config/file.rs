@@ -13,6 +13,9 @@ use crate::eval::suite::{Form, Lang};
 use crate::model::lora::{LoraConfig, Module};
 use crate::train::optim::AdamWConfig;
 
+/// Most epochs or steps of a stage: more would take years, and their product with rows must fit a machine's word.
+const MOST: usize = 1_000_000;
+
 /// One experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -227,6 +230,16 @@ impl Experiment {
             t.window > 0 && t.max_length > 1 && t.tokens_per_pass > 0 && t.save_every > 0,
             "[training] window, max_length, tokens_per_pass and save_every must be positive"
         );
+        t.optimizer.check()?;
+        ensure!(
+            self.drift.prompts > 0 && self.drift.max_new_tokens > 0,
+            "[drift] prompts and max_new_tokens must be positive: drift is always measured at the end"
+        );
+        ensure!(
+            self.probe.every == 0 || self.probe.items > 0 && !self.probe.suites.is_empty(),
+            "[probe] has every = {}, but no items or no suites",
+            self.probe.every
+        );
         ensure!((0.0..1.0).contains(&t.warmup_ratio), "training.warmup_ratio is {}: use 0 up to less than 1", t.warmup_ratio);
         for name in &self.probe.suites {
             ensure!(self.suites.iter().any(|suite| suite.name == *name), "probe.suites names `{name}`, which is not one of the [[suites]]");
@@ -262,7 +275,7 @@ impl Experiment {
         if let Some(of) = &variant.of {
             ensure!(variant.stages.is_empty(), "has both stages and `of`: it is either trained or taken from another variant");
             let lambda = variant.lambda.context("has `of` but no `lambda`")?;
-            ensure!(lambda.is_finite(), "lambda is {lambda}");
+            ensure!((lambda as f32).is_finite(), "lambda is {lambda}: use a finite number");
             ensure!(
                 self.variants.iter().take_while(|v| v.name != variant.name).any(|v| v.name == *of && v.of.is_none()),
                 "is of `{of}`, which is not a trained variant written before it"
@@ -280,7 +293,9 @@ impl Experiment {
                 }
                 ensure!(stage.epochs.is_some() != stage.steps.is_some(), "needs either epochs or steps");
                 ensure!(stage.epochs.or(stage.steps) != Some(0), "has 0 epochs or steps: leave it out instead");
-                ensure!(stage.learning_rate.is_finite() && stage.learning_rate > 0.0, "has the learning rate {}", stage.learning_rate);
+                ensure!(stage.epochs.or(stage.steps).is_none_or(|many| many <= MOST), "has more than {MOST} epochs or steps");
+                let rate = stage.learning_rate as f32;
+                ensure!(rate.is_finite() && rate > 0.0, "has the learning rate {}", stage.learning_rate);
                 ensure!(!stage.calibration || i == last, "is a calibration stage: it must be the variant's last");
                 Ok(())
             };

@@ -127,9 +127,28 @@ impl LoraConfig {
     /// Refuses what cannot be trained.
     pub fn check(&self) -> Result<()> {
         ensure!(self.rank > 0, "lora.rank is 0: use 1 or more (8 is usual)");
-        ensure!(self.alpha.is_finite() && self.alpha > 0.0, "lora.alpha is {}: use a positive number (4 x rank is usual)", self.alpha);
+        let factor = self.alpha as f32;
+        ensure!(factor.is_finite() && factor > 0.0, "lora.alpha is {}: use a positive number (4 x rank is usual)", self.alpha);
         ensure!((0.0..1.0).contains(&self.dropout), "lora.dropout is {}: use 0 up to less than 1", self.dropout);
         ensure!(!self.targets.is_empty(), "lora.targets is empty: name some of q, k, v, o, gate, up, down");
+        for (i, module) in self.targets.iter().enumerate() {
+            ensure!(!self.targets[..i].contains(module), "lora.targets names `{}` twice", module.name());
+        }
+        Ok(())
+    }
+
+    /// Refuses a rank above what the model's linears can have: more rows than their smaller width add nothing.
+    pub fn fits(&self, spec: &Spec) -> Result<()> {
+        for module in &self.targets {
+            let (input, output) = module.widths(spec);
+            ensure!(
+                self.rank <= input.min(output),
+                "lora.rank is {}: `{}` is {output} x {input} here, so use at most {}",
+                self.rank,
+                module.name(),
+                input.min(output)
+            );
+        }
         Ok(())
     }
 }
@@ -176,6 +195,7 @@ impl Adapter {
     /// A fresh adapter: it changes nothing until B is trained.
     pub fn init(spec: &Spec, config: &LoraConfig, seed: u64, device: &Device) -> Result<Self> {
         config.check()?;
+        config.fits(spec)?;
         let mut pairs = BTreeMap::new();
         for layer in 0..spec.layers {
             for module in &config.targets {
@@ -188,9 +208,7 @@ impl Adapter {
                     a: Tensor::from_vec(a, (config.rank, input), device)?,
                     b: Tensor::zeros((output, config.rank), DType::F32, device)?,
                 };
-                if pairs.insert(site, pair).is_some() {
-                    bail!("lora.targets names `{}` twice", module.name());
-                }
+                pairs.insert(site, pair);
             }
         }
         Ok(Self { pairs, scale: config.alpha / config.rank as f64, config: config.clone() })

@@ -1,9 +1,12 @@
 //! What a run trains and asks, before anything is trained: the experiment once its files are read.
 //!
-//! `stages` has the rows of every stage, here are the items of every suite.
+//! `stages` has the rows of every stage, here are the items of every suite; `doubts` says what can be trained but would teach
+//! little.
 
+mod doubts;
 mod stages;
 
+pub use doubts::{doubts, fits};
 pub use stages::{PlannedStage, rows_digest, stages};
 
 use anyhow::{Result, bail};

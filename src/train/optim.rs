@@ -34,6 +34,22 @@ impl Default for AdamWConfig {
     }
 }
 
+impl AdamWConfig {
+    /// Refuses constants with which an update is undefined, or no descent. They are used as f32.
+    pub fn check(&self) -> Result<()> {
+        for (name, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            ensure!((0.0..1.0).contains(&(beta as f32)), "training.optimizer.{name} is {beta}: use 0 up to less than 1");
+        }
+        for (name, value) in [("epsilon", self.epsilon), ("max_grad_norm", self.max_grad_norm)] {
+            let used = value as f32;
+            ensure!(used.is_finite() && used > 0.0, "training.optimizer.{name} is {value}: use a positive number");
+        }
+        let decay = self.weight_decay as f32;
+        ensure!(decay.is_finite() && decay >= 0.0, "training.optimizer.weight_decay is {}: use 0 or a positive number", self.weight_decay);
+        Ok(())
+    }
+}
+
 /// First and second moment of one tensor.
 #[derive(Debug, Clone)]
 pub struct Moments {

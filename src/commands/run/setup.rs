@@ -78,6 +78,7 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
             stages.insert((variant.name.clone(), seed), plan::stages(&experiment, variant, seed, &template, &suites)?);
         }
     }
+    plan::fits(&experiment, &base.decoder.spec, &suites, stages.values().flatten())?;
     let plan_text = toml::to_string_pretty(&experiment).context("failed to write the plan")?;
     let fingerprint = fingerprint(&plan_text, &base, &template, &suites, &stages, device);
     let dir = RunDir(args.runs.join(format!("{}-{}", experiment.name, &fingerprint[..8])));
