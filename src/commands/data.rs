@@ -95,8 +95,11 @@ fn model_name(args: &DataArgs) -> Result<String> {
     })
 }
 
+/// What each trained cell trains on.
+type Cells = BTreeMap<String, Vec<PlannedStage>>;
+
 /// What each trained cell trains on, and what is doubtful about it.
-fn plan(args: &DataArgs) -> Result<(BTreeMap<String, Vec<PlannedStage>>, Vec<String>)> {
+fn plan(args: &DataArgs) -> Result<(Cells, Vec<String>)> {
     let experiment = experiment(args)?;
     let name = model_name(args)?;
     let (template, spec) = (model::template(&name)?, model::spec(&name)?);

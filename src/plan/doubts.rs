@@ -67,7 +67,7 @@ pub fn doubts(experiment: &Experiment, template: &ChatTemplate, stages: &[Planne
         let passes = stage.steps as f64 / stage.rows.len().div_ceil(stage.window) as f64;
         for row in &stage.rows {
             let labels = || row.encoded.ids.iter().zip(&row.encoded.mask).filter(|(_, label)| **label).map(|(id, _)| *id);
-            if labels().last().is_none_or(|last| !stops.contains(&last)) {
+            if labels().next_back().is_none_or(|last| !stops.contains(&last)) {
                 endless += 1;
                 first.get_or_insert(&row.origin);
             }
