@@ -24,6 +24,7 @@
 //! | [`gate`] | paired answers and margins to a verdict; the baseline it is judged by, or answers alone; the rule simulated |
 //! | [`report`] | records to tables, figures, Markdown; `page`, the same with every item as one HTML file; a gate's result to JSON, JUnit, Markdown (`gate`); runs side by side (`versus`) |
 //! | [`frame`] | Parquet in and out, the only file that names polars |
+//! | [`shown`] | text of others made safe to show: control characters visible, no cell a formula |
 //! | [`keys`] | keys of files that others wrote: used, harmless for a stated reason, or refused by name |
 //! | [`random`], [`files`], [`error`], [`progress`] | every draw, whole-file writes, exit codes, bars |
 //!
@@ -80,5 +81,6 @@ pub mod random;
 pub mod record;
 pub mod report;
 pub mod sandbox;
+pub mod shown;
 pub mod stats;
 pub mod train;

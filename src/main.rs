@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use ballast::cli::Cli;
-use ballast::{commands, error, sandbox};
+use ballast::{commands, error, sandbox, shown};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         Err(failure) => {
             #[expect(clippy::print_stderr, reason = "the one place that prints errors")]
             {
-                eprintln!("error: {failure:#}");
+                eprintln!("error: {}", shown::visible(&format!("{failure:#}")));
             }
             error::exit_code(&failure)
         }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::shown::visible;
+
 /// Time between two lines where there is no terminal.
 const QUIET: Duration = Duration::from_secs(20);
 
@@ -84,5 +86,5 @@ impl Bar {
 /// A line on stderr.
 #[expect(clippy::print_stderr, reason = "the one place that reports progress")]
 pub fn note(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", visible(text));
 }

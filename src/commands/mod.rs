@@ -26,6 +26,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cli::{AskingArgs, Cli, Command, DataCommand, SuiteCommand};
 use crate::eval::benchmark::Reference;
+use crate::shown::visible;
 
 /// Runs the command that was asked for.
 pub fn dispatch(cli: Cli) -> Result<()> {
@@ -55,8 +56,8 @@ fn asked(suites: &[String], asking: AskingArgs) -> Result<Vec<String>> {
     suites.iter().map(|name| Reference::asked(name, asking.shots, asking.form)).collect()
 }
 
-/// Writes a result to stdout.
+/// Writes a result to stdout, control characters of whoever wrote it made visible.
 fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("failed to write the result to standard output")
+    out.write_all(visible(text).as_bytes()).and_then(|()| out.flush()).context("failed to write the result to standard output")
 }

@@ -194,9 +194,12 @@ pub fn loosened(old: &Header, new: &Header) -> Vec<String> {
         let Some(after) = new.suites.iter().find(|after| after.name == before.name) else { continue };
         higher(format!("margin of {}", before.name), before.margin_points, after.margin_points);
         higher(format!("form margin of {}", before.name), before.form_points, after.form_points);
-        // A floor is loosened downwards.
-        let negative = |floor: Option<f64>| floor.map(|floor| -floor);
-        higher(format!("floor of {} (negated)", before.name), negative(before.floor_percent), negative(after.floor_percent));
+    }
+    for before in &old.suites {
+        let Some(after) = new.suites.iter().find(|after| after.name == before.name) else { continue };
+        if before.floor_percent.is_some_and(|old| after.floor_percent.is_none_or(|new| new < old)) {
+            changes.push(format!("floor of {}: {} -> {}", before.name, points(before.floor_percent), points(after.floor_percent)));
+        }
     }
     for before in &old.suites {
         match new.suites.iter().find(|after| after.name == before.name) {
@@ -293,7 +296,7 @@ pub(crate) mod tests {
         assert_eq!(change(|h| h.suites[1].floor_percent = Some(90.0)), Vec::<String>::new());
         assert_eq!(change(|h| h.suites[0].margin_points = Some(8.0)), ["margin of fact-qa: 5 -> 8"]);
         assert_eq!(change(|h| h.suites[0].margin_points = None), ["margin of fact-qa: 5 -> nothing asked"]);
-        assert_eq!(change(|h| h.suites[1].floor_percent = Some(50.0)).len(), 1);
+        assert_eq!(change(|h| h.suites[1].floor_percent = Some(50.0)), ["floor of identity: 80 -> 50"]);
         assert_eq!(change(|h| h.leak_points = None).len(), 1);
         assert_eq!(change(|h| h.suites.truncate(1)), ["suite identity left out"]);
         assert_eq!(change(|h| h.suites[0].items = 20), ["items of fact-qa: 60 -> 20"]);

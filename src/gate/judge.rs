@@ -160,7 +160,12 @@ fn join<'a>(suite: &BaselineSuite, marks: &'a BTreeMap<String, Mark>, rows: &'a 
     for (count, what) in [(missing, "of the baseline have no answer"), (unknown, "are not in the baseline"), (twice, "were answered twice")]
     {
         if count > 0 {
-            problems.push(format!("{count} items {what}"));
+            let (noun, what) = if count == 1 {
+                ("item", what.replacen("have", "has", 1).replacen("are", "is", 1).replacen("were", "was", 1))
+            } else {
+                ("items", what.to_owned())
+            };
+            problems.push(format!("{count} {noun} {what}"));
         }
     }
     (pairs, problems)

@@ -83,7 +83,7 @@ pub struct Mismatch {
 
 impl std::fmt::Display for Mismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} differs: {} there, {} here", self.what, short(&self.expected), short(&self.found))
+        write!(f, "{}: {} there, {} here", self.what, short(&self.expected), short(&self.found))
     }
 }
 
@@ -194,7 +194,7 @@ pub(crate) mod tests {
         other.suites.get_mut("fact-qa").unwrap().digest = "f".repeat(64);
         let named: Vec<String> = evidence().mismatches(&other).iter().map(ToString::to_string).collect();
         assert_eq!(named.len(), 5);
-        assert_eq!(named[0], "the base model's weights differs: cccccccccccc there, 000000000000 here");
+        assert_eq!(named[0], "the base model's weights: cccccccccccc there, 000000000000 here");
         assert!(named[1].contains("`Be brief.` here") && named[4].contains("suite identity"), "{named:#?}");
         assert_eq!(other.mismatches(&evidence()).len(), 4, "a suite asked beside is no harm");
     }

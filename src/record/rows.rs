@@ -159,6 +159,9 @@ pub struct RunMeta {
     pub date: String,
     /// Device in words.
     pub device: String,
+    /// What was asked for after `ballast run`, where an experiment that ships was: `quick --device cuda`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// Base model as asked for.
     pub model: String,
     /// sha256 of its weights.

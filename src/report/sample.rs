@@ -80,6 +80,7 @@ pub(super) fn run() -> Run {
     Run {
         experiment,
         meta: RunMeta {
+            command: None,
             schema: SCHEMA,
             ballast: "0.1.0".to_owned(),
             commit: Some("0123abc".to_owned()),

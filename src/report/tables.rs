@@ -150,16 +150,9 @@ fn flips(view: &View) -> Result<ReportFile> {
     file("flips.csv", &header, &rows.collect::<Vec<_>>())
 }
 
-fn file<H: AsRef<[u8]>>(name: &str, header: &[H], rows: &[Vec<String>]) -> Result<ReportFile> {
-    let write = || -> Result<Vec<u8>> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(header)?;
-        for row in rows {
-            writer.write_record(row)?;
-        }
-        Ok(writer.into_inner()?)
-    };
-    Ok(ReportFile { name: name.to_owned(), bytes: write().with_context(|| format!("failed to write {name}"))? })
+fn file<H: AsRef<str>>(name: &str, header: &[H], rows: &[Vec<String>]) -> Result<ReportFile> {
+    let bytes = crate::shown::csv(header, rows).with_context(|| format!("failed to write {name}"))?;
+    Ok(ReportFile { name: name.to_owned(), bytes })
 }
 
 /// Six digits: more than the data carry, and the same on every machine.

@@ -1,5 +1,6 @@
 //! Numbers and foreign text as they stand in a report: fixed digits, and nothing that breaks the Markdown around it.
 
+use crate::shown::visible;
 use crate::stats::Interval;
 
 /// What stands where nothing could be measured.
@@ -83,7 +84,7 @@ pub(super) fn list(parts: &[String]) -> String {
 
 /// Inline code that holds even backticks.
 pub(super) fn code(text: &str) -> String {
-    let text = text.replace(['\n', '\r'], " ");
+    let text = visible(&text.replace(['\n', '\r'], " "));
     let fence = "`".repeat(longest_run(&text) + 1);
     let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
     format!("{fence}{space}{text}{space}{fence}")
@@ -91,7 +92,7 @@ pub(super) fn code(text: &str) -> String {
 
 /// A block of text exactly as it is, whatever it holds.
 pub(super) fn fenced(text: &str) -> String {
-    let text = visible(text);
+    let text = visible(&text.replace('\r', ""));
     let fence = "`".repeat((longest_run(&text) + 1).max(3));
     format!("{fence}text\n{text}\n{fence}")
 }
@@ -108,22 +109,17 @@ pub(super) fn trimmed(text: &str, letters: usize) -> String {
 /// Plain text inside HTML or Markdown prose.
 pub(super) fn plain(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
+    for letter in visible(&text.replace('\r', "\n")).chars() {
         match letter {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
-            '\n' | '\r' => escaped.push(' '),
+            '\n' => escaped.push(' '),
             '*' | '_' | '`' | '[' | ']' | '\\' => escaped.extend(['\\', letter]),
             _ => escaped.push(letter),
         }
     }
     escaped
-}
-
-/// Control characters made visible, so that an answer cannot move a terminal's cursor or hide from a reader.
-fn visible(text: &str) -> String {
-    text.chars().filter(|c| *c != '\r').map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{FFFD}' } else { c }).collect()
 }
 
 fn longest_run(text: &str) -> usize {
@@ -161,7 +157,7 @@ mod tests {
     #[test]
     fn foreign_text_cannot_break_out() {
         assert_eq!(plain("</details><b>*x*"), "&lt;/details&gt;&lt;b&gt;\\*x\\*");
-        assert_eq!(fenced("a\u{1b}[2J\r\nb"), "```text\na\u{FFFD}[2J\nb\n```");
+        assert_eq!(fenced("a\u{1b}[2J\r\nb"), "```text\na\\u001b[2J\nb\n```");
         assert_eq!(trimmed("  珠穆朗玛峰 ", 3), "珠穆朗 [...]");
         assert_eq!(trimmed("abc", 3), "abc");
     }

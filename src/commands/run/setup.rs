@@ -85,7 +85,13 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
     create_folder(&dir.0)?;
     write_atomic(&dir.plan(), plan_text.as_bytes())?;
     if !dir.meta().exists() {
-        write_json(&dir.meta(), &meta(&experiment, &base, &template, &suites, layers.iter().map(ToString::to_string).collect(), device))?;
+        write_json(
+            &dir.meta(),
+            &RunMeta {
+                command: (label != args.experiment).then(|| command(args)),
+                ..meta(&experiment, &base, &template, &suites, layers.iter().map(ToString::to_string).collect(), device)
+            },
+        )?;
     }
     let _: RunMeta = read_json(&dir.meta())?;
     let drift = drift_probe(&experiment, &base, &template, &suites)?;
@@ -102,6 +108,24 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
     };
     let report = args.reports.join(report);
     Ok(Prepared { experiment, base, template, suites, stages, identity, sandbox, budgets: Budgets::default(), drift, dir, report, stop })
+}
+
+/// The arguments that say what is measured, for whoever measures it again.
+fn command(args: &RunArgs) -> String {
+    let mut words = vec![args.experiment.clone()];
+    if let Some(model) = &args.model {
+        words.extend(["--model".to_owned(), quoted(model)]);
+    }
+    if args.device.device != DeviceChoice::Cpu {
+        words.extend(["--device".to_owned(), args.device.device.to_string()]);
+    }
+    words.join(" ")
+}
+
+/// For a shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:#".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// What a run directory belongs to: change any of it and a new run begins.
@@ -141,6 +165,7 @@ fn meta(
         (suite.name.clone(), meta)
     });
     RunMeta {
+        command: None,
         schema: SCHEMA,
         ballast: env!("CARGO_PKG_VERSION").to_owned(),
         commit: option_env!("BALLAST_COMMIT").map(str::to_owned),

@@ -1,15 +1,12 @@
 //! How this was measured, and the command that measures it again.
 
-use std::path::Path;
-
 use super::under;
-use crate::config::file::Experiment;
-use crate::library;
 use crate::report::kept::suites_in_the_mean;
 use crate::report::results::Results;
 use crate::report::table::Table;
 use crate::report::text::{code, list, percent, plain};
 use crate::report::view::View;
+use crate::shown::visible;
 
 /// Letters of a digest: enough to tell two apart.
 const DIGEST: usize = 12;
@@ -71,37 +68,13 @@ fn digest(text: &str) -> String {
     code(&text.chars().take(DIGEST).collect::<String>())
 }
 
-/// The command as installed, and from a checkout.
+/// The command as installed, and from a checkout: as it was given where an experiment that ships was run, else with the plan.
 fn commands(view: &View) -> [String; 2] {
-    let experiment = &view.run.experiment;
-    let mut arguments = match shipped(&experiment.name) {
-        Some(shipped) if shipped == *experiment => experiment.name.clone(),
-        Some(shipped) if (Experiment { model: experiment.model.clone(), ..shipped.clone() }) == *experiment => {
-            format!("{} --model {}", experiment.name, quoted(&experiment.model))
-        }
-        _ => PLAN.to_owned(),
-    };
-    if view.run.meta.device.starts_with("CUDA") {
-        arguments.push_str(" --device cuda");
-    }
+    let meta = &view.run.meta;
+    // Records from before the command was kept name a GPU by its own name or as a CUDA device, and a processor as CPU.
+    let device = if meta.device.starts_with("CPU") { "" } else { " --device cuda" };
+    let arguments = meta.command.as_ref().map_or_else(|| format!("{PLAN}{device}"), |command| visible(command));
     [format!("ballast run {arguments}"), format!("cargo run --release -- run {arguments}")]
-}
-
-/// The experiment that ships under a name.
-fn shipped(name: &str) -> Option<Experiment> {
-    // A name with an extension, and a label without the shipped folder, would be a file of whoever asks.
-    Path::new(name).extension().is_none().then_some(())?;
-    let (text, label) = library::experiment(name).ok()?;
-    if label == name {
-        return None;
-    }
-    Experiment::parse(&text, &label).ok()
-}
-
-/// For a shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:#".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 #[cfg(test)]
@@ -110,15 +83,12 @@ mod tests {
     use crate::report::sample::run;
 
     #[test]
-    fn the_command_names_what_ships_or_the_plan() {
+    fn the_command_is_the_one_that_was_given_or_names_the_plan() {
         let mut run = run();
         assert_eq!(commands(&View::new(&run)), ["ballast run plan.toml", "cargo run --release -- run plan.toml"]);
-        run.experiment = shipped("quick").unwrap();
-        assert_eq!(commands(&View::new(&run))[0], "ballast run quick");
-        run.experiment.model = "hf:owner/a b".to_owned();
-        run.meta.device = "CUDA device 0, bf16".to_owned();
-        assert_eq!(commands(&View::new(&run))[0], "ballast run quick --model 'hf:owner/a b' --device cuda");
-        run.experiment.seeds = vec![7];
+        run.meta.device = "NVIDIA H100 80GB HBM3, bf16".to_owned();
         assert_eq!(commands(&View::new(&run))[0], "ballast run plan.toml --device cuda");
+        run.meta.command = Some("quick --model 'hf:owner/a b' --device cuda:1".to_owned());
+        assert_eq!(commands(&View::new(&run))[0], "ballast run quick --model 'hf:owner/a b' --device cuda:1");
     }
 }
