@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(judged(&before, &before[1..]).verdict, Verdict::Invalid);
         let mut fewer = before[1..].to_vec();
         fewer[0].answer.push('!');
-        assert!(judged(&before, &fewer).reasons[0].contains("1 items of the baseline have no answer"));
+        assert!(judged(&before, &fewer).reasons[0].contains("1 item of the baseline has no answer"));
         assert_eq!(judged(&[], &[]).verdict, Verdict::Invalid);
     }
 }

@@ -98,6 +98,7 @@ pub fn judge(baseline: &Baseline, rows: &[ItemRow]) -> Judgement {
         }
         suites.push(of_suite(suite, &pairs, problems, claim));
     }
+    suites.extend(unknown(baseline, rows));
     let asked = baseline.header.leak_points.filter(|_| !leaks.is_empty());
     let leakage = asked.map(|points| LossTest::guard(&leaks, &clusters, points / 100.0));
     let parts = suites.iter().filter_map(|suite| suite.verdict).collect::<Vec<_>>();
@@ -109,6 +110,30 @@ pub fn judge(baseline: &Baseline, rows: &[ItemRow]) -> Judgement {
         Verdict::all(parts.into_iter().chain(leakage.map(|test| test.verdict)).chain(all))
     };
     Judgement { verdict, suites, leakage, together }
+}
+
+/// Suites that were answered and are not in the baseline, each invalid: what they show would otherwise be passed over.
+fn unknown(baseline: &Baseline, rows: &[ItemRow]) -> Vec<SuiteResult> {
+    let known: BTreeSet<&str> = baseline.header.suites.iter().map(|suite| suite.name.as_str()).collect();
+    let mut others: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in rows.iter().filter(|row| !known.contains(row.suite.as_str())) {
+        *others.entry(&row.suite).or_default() += 1;
+    }
+    let result = |(name, count): (&str, usize)| {
+        let suite = BaselineSuite {
+            name: name.to_owned(),
+            source: name.to_owned(),
+            role: Role::General,
+            items: 0,
+            chance: 0.0,
+            margin_points: None,
+            form_points: None,
+            floor_percent: None,
+        };
+        let answers = if count == 1 { "1 answer".to_owned() } else { format!("{count} answers") };
+        of_suite(&suite, &[], vec![format!("{answers} to a suite that is not in the baseline: bless it, or leave it out")], None)
+    };
+    others.into_iter().map(result).collect()
 }
 
 /// A suite with its items, and what is wrong with them.
@@ -338,13 +363,19 @@ pub(crate) mod tests {
         let baseline = baseline(200, 100);
         let whole = answers(&[]);
         let lost = judge(&baseline, &whole[1..]);
-        assert_eq!((lost.verdict, lost.suites[0].problems[0].as_str()), (Verdict::Invalid, "1 items of the baseline have no answer"));
+        assert_eq!((lost.verdict, lost.suites[0].problems[0].as_str()), (Verdict::Invalid, "1 item of the baseline has no answer"));
         let doubled = judge(&baseline, &[&whole[..], &whole[..1]].concat());
-        assert_eq!((doubled.verdict, doubled.suites[0].problems[0].as_str()), (Verdict::Invalid, "1 items were answered twice"));
+        assert_eq!((doubled.verdict, doubled.suites[0].problems[0].as_str()), (Verdict::Invalid, "1 item was answered twice"));
         let mut foreign = whole.clone();
         foreign[3].hash = "ffff".to_owned();
         assert_eq!(judge(&baseline, &foreign).suites[0].problems.len(), 2);
         assert_eq!(judge(&baseline, &[]).verdict, Verdict::Invalid);
+        let mut more = whole.clone();
+        more.push(ItemRow { suite: "poems".to_owned(), ..whole[0].clone() });
+        let judged = judge(&baseline, &more);
+        let found = judged.suites.last().map(|suite| (suite.suite.as_str(), suite.problems[0].as_str()));
+        assert_eq!(found, Some(("poems", "1 answer to a suite that is not in the baseline: bless it, or leave it out")));
+        assert_eq!(judged.verdict, Verdict::Invalid);
         assert_eq!(judge(&super::super::baseline::tests::baseline(0, 100), &whole[200..]).verdict, Verdict::Invalid);
     }
 

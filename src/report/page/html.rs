@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(inline("5 * 3 * 2 ** x [y `z"), "5 * 3 * 2 ** x [y `z");
         assert_eq!(
             body(&crate::report::text::fenced("```\n</pre><b>\u{1b}\u{202e}")),
-            "<pre tabindex=\"0\">```\n&lt;/pre&gt;&lt;b&gt;\u{FFFD}\u{FFFD}</pre>\n"
+            "<pre tabindex=\"0\">```\n&lt;/pre&gt;&lt;b&gt;\\u001b\\u202e</pre>\n"
         );
         assert_eq!(text("a 珠穆朗玛峰 b"), "a <span lang=\"zh-Hans\">珠穆朗玛峰</span> b");
     }
