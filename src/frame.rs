@@ -37,6 +37,16 @@ pub struct Column {
     pub cells: Cells,
 }
 
+/// Rows of a frame.
+pub fn height(columns: &[Column]) -> usize {
+    columns.first().map_or(0, |column| match &column.cells {
+        Cells::Text(cells) => cells.len(),
+        Cells::Real(cells) => cells.len(),
+        Cells::Whole(cells) => cells.len(),
+        Cells::Flag(cells) => cells.len(),
+    })
+}
+
 /// Indices of the rows that share the values of some text columns, groups in the order in which they first occur.
 pub fn group_by(columns: &[Column], by: &[&str]) -> Result<Vec<Vec<usize>>> {
     let frame = data_frame(columns.iter().filter(|column| by.contains(&column.name.as_str())))?;

@@ -21,6 +21,7 @@
 //! | [`record`] | the run directory: rows, append-only or replaced whole; `import`, other harnesses' logs as rows |
 //! | [`plan`] | an experiment once its files are read: the rows of every stage, the items of every suite |
 //! | [`stats`] | pure f64: intervals, paired differences, permutation, Holm, non-inferiority, power |
+//! | [`analysis`] | rows to numbers, each once: pairs, shares, paired differences, retention, outcomes, dose; a run arranged, sources side by side, any number of runs as one frame |
 //! | [`gate`] | paired answers and margins to a verdict; the baseline it is judged by, or answers alone; the rule simulated |
 //! | [`report`] | records to tables, figures, Markdown; `page`, the same with every item as one HTML file; a gate's result to JSON, JUnit, Markdown (`gate`); runs side by side (`versus`) |
 //! | [`frame`] | Parquet in and out, the only file that names polars |
@@ -59,10 +60,12 @@
 //!   against its host twin. The kernels are the only unsafe code, in `model/ops/cuda`, and repeat their sums in one order,
 //!   so a run repeats.
 //! - **Dropout is drawn alike on host and GPU**: the kernel makes the very ChaCha8 stream, so a step is the same update.
-//! - **No data frames.** The report groups a few thousand rows; a data-frame library costs more build time than the
-//!   whole test suite may take.
+//! - **Data frames only across runs.** A report groups a few thousand rows and needs none. `ballast table` puts any number of
+//!   runs into one frame, and benchmarks come as Parquet: `frame` does both with polars-core and polars-io, because the crate
+//!   `polars` asks for SQL, a streaming engine and cloud clients as soon as Parquet is on.
 //! - **Suites and fixtures ship inside the binary**, so that `ballast run` works in any folder.
 
+pub mod analysis;
 pub mod cli;
 pub mod commands;
 pub mod config;

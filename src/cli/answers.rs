@@ -71,6 +71,26 @@ pub struct CompareArgs {
     pub json: bool,
 }
 
+/// `ballast table`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ballast table runs/*                                       accuracy by model, variant and suite
+  ballast table runs/* --by model,suite,language
+  ballast table runs/* imported/base --out answers.parquet   every answered item, a row each
+  ballast table runs/* --by variant,seed --out seeds.csv
+With one cell in a group the interval is Wilson's over items; with several it is Student's over cells.")]
+pub struct TableArgs {
+    /// Run directories, folders of cells in one, or files and folders of `ballast eval --out` and `ballast import`
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Columns to group by: model, run, variant, seed, suite, subject, language
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub by: Vec<String>,
+    /// Write to a .parquet, .csv or .md file: the groups if --by is given, else every item row
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
 /// `ballast import`
 #[derive(Debug, Args)]
 #[command(

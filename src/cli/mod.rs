@@ -7,7 +7,7 @@ mod gate;
 mod model;
 mod suite;
 
-pub use answers::{AskingArgs, CompareArgs, EvalArgs, ImportArgs};
+pub use answers::{AskingArgs, CompareArgs, EvalArgs, ImportArgs, TableArgs};
 pub use bench::{BenchArgs, Part, Peer, Shape};
 pub use experiment::{DataArgs, DataBuildArgs, DataCommand, ReportArgs, RunArgs};
 pub use gate::{BlessArgs, CalibrateArgs, GateArgs, OnInconclusive, PolicyArgs};
@@ -56,6 +56,8 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Time training, decoding and prefill here, in other programs, and against what the device does at best.
     Bench(BenchArgs),
+    /// Put the answers of any number of runs into one table: accuracy by group, or every item row.
+    Table(TableArgs),
     /// Read the logs of another harness as item rows, to compare and gate them like a run.
     Import(ImportArgs),
     /// Show or write what the variants of an experiment will train on.

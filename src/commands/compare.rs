@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail, ensure};
 
 use super::print;
+use crate::analysis::versus::versus;
 use crate::cli::{CompareArgs, OnInconclusive};
 use crate::error::Invalid;
 use crate::files::create_folder;
@@ -12,7 +13,7 @@ use crate::gate::answers::{Answers, judge_answers};
 use crate::library;
 use crate::record::source::{Source, read_sources};
 use crate::report;
-use crate::report::versus::{markdown, versus};
+use crate::report::versus::markdown;
 
 pub(super) fn compare(args: &CompareArgs) -> Result<()> {
     let mut sources = Vec::new();

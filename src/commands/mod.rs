@@ -19,6 +19,7 @@ mod rows;
 mod run;
 mod session;
 mod suite;
+mod table;
 
 use std::io::Write;
 
@@ -45,6 +46,7 @@ pub fn dispatch(cli: Cli) -> Result<()> {
         Command::Import(args) => import::import(&args),
         Command::Data(DataCommand::Check(args)) => data::check(&args),
         Command::Data(DataCommand::Build(args)) => data::build(&args),
+        Command::Table(args) => table::table(&args),
         Command::Suite(SuiteCommand::Show(args)) => suite::show(&args),
         Command::Suite(SuiteCommand::Check(args)) => suite::check(&args),
     }

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use super::baseline::{Baseline, BaselineSuite, Header, KIND, LEAK_POINTS, Role, SCHEMA};
 use super::judge::judge;
-use super::mark::Mark;
 use super::result::{AdapterEvidence, GateResult};
 use crate::eval::score::IdentityTerms;
 use crate::record::evidence::Evidence;
+use crate::record::mark::Mark;
 use crate::record::rows::ItemRow;
 
 /// What is not in a log.

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::mark::Mark;
 use crate::error::Invalid;
 use crate::files::sha256;
 use crate::record::evidence::Evidence;
+use crate::record::mark::Mark;
 
 /// Version of the file's format.
 pub const SCHEMA: u32 = 1;

@@ -10,6 +10,5 @@ pub mod baseline;
 pub mod decision;
 pub mod family;
 pub mod judge;
-pub mod mark;
 pub mod result;
 pub mod simulate;

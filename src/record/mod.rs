@@ -16,6 +16,7 @@
 pub mod evidence;
 pub mod import;
 pub mod lines;
+pub mod mark;
 pub mod rows;
 pub mod run_dir;
 pub mod source;

@@ -58,6 +58,13 @@ pub struct ItemRow {
     pub answer_tokens: usize,
 }
 
+impl ItemRow {
+    /// Whether the answer counts as right.
+    pub fn is_correct(&self) -> bool {
+        self.verdict == Verdict::Correct
+    }
+}
+
 /// One drift measurement: a row of `drift.csv`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DriftRow {

@@ -1,11 +1,12 @@
 //! Answers to compare, from wherever they lie: a run directory, a cell's folder in one, or a file of `ballast eval --out`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::evidence::{DECODING, Evidence, evidence_path};
+use super::import::ImportMeta;
 use super::lines::read_json_lines;
 use super::rows::{CellRecord, ItemRow, RunMeta, SCHEMA};
 use super::run_dir::{Cell, Run};
@@ -23,6 +24,8 @@ pub struct Source {
     pub is_file: bool,
     /// Answers with what is known of them.
     pub cell: Cell,
+    /// Base model by the name it was asked for, or that an imported log gives it, where known.
+    pub model: Option<String>,
     /// Base model's digest, where known.
     pub weights: Option<String>,
     /// What has to be equal, by name; empty for a file without evidence.
@@ -35,7 +38,7 @@ pub struct Source {
 pub fn read_sources(path: &Path) -> Result<Vec<Source>> {
     ensure!(
         path.exists(),
-        "{} does not exist: name a run directory, a cell's folder in one, or a file of `ballast eval --out`",
+        "{} does not exist: name a run directory, a cell's folder in one, a file of `ballast eval --out`, or a folder of `ballast import`",
         path.display()
     );
     if path.is_file() {
@@ -45,6 +48,17 @@ pub fn read_sources(path: &Path) -> Result<Vec<Source>> {
         let run = Run::read(path)?;
         let cells = std::iter::once(run.base).chain(run.cells);
         return Ok(cells.map(|cell| of_cell(path, path, &run.experiment, &run.meta, cell)).collect());
+    }
+    if path.join("import.json").exists() {
+        let meta: ImportMeta = read_json(&path.join("import.json"))?;
+        let mut source = of_file(&path.join("items.jsonl"))?;
+        source
+            .cell
+            .record
+            .variant
+            .clone_from(&path.file_name().map_or_else(|| source.path.clone(), |name| name.to_string_lossy().into_owned()));
+        source.model = meta.model;
+        return Ok(vec![source]);
     }
     // runs/NAME/cells/CELL
     let folder = path.canonicalize().with_context(|| format!("failed to open {}", path.display()))?;
@@ -70,6 +84,7 @@ fn of_cell(path: &Path, run: &Path, experiment: &Experiment, meta: &RunMeta, cel
         run: run.display().to_string(),
         is_file: false,
         cell,
+        model: Some(meta.model.clone()),
         weights: Some(meta.model_digest.clone()),
         facts,
         chance: meta.suites.iter().map(|(name, suite)| (name.clone(), suite.chance)).collect(),
@@ -106,6 +121,7 @@ fn of_file(path: &Path) -> Result<Source> {
         run: path.display().to_string(),
         is_file: true,
         cell: Cell { record, items, probe: Vec::new(), train: Vec::new(), drift: Vec::new() },
+        model: evidence.as_ref().map(|evidence| evidence.model.clone()),
         weights: evidence.map(|evidence| evidence.weights),
         facts,
         chance: BTreeMap::new(),
@@ -127,6 +143,11 @@ fn suite_fact(name: &str) -> String {
 }
 
 impl Source {
+    /// The run's path with links and `..` resolved, so that two ways to one folder are seen to be one.
+    pub fn canonical_run(&self) -> PathBuf {
+        Path::new(&self.run).canonicalize().unwrap_or_else(|_| PathBuf::from(&self.run))
+    }
+
     /// Why these answers may not be compared with another's, each in a sentence: facts that differ, items that only one
     /// has, prompts that are not the same.
     pub fn differences(&self, other: &Self) -> Vec<String> {

@@ -8,40 +8,31 @@
 pub mod gate;
 pub mod plot;
 
+pub mod across;
 pub mod calibration;
 mod claims;
-mod compare;
-mod dose;
 mod figures;
-mod flips;
 mod headline;
-mod kept;
 mod markdown;
-mod outcomes;
 mod page;
-mod results;
-#[cfg(test)]
-mod sample;
-mod share;
 mod table;
 mod tables;
 mod terminal;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 pub mod versus;
-mod view;
 mod warnings;
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::analysis::results::Results;
+use crate::analysis::view::View;
 use crate::files::{create_folder, write_atomic};
 use crate::record::run_dir::Run;
 use markdown::Medium;
-use results::Results;
-use view::View;
 
 /// Pixels a unit of a PNG: sharp on dense screens.
 const SCALE: f32 = 2.0;

@@ -3,14 +3,14 @@
 use anyhow::{Context, Result};
 
 use super::ReportFile;
-use super::compare::Comparison;
-use super::dose::Dose;
-use super::flips::flipped_cells;
-use super::outcomes::{FLAGS, Outcomes, VERDICTS};
-use super::results::Results;
-use super::share::{Share, correct};
 use super::text::trimmed;
-use super::view::{View, language};
+use crate::analysis::comparison::Comparison;
+use crate::analysis::dose::Dose;
+use crate::analysis::flips::flipped_cells;
+use crate::analysis::outcomes::{FLAGS, Outcomes, VERDICTS};
+use crate::analysis::results::Results;
+use crate::analysis::share::Share;
+use crate::analysis::view::{View, language};
 use crate::eval::score::Verdict;
 use crate::eval::suite::Lang;
 use crate::record::rows::ItemRow;
@@ -31,7 +31,7 @@ fn accuracy(view: &View) -> Result<ReportFile> {
         for lang in [None, Some(Lang::En), Some(Lang::Zh)] {
             for subject in &view.subjects {
                 let kept = |row: &ItemRow| row.suite == *suite && lang.is_none_or(|lang| row.language == lang);
-                let Some(share) = Share::among(subject, kept, correct) else { continue };
+                let Some(share) = Share::among(subject, kept, ItemRow::is_correct) else { continue };
                 let read = |hit: fn(&ItemRow) -> bool| Share::among(subject, kept, hit).map(|share| share.value);
                 let mut row = vec![(*suite).to_owned(), lang.map_or("all", language).to_owned(), subject.name.to_owned()];
                 row.extend([share.seeds.to_string(), share.n.to_string(), number(share.value)]);
@@ -143,7 +143,7 @@ fn flips(view: &View) -> Result<ReportFile> {
     let rows = flipped_cells(view).into_iter().map(|(cell, base, row)| {
         let mut line = vec![cell.record.variant.clone(), cell.record.seed.map(|seed| seed.to_string()).unwrap_or_default()];
         line.extend([row.suite.clone(), row.item.clone(), row.hash.clone(), row.cluster.clone(), language(row.language).to_owned()]);
-        line.push(if correct(base) { "harmful" } else { "beneficial" }.to_owned());
+        line.push(if base.is_correct() { "harmful" } else { "beneficial" }.to_owned());
         line.extend([verdict(base.verdict), verdict(row.verdict), extracted(base), extracted(row)]);
         line
     });
@@ -179,7 +179,7 @@ fn extracted(row: &ItemRow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::run;
+    use crate::analysis::sample::run;
 
     fn table(name: &str) -> Vec<String> {
         let run = run();

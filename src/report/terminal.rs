@@ -1,10 +1,10 @@
 //! The few lines that end a run on a terminal.
 
-use super::compare::Direction;
-use super::results::Results;
-use super::share::Share;
 use super::text::{NONE, count, percent, points};
 use super::warnings::warnings;
+use crate::analysis::comparison::Direction;
+use crate::analysis::results::Results;
+use crate::analysis::share::Share;
 
 /// Accuracy of everything in percent, with the difference to the base.
 pub(super) fn summary(results: &Results) -> String {
@@ -35,8 +35,8 @@ pub(super) fn summary(results: &Results) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::run;
-    use crate::report::view::View;
+    use crate::analysis::sample::run;
+    use crate::analysis::view::View;
 
     #[test]
     fn the_summary_marks_only_what_is_shown() {

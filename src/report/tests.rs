@@ -1,9 +1,9 @@
 //! A whole report of the made-up run, and of runs that lack something.
 
-use super::results::Results;
-use super::sample::{cell, run, with_seeds};
-use super::view::View;
 use super::{ReportFile, figures, markdown, render, summary, tables, write};
+use crate::analysis::results::Results;
+use crate::analysis::sample::{cell, run, with_seeds};
+use crate::analysis::view::View;
 use crate::record::run_dir::Run;
 
 fn page(run: &Run) -> String {

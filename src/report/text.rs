@@ -1,5 +1,6 @@
 //! Numbers and foreign text as they stand in a report: fixed digits, and nothing that breaks the Markdown around it.
 
+use crate::analysis::share::Share;
 use crate::shown::visible;
 use crate::stats::Interval;
 
@@ -52,6 +53,12 @@ pub(super) fn range(interval: Interval) -> String {
 /// `[-61.2, -36.9]`, in percentage points, with signs.
 pub(super) fn point_range(interval: Interval) -> String {
     format!("[{}, {}]", points(interval.low), points(interval.high))
+}
+
+/// A share: `62.5 % [51.5, 72.3] n=80`.
+pub(crate) fn share_text(share: &Share) -> String {
+    let seeds = if share.seeds > 1 { format!(" x {}", share.seeds) } else { String::new() };
+    format!("{} % {} n={}{seeds}", percent(share.value), range(share.interval), share.n)
 }
 
 /// A p-value with three digits.

@@ -2,12 +2,12 @@
 
 use crate::eval::score::{Flag, Verdict};
 
-use super::dose::Dose;
-use super::kept::suites_with_retention;
-use super::outcomes::{Outcomes, leakage};
-use super::results::Results;
-use super::text::{code, count, list, percent, significant};
-use super::view::{View, suite_rows};
+use super::text::{code, count, list, percent, share_text, significant};
+use crate::analysis::dose::Dose;
+use crate::analysis::outcomes::{Outcomes, leakage};
+use crate::analysis::results::Results;
+use crate::analysis::retention::suites_with_retention;
+use crate::analysis::view::{View, suite_rows};
 
 /// Fewer items than this tell little.
 const FEW: usize = 30;
@@ -97,7 +97,7 @@ fn answers(view: &View) -> Vec<String> {
 fn leaks(view: &View) -> Option<String> {
     let leaking = view.subjects.iter().filter_map(|subject| {
         let share = leakage(subject).filter(|share| share.value > LEAKED)?;
-        Some(format!("{} {}", code(subject.name), share.text()))
+        Some(format!("{} {}", code(subject.name), share_text(&share)))
     });
     let leaking: Vec<String> = leaking.collect();
     (!leaking.is_empty()).then(|| format!("Identity text stands in more than 5 % of answers to unrelated questions: {}.", list(&leaking)))
@@ -136,7 +136,7 @@ fn liveness(view: &View) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::run;
+    use crate::analysis::sample::run;
 
     fn all(run: &crate::record::run_dir::Run) -> String {
         warnings(&Results::new(View::new(run))).join("\n")

@@ -4,9 +4,9 @@ use anyhow::Result;
 
 use crate::commands::session::Session;
 use crate::gate::baseline::{Baseline, Role};
-use crate::gate::mark::Mark;
 use crate::gate::result::Flip;
 use crate::plan::PlannedSuite;
+use crate::record::mark::Mark;
 use crate::record::rows::ItemRow;
 
 /// Flips shown.

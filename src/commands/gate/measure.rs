@@ -11,12 +11,12 @@ use crate::error::Invalid;
 use crate::files::{read_text, sha256};
 use crate::gate::baseline::Baseline;
 use crate::gate::judge::judge;
-use crate::gate::mark::Mark;
 use crate::gate::result::{AdapterEvidence, GateResult, LivenessProof};
 use crate::model::adapter;
 use crate::model::lora::Adapter;
 use crate::plan::PlannedSuite;
 use crate::random::{derive, shuffle};
+use crate::record::mark::Mark;
 use crate::record::rows::ItemRow;
 
 /// Items of the baseline asked again without the adapter, over all suites.

@@ -1,9 +1,9 @@
 //! The article's accuracies beside those of this run.
 
 use super::{ALONE, BASE, IDENTITY, MIXTURE, RECIPE, SUITES, is_the_articles};
-use crate::report::results::Results;
-use crate::report::share::Share;
-use crate::report::view::is_identity;
+use crate::analysis::results::Results;
+use crate::analysis::share::Share;
+use crate::analysis::view::is_identity;
 
 /// One accuracy of the article with the one measured here.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,8 +58,8 @@ fn theirs(suite: &str, subject: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::run;
-    use crate::report::view::View;
+    use crate::analysis::sample::run;
+    use crate::analysis::view::View;
 
     #[test]
     fn each_number_stands_beside_its_own() {

@@ -2,11 +2,11 @@
 //! epochs, and from the fourth on near 0.
 
 use super::{Finding, Verdict};
+use crate::analysis::results::ALONE;
+use crate::analysis::view::View;
 use crate::model::lora::Module;
 use crate::record::run_dir::Cell;
-use crate::report::results::ALONE;
 use crate::report::text::{NONE, percent, significant};
-use crate::report::view::View;
 
 /// Epochs of volatility.
 const EARLY: f64 = 3.0;
@@ -98,7 +98,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::run;
+    use crate::analysis::sample::run;
 
     fn with_later(later: f64) -> Finding {
         let mut run = run();

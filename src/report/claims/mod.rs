@@ -15,11 +15,11 @@ mod gradient;
 
 pub(super) use beside::{Beside, beside};
 
-use super::compare::{Comparison, Direction};
-use super::kept::suites_with_retention;
-use super::results::{ALONE, Results};
-use super::share::Share;
-use super::text::{NONE, percent, point_range, points};
+use super::text::{NONE, percent, point_range, points, share_text};
+use crate::analysis::comparison::{Comparison, Direction};
+use crate::analysis::results::{ALONE, Results};
+use crate::analysis::retention::suites_with_retention;
+use crate::analysis::share::Share;
 use crate::stats::Interval;
 
 /// What became of a claim.
@@ -142,7 +142,7 @@ fn identity(results: &Results, variant: &str, suite: &str, claimed: f64) -> Find
     Finding {
         claim: format!("{variant} states the new identity ({suite})"),
         theirs: format!("{} %", percent(claimed)),
-        ours: share.map_or_else(|| NONE.to_owned(), |share| share.text()),
+        ours: share.map_or_else(|| NONE.to_owned(), |share| share_text(&share)),
         verdict: match (share, gain) {
             (Some(share), Some(gain)) => judge_level(share, gain.direction(), claimed),
             _ => Verdict::NotMeasured,
@@ -195,8 +195,8 @@ fn judge_level(share: Share, gain: Direction, claimed: f64) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::{cell, run};
-    use crate::report::view::View;
+    use crate::analysis::sample::{cell, run};
+    use crate::analysis::view::View;
 
     fn verdict(findings: &[Finding], claim: &str) -> Verdict {
         findings.iter().find(|found| found.claim == claim).unwrap_or_else(|| panic!("{claim} in {findings:#?}")).verdict

@@ -3,10 +3,10 @@
 use anyhow::{Context, Result};
 
 use super::Figure;
+use crate::analysis::view::View;
 use crate::model::lora::Module;
 use crate::report::plot::gradients::{GradientData, GradientPanel, gradients};
 use crate::report::plot::{Point, Series};
-use crate::report::view::View;
 use crate::train::telemetry::StepRow;
 
 /// Draws it; none where nothing was trained.

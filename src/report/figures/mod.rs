@@ -6,13 +6,13 @@ mod trajectory;
 
 use anyhow::{Context, Result};
 
-use super::kept::suites_in_the_mean;
-use super::outcomes::{Outcomes, VERDICTS};
 use super::plot::Estimate;
 use super::plot::accuracy::{AccuracyData, accuracy};
 use super::plot::taxonomy::{TaxonomyBar, TaxonomyData, taxonomy};
-use super::share::Share;
-use super::view::View;
+use crate::analysis::outcomes::{Outcomes, VERDICTS};
+use crate::analysis::retention::suites_in_the_mean;
+use crate::analysis::share::Share;
+use crate::analysis::view::View;
 
 /// A figure, drawn.
 pub(super) struct Figure {
@@ -93,7 +93,7 @@ fn outcomes_figure(view: &View) -> Result<Figure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::{run, with_seeds};
+    use crate::analysis::sample::{run, with_seeds};
 
     fn names(run: &crate::record::run_dir::Run) -> Vec<String> {
         all(&View::new(run)).unwrap().into_iter().map(|figure| figure.name).collect()

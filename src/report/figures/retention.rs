@@ -3,11 +3,12 @@
 use anyhow::{Context, Result};
 
 use super::{Figure, estimate};
-use crate::report::kept::{Kept, suites_in_the_mean};
+use crate::analysis::retention::{Kept, suites_in_the_mean};
+use crate::analysis::share::Share;
+use crate::analysis::view::{View, is_identity};
+use crate::record::rows::ItemRow;
 use crate::report::plot::Estimate;
 use crate::report::plot::retention::{RetentionData, RetentionPoint, retention};
-use crate::report::share::Share;
-use crate::report::view::{View, is_identity};
 use crate::stats::Interval;
 
 /// A mean loss of retention that still counts as keeping, in the figure alone: no verdict rests on it.
@@ -16,7 +17,7 @@ const MARGIN: f64 = 0.05;
 /// Draws it.
 pub(super) fn figure(view: &View) -> Result<Figure> {
     let points = view.subjects.iter().enumerate().filter_map(|(index, subject)| {
-        let identity = Share::among(subject, |row| is_identity(&row.suite), crate::report::share::correct)?;
+        let identity = Share::among(subject, |row| is_identity(&row.suite), ItemRow::is_correct)?;
         // The base is what retention is measured by: exactly 1. A variant without retention is named in the figure.
         let kept = if index == 0 {
             Estimate::new(1.0, Interval::new(1.0, 1.0), view.run.base.items.len())

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 
 use super::{Figure, intervals};
+use crate::analysis::share::Share;
+use crate::analysis::view::{Subject, View, is_identity};
 use crate::record::rows::ItemRow;
 use crate::report::plot::trajectory::{TrajectoryData, trajectory};
 use crate::report::plot::{Point, Series};
-use crate::report::share::{Share, correct};
-use crate::report::view::{Subject, View, is_identity};
 
 /// More lines than this in one panel cannot be told apart: then each group has its figure.
 const MOST_LINES: usize = 8;
@@ -69,7 +69,7 @@ fn probes(variant: &Subject, identity: bool) -> Option<Vec<Point>> {
         let mut counts: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
         for row in cell.probe.iter().filter(|row| is_identity(&row.suite) == identity) {
             let count = counts.entry(row.step.unwrap_or(0)).or_default();
-            *count = (count.0 + usize::from(correct(row)), count.1 + 1);
+            *count = (count.0 + usize::from(row.is_correct()), count.1 + 1);
         }
         for (step, count) in counts {
             steps.entry(step).or_default().push(count);
@@ -125,7 +125,7 @@ fn stages(view: &View) -> Vec<(f64, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::{run, with_seeds};
+    use crate::analysis::sample::{run, with_seeds};
 
     #[test]
     fn stages_begin_where_the_one_before_ends() {

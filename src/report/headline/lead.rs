@@ -3,8 +3,8 @@
 
 use super::recovery::better;
 use super::{largest_loss, learned};
-use crate::report::compare::{Comparison, Direction};
-use crate::report::results::Results;
+use crate::analysis::comparison::{Comparison, Direction};
+use crate::analysis::results::Results;
 use crate::report::text::{code, fixed};
 
 /// The paragraph; none without a general suite.
@@ -51,8 +51,8 @@ fn round(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::{cell, run};
-    use crate::report::view::View;
+    use crate::analysis::sample::{cell, run};
+    use crate::analysis::view::View;
 
     fn text(run: &crate::record::run_dir::Run) -> String {
         lead(&Results::new(View::new(run))).unwrap()

@@ -6,13 +6,13 @@ mod recovery;
 
 use crate::stats::power::{Rates, smallest_difference};
 
-use super::compare::{Comparison, Direction};
-use super::kept::suites_with_retention;
-use super::outcomes::leakage;
-use super::results::Results;
-use super::share::Share;
 use super::text::{code, count, fixed, list, p_value, percent, points};
-use super::view::Subject;
+use crate::analysis::comparison::{Comparison, Direction};
+use crate::analysis::outcomes::leakage;
+use crate::analysis::results::Results;
+use crate::analysis::retention::suites_with_retention;
+use crate::analysis::share::Share;
+use crate::analysis::view::Subject;
 
 /// Share of answers that is assumed to flip where a plan needs one.
 const CHURN: f64 = 0.1;
@@ -185,8 +185,8 @@ fn is_or_are(n: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::{cell, run, with_seeds};
-    use crate::report::view::View;
+    use crate::analysis::sample::{cell, run, with_seeds};
+    use crate::analysis::view::View;
 
     fn text(run: &crate::record::run_dir::Run) -> String {
         headline(&Results::new(View::new(run)))

@@ -1,10 +1,10 @@
 //! What brought back the largest loss, among the variants of the run.
 
 use super::{change, largest_loss, learned};
-use crate::report::compare::{Comparison, Direction, corrected};
-use crate::report::results::Results;
+use crate::analysis::comparison::{Comparison, Direction, corrected};
+use crate::analysis::results::Results;
+use crate::analysis::view::Subject;
 use crate::report::text::{code, count, list, percent, points};
-use crate::report::view::Subject;
 
 /// Other variants named beside the best.
 const OTHERS: usize = 3;

@@ -1,12 +1,13 @@
 //! Accuracy of base and variants, and the same by language.
 
 use super::under;
+use crate::analysis::results::Results;
+use crate::analysis::share::Share;
+use crate::analysis::view::{View, language};
 use crate::eval::suite::Lang;
-use crate::report::results::Results;
-use crate::report::share::{Share, correct};
+use crate::record::rows::ItemRow;
 use crate::report::table::Table;
-use crate::report::text::{code, or_none};
-use crate::report::view::{View, language};
+use crate::report::text::{code, or_none, share_text};
 
 /// The section.
 pub(super) fn section(results: &Results) -> Option<String> {
@@ -38,7 +39,7 @@ fn by_suite(view: &View) -> Table {
     let header = std::iter::once(String::new()).chain(view.suites.iter().map(|suite| code(suite)));
     let mut table = Table::new(header, 1);
     for subject in &view.subjects {
-        let cells = view.suites.iter().map(|suite| or_none(Share::accuracy(subject, suite), |share| share.text()));
+        let cells = view.suites.iter().map(|suite| or_none(Share::accuracy(subject, suite), |share| share_text(&share)));
         table.push(std::iter::once(code(subject.name)).chain(cells).collect());
     }
     table
@@ -52,7 +53,9 @@ fn by_language(view: &View) -> Table {
     let mut table = Table::new(header, 1);
     for subject in view.subjects.iter().filter(|_| !columns.is_empty()) {
         let cells = columns.iter().map(|(suite, lang)| {
-            or_none(Share::among(subject, |row| row.suite == *suite && row.language == *lang, correct), |share| share.text())
+            or_none(Share::among(subject, |row| row.suite == *suite && row.language == *lang, ItemRow::is_correct), |share| {
+                share_text(&share)
+            })
         });
         table.push(std::iter::once(code(subject.name)).chain(cells).collect());
     }

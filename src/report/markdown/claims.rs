@@ -1,8 +1,8 @@
 //! What the article claims and what this run says to it.
 
 use super::under;
+use crate::analysis::results::Results;
 use crate::report::claims::{Beside, Verdict, beside, findings};
-use crate::report::results::Results;
 use crate::report::table::Table;
 use crate::report::text::{code, list, or_none, percent, range};
 

@@ -1,8 +1,8 @@
 //! Paired differences: to the base, and to the variant of identity rows alone.
 
 use super::under;
-use crate::report::compare::{Comparison, Direction, Over};
-use crate::report::results::{ALONE, Results};
+use crate::analysis::comparison::{Comparison, Direction, Over};
+use crate::analysis::results::{ALONE, Results};
 use crate::report::table::{Table, folded};
 use crate::report::text::{code, or_none, p_value, percent, point_range, points};
 

@@ -1,11 +1,11 @@
 //! What each variant was given.
 
 use super::under;
-use crate::report::dose::Dose;
-use crate::report::results::Results;
+use crate::analysis::dose::Dose;
+use crate::analysis::results::Results;
+use crate::analysis::view::View;
 use crate::report::table::Table;
 use crate::report::text::{code, fixed, list, or_none, percent};
-use crate::report::view::View;
 
 /// The section; none without variants.
 pub(super) fn section(results: &Results) -> Option<String> {

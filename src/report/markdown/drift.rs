@@ -1,7 +1,7 @@
 //! Proof that each adapter acts, how far it moved the model, and the warnings.
 
 use super::under;
-use crate::report::results::Results;
+use crate::analysis::results::Results;
 use crate::report::table::Table;
 use crate::report::text::{code, fixed, or_none, percent, significant};
 use crate::report::warnings::warnings;

@@ -1,8 +1,8 @@
 //! The worst flips, with both answers to read.
 
 use super::under;
-use crate::report::flips::{Flip, worst};
-use crate::report::results::Results;
+use crate::analysis::flips::{Flip, worst};
+use crate::analysis::results::Results;
 use crate::report::table::folded;
 use crate::report::text::{code, fenced, list, trimmed};
 

@@ -2,15 +2,15 @@
 //! right answers.
 
 use super::under;
+use crate::analysis::results::Results;
+use crate::analysis::share::Share;
 use crate::eval::likelihood::Likelihood;
 use crate::record::rows::ItemRow;
-use crate::report::results::Results;
-use crate::report::share::{Share, correct};
 use crate::report::table::Table;
-use crate::report::text::{NONE, code, fixed, or_none, percent};
+use crate::report::text::{NONE, code, fixed, or_none, percent, share_text};
 
 /// The readings from the strictest on.
-const READINGS: [fn(&ItemRow) -> bool; 3] = [|row| row.strict, correct, |row| row.lenient];
+const READINGS: [fn(&ItemRow) -> bool; 3] = [|row| row.strict, ItemRow::is_correct, |row| row.lenient];
 
 /// The section.
 pub(super) fn section(results: &Results) -> Option<String> {
@@ -52,14 +52,14 @@ fn likelihoods(results: &Results) -> Vec<String> {
             let (nats, tokens) = rows.iter().fold((0.0, 0), |(nats, tokens), (_, l)| (nats + l.gold, tokens + l.tokens));
             let both = |knows: bool, says: bool| {
                 let options = rows.iter().filter_map(|(row, l)| Some((*row, l.right?)));
-                let count = options.clone().filter(|(row, right)| *right == knows && correct(row) == says).count();
+                let count = options.clone().filter(|(row, right)| *right == knows && row.is_correct() == says).count();
                 if options.count() == 0 { NONE.to_owned() } else { count.to_string() }
             };
             table.push(vec![
                 code(suite),
                 code(subject.name),
                 rows.len().to_string(),
-                or_none(right, |share| share.text()),
+                or_none(right, |share| share_text(&share)),
                 fixed(nats / tokens as f64, 2),
                 both(true, false),
                 both(false, true),

@@ -1,11 +1,11 @@
 //! How this was measured, and the command that measures it again.
 
 use super::under;
-use crate::report::kept::suites_in_the_mean;
-use crate::report::results::Results;
+use crate::analysis::results::Results;
+use crate::analysis::retention::suites_in_the_mean;
+use crate::analysis::view::View;
 use crate::report::table::Table;
 use crate::report::text::{code, list, percent, plain};
-use crate::report::view::View;
 use crate::shown::visible;
 
 /// Letters of a digest: enough to tell two apart.
@@ -80,7 +80,7 @@ fn commands(view: &View) -> [String; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::run;
+    use crate::analysis::sample::run;
 
     #[test]
     fn the_command_is_the_one_that_was_given_or_names_the_plan() {

@@ -13,9 +13,9 @@ mod outcomes;
 
 use super::figures::Figure;
 use super::headline::headline;
-use super::results::Results;
 use super::text::{code, plain};
-use super::view::View;
+use crate::analysis::results::Results;
+use crate::analysis::view::View;
 
 /// Where the page is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! How answers ended, and where identity text leaked.
 
 use super::under;
-use crate::report::outcomes::{FLAGS, Outcomes, VERDICTS, leakage};
-use crate::report::results::Results;
+use crate::analysis::outcomes::{FLAGS, Outcomes, VERDICTS, leakage};
+use crate::analysis::results::Results;
 use crate::report::table::Table;
-use crate::report::text::{NONE, code, or_none};
+use crate::report::text::{NONE, code, or_none, share_text};
 
 /// The section.
 pub(super) fn section(results: &Results) -> Option<String> {
@@ -21,7 +21,7 @@ pub(super) fn section(results: &Results) -> Option<String> {
     }
     let mut leaks = Table::new(["", "identity text in answers to unrelated questions"], 1);
     for subject in &view.subjects {
-        leaks.push(vec![code(subject.name), or_none(leakage(subject), |share| share.text())]);
+        leaks.push(vec![code(subject.name), or_none(leakage(subject), |share| share_text(&share))]);
     }
     let seeds = if view.seeds() > 1 { " All seeds together." } else { "" };
     let note = format!(

@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use crate::analysis::outcomes::{FLAGS, VERDICTS};
+use crate::analysis::view::{View, language};
 use crate::record::rows::ItemRow;
-use crate::report::outcomes::{FLAGS, VERDICTS};
-use crate::report::view::{View, language};
 
 /// Beyond this an extracted answer is worth a look for its place in the answer.
 const SHORT: usize = 12;

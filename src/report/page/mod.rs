@@ -12,7 +12,7 @@ use anyhow::Result;
 
 use super::figures::Figure;
 use super::markdown::{self, Medium};
-use super::results::Results;
+use crate::analysis::results::Results;
 use crate::files::base64_sha256;
 
 const STYLE: &str = include_str!("page.css");

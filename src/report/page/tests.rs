@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::*;
+use crate::analysis::sample::{run, with_seeds};
+use crate::analysis::view::View;
 use crate::record::run_dir::Run;
 use crate::report::figures;
-use crate::report::sample::{run, with_seeds};
-use crate::report::view::View;
 
 fn html(run: &Run) -> String {
     let results = Results::new(View::new(run));

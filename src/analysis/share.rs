@@ -3,32 +3,32 @@
 //! With one seed the interval is Wilson's, over items. With several, each seed has its own share and the interval is
 //! Student's over these: pooling the answers of all seeds would count every item several times.
 
-use crate::eval::score::Verdict;
+use serde::Serialize;
+
 use crate::record::rows::ItemRow;
 use crate::stats::Interval;
 use crate::stats::interval::{mean_interval, wilson};
 
-use super::text::{percent, range};
 use super::view::{CONFIDENCE, Subject};
 
 /// A share.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Share {
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Share {
     /// Mean over seeds of each seed's share.
-    pub(super) value: f64,
+    pub value: f64,
     /// Over items, or over seeds.
-    pub(super) interval: Interval,
+    pub interval: Interval,
     /// Items of a seed.
-    pub(super) n: usize,
+    pub n: usize,
     /// Seeds.
-    pub(super) seeds: usize,
+    pub seeds: usize,
     /// Whether the interval is over seeds.
-    pub(super) over_seeds: bool,
+    pub over_seeds: bool,
 }
 
 impl Share {
     /// The share of (hits, items), one a seed. None without items.
-    pub(super) fn of(counts: &[(usize, usize)]) -> Option<Self> {
+    pub fn of(counts: &[(usize, usize)]) -> Option<Self> {
         let counts: Vec<(usize, usize)> = counts.iter().copied().filter(|(_, n)| *n > 0).collect();
         let shares: Vec<f64> = counts.iter().map(|(hits, n)| *hits as f64 / *n as f64).collect();
         let value = shares.iter().sum::<f64>() / shares.len() as f64;
@@ -40,7 +40,7 @@ impl Share {
     }
 
     /// The share of a subject's rows, among those kept, that are hits.
-    pub(super) fn among(subject: &Subject, kept: impl Fn(&ItemRow) -> bool, hit: impl Fn(&ItemRow) -> bool) -> Option<Self> {
+    pub(crate) fn among(subject: &Subject, kept: impl Fn(&ItemRow) -> bool, hit: impl Fn(&ItemRow) -> bool) -> Option<Self> {
         let counts = subject.cells.iter().map(|cell| {
             let rows = || cell.items.iter().filter(|row| kept(row));
             (rows().filter(|row| hit(row)).count(), rows().count())
@@ -49,30 +49,20 @@ impl Share {
     }
 
     /// The accuracy of a subject on a suite.
-    pub(super) fn accuracy(subject: &Subject, suite: &str) -> Option<Self> {
-        Self::among(subject, |row| row.suite == suite, correct)
+    pub(crate) fn accuracy(subject: &Subject, suite: &str) -> Option<Self> {
+        Self::among(subject, |row| row.suite == suite, ItemRow::is_correct)
     }
-
-    /// `62.5 % [51.5, 72.3] n=80`.
-    pub(super) fn text(&self) -> String {
-        let seeds = if self.seeds > 1 { format!(" x {}", self.seeds) } else { String::new() };
-        format!("{} % {} n={}{seeds}", percent(self.value), range(self.interval), self.n)
-    }
-}
-
-/// Whether an answer counts as right.
-pub(super) fn correct(row: &ItemRow) -> bool {
-    row.verdict == Verdict::Correct
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::text::share_text;
 
     #[test]
     fn one_seed_is_wilson_over_items() {
         let share = Share::of(&[(50, 80)]).unwrap();
-        assert_eq!(share.text(), "62.5 % [51.5, 72.3] n=80");
+        assert_eq!(share_text(&share), "62.5 % [51.5, 72.3] n=80");
         assert!(!share.over_seeds);
     }
 
@@ -81,7 +71,7 @@ mod tests {
         let share = Share::of(&[(50, 80), (40, 80), (48, 80)]).unwrap();
         assert!(share.over_seeds && (share.value - 0.575).abs() < 1e-12);
         // stats.t.interval(.95, 2, np.mean(s), stats.sem(s)) for s = [.625, .5, .6]
-        assert_eq!(share.text(), "57.5 % [41.1, 73.9] n=80 x 3");
+        assert_eq!(share_text(&share), "57.5 % [41.1, 73.9] n=80 x 3");
         let pooled = Share::of(&[(138, 240)]).unwrap();
         assert!(share.interval.width() > pooled.interval.width());
     }

@@ -10,23 +10,24 @@ use crate::stats::Interval;
 use crate::stats::clustered::clustered_standard_error;
 use crate::stats::interval::{mean_interval, two_sided_z, wilson};
 
-use super::share::correct;
+use super::comparison::suite_pairs;
+use super::pair::Pair;
 use super::view::{CONFIDENCE, Subject, View, suite_rows};
 
 /// A mean retention.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     /// 1 is all that the base knows.
-    pub(super) value: f64,
+    pub(crate) value: f64,
     /// Over items; with several seeds wide enough to hold the interval over seeds too.
-    pub(super) interval: Interval,
+    pub(crate) interval: Interval,
     /// Items behind it, of one seed.
-    pub(super) n: usize,
+    pub(crate) n: usize,
 }
 
 impl Kept {
     /// Of a subject; None where no suite has a retention.
-    pub(super) fn of(view: &View, subject: &Subject) -> Option<Self> {
+    pub(crate) fn of(view: &View, subject: &Subject) -> Option<Self> {
         let cells: Vec<Self> = subject.cells.iter().filter_map(|cell| of_cell(view, cell)).collect();
         let values: Vec<f64> = cells.iter().map(|cell| cell.value).collect();
         let widest = cells.iter().max_by(|a, b| a.interval.width().total_cmp(&b.interval.width()))?;
@@ -38,13 +39,13 @@ impl Kept {
 }
 
 /// General suites on which there is something to keep.
-pub(super) fn suites_with_retention<'a>(view: &View<'a>) -> Vec<&'a str> {
+pub(crate) fn suites_with_retention<'a>(view: &View<'a>) -> Vec<&'a str> {
     view.general().filter(|suite| above_chance(view, suite).is_some_and(|(_, least)| least > 0.0)).collect()
 }
 
 /// Those whose retention enters the mean: the base stands above chance by a distance that is known to within half of
 /// itself. One right answer of eighteen would otherwise make a variant's retention 0 or 200 % by one item's luck.
-pub(super) fn suites_in_the_mean<'a>(view: &View<'a>) -> Vec<&'a str> {
+pub(crate) fn suites_in_the_mean<'a>(view: &View<'a>) -> Vec<&'a str> {
     let known = |suite: &&str| above_chance(view, suite).is_some_and(|(seen, least)| least > 0.0 && least >= seen / 2.0);
     view.general().filter(known).collect()
 }
@@ -52,22 +53,17 @@ pub(super) fn suites_in_the_mean<'a>(view: &View<'a>) -> Vec<&'a str> {
 /// How far the base stands above chance: as seen, and by the lower end of its interval. None without items.
 fn above_chance(view: &View, suite: &str) -> Option<(f64, f64)> {
     let rows = suite_rows(&view.run.base, suite);
-    let right = rows.iter().filter(|row| correct(row)).count();
+    let right = rows.iter().filter(|row| row.is_correct()).count();
     let least = wilson(right, rows.len(), CONFIDENCE)?.low - view.chance(suite);
     Some((right as f64 / rows.len() as f64 - view.chance(suite), least))
 }
 
-fn of_cell(view: &View, cell: &Cell) -> Option<Kept> {
+fn of_cell<'a>(view: &View<'a>, cell: &'a Cell) -> Option<Kept> {
     let suites = suites_in_the_mean(view);
     let (mut sum, mut contributions, mut clusters) = (0.0, Vec::new(), Vec::new());
     for suite in &suites {
-        let pairs: Vec<(f64, f64, &str)> = suite_rows(cell, suite)
-            .into_iter()
-            .filter_map(|row| {
-                let base = view.run.base.items.iter().find(|base| base.suite == *suite && base.hash == row.hash)?;
-                Some((score(correct(base)), score(correct(row)), row.cluster.as_str()))
-            })
-            .collect();
+        let scored = |pair: &Pair<'a>| (pair.scores().0, pair.scores().1, pair.after.cluster.as_str());
+        let pairs: Vec<(f64, f64, &str)> = suite_pairs(&view.run.base, cell, suite).iter().map(scored).collect();
         let n = pairs.len() as f64;
         let mean = |of: fn(&(f64, f64, &str)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
         let above = mean(|pair| pair.0) - view.chance(suite);
@@ -95,14 +91,10 @@ fn of_cell(view: &View, cell: &Cell) -> Option<Kept> {
     Some(Kept { value, interval: Interval::new(value - half, value + half), n: contributions.len() })
 }
 
-fn score(right: bool) -> f64 {
-    f64::from(u8::from(right))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::{run, with_seeds};
+    use crate::analysis::sample::{run, with_seeds};
 
     #[test]
     fn the_mean_retention_is_above_chance_and_has_a_width() {

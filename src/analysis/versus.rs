@@ -1,24 +1,19 @@
 //! Sets of answers side by side, from any runs: every number by the same functions as a report's.
 
-mod markdown;
-
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
 
-use super::compare::{Comparison, Direction, Over, corrected, partners};
+use super::comparison::{Comparison, Direction, Over, corrected, partners, suite_pairs};
 use super::view::{CONFIDENCE, Subject, suite_rows};
 use crate::error::Invalid;
-use crate::gate::mark::Mark;
 use crate::random::derive;
-use crate::record::run_dir::Cell;
+use crate::record::mark::Mark;
 use crate::record::source::Source;
 use crate::stats::Interval;
 use crate::stats::bootstrap::{Bootstrap, bootstrap_interval};
 use crate::stats::retention::retention;
-
-pub use markdown::markdown;
 
 /// Resamples of a retention's interval.
 const RESAMPLES: usize = 2000;
@@ -221,18 +216,14 @@ fn row(found: &Comparison, reference: &Subject, variant: &Subject, chance: Optio
 fn losses(reference: &Subject, variant: &Subject, suite: &str) -> (usize, usize) {
     let (mut knowledge, mut form) = (0, 0);
     for (before, after) in partners(reference, variant) {
-        for (before, after) in joined(before, after, suite) {
-            if before.correct() && !after.correct() {
+        for pair in suite_pairs(before, after, suite) {
+            if pair.is_harmful() {
+                let after = Mark::of(pair.after);
                 *(if after.form_failed() || after.leaks() { &mut form } else { &mut knowledge }) += 1;
             }
         }
     }
     (knowledge, form)
-}
-
-fn joined<'a>(before: &'a Cell, after: &'a Cell, suite: &'a str) -> impl Iterator<Item = (Mark, Mark)> + 'a {
-    let known: BTreeMap<&str, Mark> = suite_rows(before, suite).into_iter().map(|row| (row.hash.as_str(), Mark::of(row))).collect();
-    suite_rows(after, suite).into_iter().filter_map(move |row| Some((known.get(row.hash.as_str())?.clone(), Mark::of(row))))
 }
 
 /// Scores are means over seeds, so that several seeds count no item twice.
@@ -242,7 +233,7 @@ fn retention_interval(reference: &Subject, variant: &Subject, suite: &str, chanc
         for (cell, is_after) in [(before, false), (after, true)] {
             for row in suite_rows(cell, suite) {
                 let item = items.entry(&row.hash).or_insert((&row.cluster, 0.0, 0.0, 0.0));
-                let score = f64::from(u8::from(Mark::of(row).correct()));
+                let score = f64::from(u8::from(row.is_correct()));
                 *(if is_after { &mut item.2 } else { &mut item.1 }) += score;
                 item.3 += 0.5;
             }
@@ -275,10 +266,13 @@ fn given(subject: &Subject) -> Given {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::{run, with_seeds};
+    use crate::analysis::sample::{run, with_seeds};
+    use crate::record::run_dir::Cell;
+    use crate::report::versus::markdown;
 
     fn source(name: &str, cell: &Cell) -> Source {
         Source {
+            model: None,
             path: name.to_owned(),
             run: "runs/sample".to_owned(),
             is_file: false,

@@ -9,7 +9,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::record::rows::ItemRow;
 use crate::record::run_dir::Cell;
 use crate::stats::clustered::clustered_paired_interval;
 use crate::stats::holm::holm;
@@ -17,12 +16,12 @@ use crate::stats::interval::{mean_interval, wilson};
 use crate::stats::retention::retention;
 use crate::stats::{Interval, Paired};
 
-use super::share::correct;
+use super::pair::{Pair, pairs};
 use super::view::{ALPHA, CONFIDENCE, Subject, View, is_identity, suite_rows};
 
 /// What the interval of a difference is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Over {
+pub(crate) enum Over {
     /// Independent items.
     Items,
     /// Items in clusters.
@@ -33,7 +32,7 @@ pub(super) enum Over {
 
 impl Over {
     /// In a table.
-    pub(super) fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Items => "items",
             Self::Clusters => "clusters",
@@ -44,7 +43,7 @@ impl Over {
 
 /// Which way a difference goes, as far as it can be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
+pub(crate) enum Direction {
     /// The variant is worse.
     Worse,
     /// No difference can be shown.
@@ -55,54 +54,58 @@ pub(super) enum Direction {
 
 /// One comparison.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Comparison<'a> {
+pub(crate) struct Comparison<'a> {
     /// What is compared with.
-    pub(super) reference: &'a str,
+    pub(crate) reference: &'a str,
     /// What is compared.
-    pub(super) variant: &'a str,
+    pub(crate) variant: &'a str,
     /// On which suite.
-    pub(super) suite: &'a str,
+    pub(crate) suite: &'a str,
     /// Items that both answered, of one seed.
-    pub(super) n: usize,
+    pub(crate) n: usize,
     /// Seeds compared.
-    pub(super) seeds: usize,
+    pub(crate) seeds: usize,
     /// Reference right, variant wrong; all seeds together.
-    pub(super) harmful: usize,
+    pub(crate) harmful: usize,
     /// Reference wrong, variant right; all seeds together.
-    pub(super) beneficial: usize,
+    pub(crate) beneficial: usize,
     /// Accuracy of the reference, mean over seeds.
-    pub(super) before: f64,
+    pub(crate) before: f64,
     /// Accuracy of the variant, mean over seeds.
-    pub(super) after: f64,
+    pub(crate) after: f64,
     /// Variant minus reference.
-    pub(super) difference: f64,
+    pub(crate) difference: f64,
     /// Its interval.
-    pub(super) interval: Interval,
+    pub(crate) interval: Interval,
     /// What that is over.
-    pub(super) over: Over,
+    pub(crate) over: Over,
     /// With several seeds, the interval over items of the items' mean differences.
-    pub(super) items: Option<Interval>,
+    pub(crate) items: Option<Interval>,
     /// McNemar's mid-p; with several seeds that of their average table.
-    pub(super) p: Option<f64>,
+    pub(crate) p: Option<f64>,
     /// The same after Holm's correction in its table.
-    pub(super) adjusted: Option<f64>,
+    pub(crate) adjusted: Option<f64>,
     /// Share of what the reference knows above chance that the variant still knows. None where the reference itself is
     /// not shown to be above chance, and on identity, which nobody wants kept.
-    pub(super) retention: Option<f64>,
+    pub(crate) retention: Option<f64>,
 }
 
 impl<'a> Comparison<'a> {
     /// Compares two subjects; None where they share no item.
-    pub(super) fn of(view: &View<'a>, reference: &Subject<'a>, variant: &Subject<'a>, suite: &'a str) -> Option<Self> {
+    pub(crate) fn of(view: &View<'a>, reference: &Subject<'a>, variant: &Subject<'a>, suite: &'a str) -> Option<Self> {
         Self::between(reference, variant, suite, Some(view.chance(suite)))
     }
 
     /// The same without a run around it; where the accuracy of a random chooser is not known there is no retention.
-    pub(super) fn between(reference: &Subject<'a>, variant: &Subject<'a>, suite: &'a str, chance: Option<f64>) -> Option<Self> {
-        let seeds: Vec<Vec<Pair>> =
-            partners(reference, variant).map(|(before, after)| pairs(before, after, suite)).filter(|pairs| !pairs.is_empty()).collect();
-        let tables: Vec<Paired> =
-            seeds.iter().map(|pairs| Paired::from_verdicts(pairs.iter().map(|pair| (pair.before, pair.after)))).collect();
+    pub(crate) fn between(reference: &Subject<'a>, variant: &Subject<'a>, suite: &'a str, chance: Option<f64>) -> Option<Self> {
+        let seeds: Vec<Vec<Pair>> = partners(reference, variant)
+            .map(|(before, after)| suite_pairs(before, after, suite))
+            .filter(|pairs| !pairs.is_empty())
+            .collect();
+        let tables: Vec<Paired> = seeds
+            .iter()
+            .map(|pairs| Paired::from_verdicts(pairs.iter().map(|pair| (pair.before.is_correct(), pair.after.is_correct()))))
+            .collect();
         let differences: Vec<f64> = tables.iter().filter_map(Paired::difference).collect();
         let n = tables.iter().map(Paired::n).min()?;
         let mean = |right: fn(&Paired) -> usize| tables.iter().map(|t| right(t) as f64 / t.n() as f64).sum::<f64>() / tables.len() as f64;
@@ -136,14 +139,14 @@ impl<'a> Comparison<'a> {
     }
 
     /// All comparisons of a reference with everything else, suite by suite, corrected for their number.
-    pub(super) fn family(view: &View<'a>, reference: &Subject<'a>) -> Vec<Self> {
+    pub(crate) fn family(view: &View<'a>, reference: &Subject<'a>) -> Vec<Self> {
         let others = || view.variants().iter().filter(|variant| variant.name != reference.name);
         let compared = view.suites.iter().flat_map(|suite| others().filter_map(|variant| Self::of(view, reference, variant, suite)));
         corrected(compared.collect())
     }
 
     /// The smallest interval that holds all of this comparison's intervals: what claims are judged by.
-    pub(super) fn hull(&self) -> Interval {
+    pub(crate) fn hull(&self) -> Interval {
         match self.items {
             Some(items) => Interval::new(self.interval.low.min(items.low), self.interval.high.max(items.high)),
             None => self.interval,
@@ -151,7 +154,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Which way it goes, by its intervals alone: for a comparison that was named beforehand.
-    pub(super) fn direction(&self) -> Direction {
+    pub(crate) fn direction(&self) -> Direction {
         let hull = self.hull();
         match (hull.high < 0.0, hull.low > 0.0) {
             (true, _) => Direction::Worse,
@@ -161,13 +164,13 @@ impl<'a> Comparison<'a> {
     }
 
     /// Which way it goes after correction too: for comparisons picked out of a table.
-    pub(super) fn corrected_direction(&self) -> Direction {
+    pub(crate) fn corrected_direction(&self) -> Direction {
         if self.adjusted.is_some_and(|p| p < ALPHA) { self.direction() } else { Direction::Unclear }
     }
 }
 
 /// The same comparisons with p-values corrected for their number.
-pub(super) fn corrected(mut compared: Vec<Comparison>) -> Vec<Comparison> {
+pub(crate) fn corrected(mut compared: Vec<Comparison>) -> Vec<Comparison> {
     let adjusted = holm(&compared.iter().map(|comparison| comparison.p).collect::<Vec<_>>());
     for (comparison, p) in compared.iter_mut().zip(adjusted) {
         comparison.adjusted = p;
@@ -175,38 +178,26 @@ pub(super) fn corrected(mut compared: Vec<Comparison>) -> Vec<Comparison> {
     compared
 }
 
-/// One item answered by both.
-struct Pair<'a> {
-    hash: &'a str,
-    cluster: &'a str,
-    before: bool,
-    after: bool,
-}
-
 /// Cells to compare: of one seed, or all of the variant's with the base's one.
-pub(super) fn partners<'a>(reference: &Subject<'a>, variant: &Subject<'a>) -> impl Iterator<Item = (&'a Cell, &'a Cell)> {
+pub(crate) fn partners<'a>(reference: &Subject<'a>, variant: &Subject<'a>) -> impl Iterator<Item = (&'a Cell, &'a Cell)> {
     variant.cells.iter().filter_map(|after| {
         let before = reference.cells.iter().find(|before| before.record.seed.is_none() || before.record.seed == after.record.seed)?;
         Some((*before, *after))
     })
 }
 
-/// The items of a suite that both answered, in the variant's order.
-fn pairs<'a>(before: &'a Cell, after: &'a Cell, suite: &str) -> Vec<Pair<'a>> {
-    let known: BTreeMap<&str, &ItemRow> = suite_rows(before, suite).into_iter().map(|row| (row.hash.as_str(), row)).collect();
-    let joined = suite_rows(after, suite).into_iter().filter_map(|row| {
-        let before = known.get(row.hash.as_str())?;
-        Some(Pair { hash: &row.hash, cluster: &row.cluster, before: correct(before), after: correct(row) })
-    });
-    joined.collect()
+/// The items of a suite that both cells answered, in the variant's order.
+pub(crate) fn suite_pairs<'a>(before: &'a Cell, after: &'a Cell, suite: &str) -> Vec<Pair<'a>> {
+    pairs(suite_rows(before, suite), suite_rows(after, suite))
 }
 
 /// The interval over items, and whether it is over clusters.
 fn item_interval(seeds: &[Vec<Pair>], tables: &[Paired]) -> Option<(Interval, bool)> {
     let mut items: BTreeMap<&str, (&str, f64)> = BTreeMap::new();
     for pair in seeds.iter().flatten() {
-        let change = f64::from(u8::from(pair.after)) - f64::from(u8::from(pair.before));
-        items.entry(pair.hash).or_insert((pair.cluster, 0.0)).1 += change / seeds.len() as f64;
+        let (before, after) = pair.scores();
+        let change = after - before;
+        items.entry(&pair.after.hash).or_insert((&pair.after.cluster, 0.0)).1 += change / seeds.len() as f64;
     }
     let (names, changes): (Vec<&str>, Vec<f64>) = items.values().copied().unzip();
     let clusters = names.iter().collect::<BTreeSet<_>>().len() < names.len();
@@ -235,7 +226,7 @@ fn above_chance(table: &Paired, chance: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::{cell, run, with_seeds};
+    use crate::analysis::sample::{cell, run, with_seeds};
 
     #[test]
     fn items_are_joined_by_hash_whatever_their_order() {

@@ -5,31 +5,31 @@ use crate::record::rows::ItemRow;
 use crate::record::run_dir::{Cell, Run};
 
 /// Confidence of every interval in a report.
-pub(super) const CONFIDENCE: f64 = 0.95;
+pub(crate) const CONFIDENCE: f64 = 0.95;
 /// Level of every test in a report.
-pub(super) const ALPHA: f64 = 0.05;
+pub(crate) const ALPHA: f64 = 0.05;
 
 /// A run, arranged.
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     /// The run.
-    pub(super) run: &'a Run,
+    pub(crate) run: &'a Run,
     /// Suites in the experiment's order.
-    pub(super) suites: Vec<&'a str>,
+    pub(crate) suites: Vec<&'a str>,
     /// The base, then every variant with a finished cell, in the experiment's order.
-    pub(super) subjects: Vec<Subject<'a>>,
+    pub(crate) subjects: Vec<Subject<'a>>,
 }
 
 /// The base or a variant: one cell a seed.
-pub(super) struct Subject<'a> {
+pub(crate) struct Subject<'a> {
     /// Name in tables.
-    pub(super) name: &'a str,
+    pub(crate) name: &'a str,
     /// At least one; the base has exactly one.
-    pub(super) cells: Vec<&'a Cell>,
+    pub(crate) cells: Vec<&'a Cell>,
 }
 
 impl<'a> View<'a> {
     /// Arranges a run.
-    pub(super) fn new(run: &'a Run) -> Self {
+    pub(crate) fn new(run: &'a Run) -> Self {
         let variants = run.experiment.variants.iter().map(|variant| {
             let cells = run.cells.iter().filter(|cell| cell.record.variant == variant.name).collect();
             Subject { name: &variant.name, cells }
@@ -43,48 +43,48 @@ impl<'a> View<'a> {
     }
 
     /// The base.
-    pub(super) fn base(&self) -> &Subject<'a> {
+    pub(crate) fn base(&self) -> &Subject<'a> {
         &self.subjects[0]
     }
 
     /// All but the base.
-    pub(super) fn variants(&self) -> &[Subject<'a>] {
+    pub(crate) fn variants(&self) -> &[Subject<'a>] {
         &self.subjects[1..]
     }
 
     /// A variant by name.
-    pub(super) fn variant(&self, name: &str) -> Option<&Subject<'a>> {
+    pub(crate) fn variant(&self, name: &str) -> Option<&Subject<'a>> {
         self.variants().iter().find(|subject| subject.name == name)
     }
 
     /// Suites in which change is not wanted.
-    pub(super) fn general(&self) -> impl Iterator<Item = &'a str> + '_ {
+    pub(crate) fn general(&self) -> impl Iterator<Item = &'a str> + '_ {
         self.suites.iter().copied().filter(|suite| !is_identity(suite) && !is_leakage(suite))
     }
 
     /// Suites in which change is wanted.
-    pub(super) fn identity(&self) -> impl Iterator<Item = &'a str> + '_ {
+    pub(crate) fn identity(&self) -> impl Iterator<Item = &'a str> + '_ {
         self.suites.iter().copied().filter(|suite| is_identity(suite))
     }
 
     /// Accuracy of a random chooser.
-    pub(super) fn chance(&self, suite: &str) -> f64 {
+    pub(crate) fn chance(&self, suite: &str) -> f64 {
         self.run.meta.suites.get(suite).map_or(0.0, |meta| meta.chance)
     }
 
     /// Most seeds of any variant.
-    pub(super) fn seeds(&self) -> usize {
+    pub(crate) fn seeds(&self) -> usize {
         self.variants().iter().map(|subject| subject.cells.len()).max().unwrap_or(0)
     }
 
     /// Seeds in words: `seed 42`, `seeds 42, 43`.
-    pub(super) fn seed_names(&self) -> String {
+    pub(crate) fn seed_names(&self) -> String {
         let seeds: Vec<String> = self.run.experiment.seeds.iter().map(ToString::to_string).collect();
         format!("seed{} {}", if seeds.len() == 1 { "" } else { "s" }, seeds.join(", "))
     }
 
     /// Model, device, day, seeds and size of the measurement, for the head of the page and of every figure.
-    pub(super) fn subtitle(&self) -> String {
+    pub(crate) fn subtitle(&self) -> String {
         let meta = &self.run.meta;
         let items = self.run.base.items.len();
         format!("{}, {}, {}, {}, n = {items} items", meta.model, meta.device, meta.date, self.seed_names())
@@ -93,18 +93,18 @@ impl<'a> View<'a> {
 
 impl<'a> Subject<'a> {
     /// The rows of one suite, a list a seed.
-    pub(super) fn rows(&self, suite: &str) -> Vec<Vec<&'a ItemRow>> {
+    pub(crate) fn rows(&self, suite: &str) -> Vec<Vec<&'a ItemRow>> {
         self.cells.iter().map(|cell| suite_rows(cell, suite)).collect()
     }
 }
 
 /// The rows of one suite.
-pub(super) fn suite_rows<'a>(cell: &'a Cell, suite: &str) -> Vec<&'a ItemRow> {
+pub(crate) fn suite_rows<'a>(cell: &'a Cell, suite: &str) -> Vec<&'a ItemRow> {
     cell.items.iter().filter(|row| row.suite == suite).collect()
 }
 
 /// Suites that ask who the model is, by the last part of their name.
-pub(super) fn is_identity(suite: &str) -> bool {
+pub(crate) fn is_identity(suite: &str) -> bool {
     named(suite, "identity")
 }
 
@@ -118,7 +118,7 @@ fn named(suite: &str, kind: &str) -> bool {
 }
 
 /// `en`, `zh`.
-pub(super) fn language(lang: Lang) -> &'static str {
+pub(crate) fn language(lang: Lang) -> &'static str {
     match lang {
         Lang::Zh => "zh",
         Lang::En => "en",

@@ -1,6 +1,6 @@
 //! A comparison as Markdown: differences, what was lost, what was given.
 
-use super::{Compared, Given, Versus};
+use crate::analysis::versus::{Compared, Given, Versus};
 use crate::report::table::Table;
 use crate::report::text::{code, fixed, or_none, p_value, percent, plain, point_range, points, range};
 

@@ -7,32 +7,32 @@ use super::view::{Subject, View};
 
 /// One stage of one trained variant, as its first seed got it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Dose<'a> {
+pub(crate) struct Dose<'a> {
     /// Variant.
-    pub(super) variant: &'a str,
+    pub(crate) variant: &'a str,
     /// Stage.
-    pub(super) stage: &'a str,
+    pub(crate) stage: &'a str,
     /// Source, rows, label tokens in them.
-    pub(super) sources: Vec<(&'a str, usize, usize)>,
+    pub(crate) sources: Vec<(&'a str, usize, usize)>,
     /// Rows left out as too long, and as like a row of an earlier stage.
-    pub(super) left_out: (usize, usize),
+    pub(crate) left_out: (usize, usize),
     /// Optimizer steps.
-    pub(super) steps: usize,
+    pub(crate) steps: usize,
     /// Peak rate.
-    pub(super) learning_rate: f64,
+    pub(crate) learning_rate: f64,
     /// Share of the variant's steps.
-    pub(super) share: f64,
+    pub(crate) share: f64,
     /// Loss of the stage's last step, mean over seeds.
-    pub(super) loss: Option<f64>,
+    pub(crate) loss: Option<f64>,
     /// Label tokens trained on, every repetition counted.
-    pub(super) seen: usize,
+    pub(crate) seen: usize,
     /// Whether it is a calibration stage.
-    pub(super) calibration: bool,
+    pub(crate) calibration: bool,
 }
 
 impl<'a> Dose<'a> {
     /// Every stage of every trained variant.
-    pub(super) fn all(view: &View<'a>) -> Vec<Self> {
+    pub(crate) fn all(view: &View<'a>) -> Vec<Self> {
         view.variants().iter().flat_map(|variant| Self::of(view, variant)).collect()
     }
 
@@ -70,7 +70,7 @@ fn rows<'a>(cell: &'a Cell, steps: &std::ops::RangeInclusive<usize>) -> impl Ite
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::run;
+    use crate::analysis::sample::run;
 
     #[test]
     fn stages_are_told_apart_by_their_steps() {

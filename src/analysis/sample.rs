@@ -60,7 +60,7 @@ calibration = true
 "#;
 
 /// The run.
-pub(super) fn run() -> Run {
+pub(crate) fn run() -> Run {
     let experiment = Experiment::parse(EXPERIMENT, "sample.toml").unwrap();
     let suite = |chance: f64, description: &str| SuiteMeta {
         digest: crate::files::sha256(description.as_bytes()),
@@ -100,7 +100,7 @@ pub(super) fn run() -> Run {
 }
 
 /// The same with three training seeds.
-pub(super) fn with_seeds() -> Run {
+pub(crate) fn with_seeds() -> Run {
     let mut run = run();
     run.experiment.seeds = vec![1, 2, 3];
     let shares = [("A", [0.3, 0.28, 0.35]), ("B", [0.75, 0.73, 0.78]), ("mixed", [0.78, 0.75, 0.8])];
@@ -111,7 +111,7 @@ pub(super) fn with_seeds() -> Run {
 }
 
 /// One cell with the given share right on the general suites and on identity.
-pub(super) fn cell(variant: &str, seed: u64, general: f64, identity: f64) -> Cell {
+pub(crate) fn cell(variant: &str, seed: u64, general: f64, identity: f64) -> Cell {
     let items = [("fact-qa", general), ("reasoning-zh", general), ("identity", identity)];
     let probe = (0..=4).flat_map(|turn| {
         let after = f64::from(turn) / 4.0;

@@ -7,7 +7,7 @@ use super::share::Share;
 use super::view::{Subject, View, is_identity};
 
 /// Verdicts in the order of tables and bars.
-pub(super) const VERDICTS: [(Verdict, &str); 5] = [
+pub(crate) const VERDICTS: [(Verdict, &str); 5] = [
     (Verdict::Correct, "correct"),
     (Verdict::Wrong, "wrong"),
     (Verdict::Unparsed, "unparsed"),
@@ -16,7 +16,7 @@ pub(super) const VERDICTS: [(Verdict, &str); 5] = [
 ];
 
 /// Flags in the order of tables.
-pub(super) const FLAGS: [(Flag, &str); 7] = [
+pub(crate) const FLAGS: [(Flag, &str); 7] = [
     (Flag::IdentityLeak, "leak"),
     (Flag::Loop, "loop"),
     (Flag::WrongLanguage, "wrong language"),
@@ -28,22 +28,22 @@ pub(super) const FLAGS: [(Flag, &str); 7] = [
 
 /// Answers of one subject on one suite, all seeds together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Outcomes<'a> {
+pub(crate) struct Outcomes<'a> {
     /// Suite.
-    pub(super) suite: &'a str,
+    pub(crate) suite: &'a str,
     /// Base or variant.
-    pub(super) subject: &'a str,
+    pub(crate) subject: &'a str,
     /// Answers.
-    pub(super) answers: usize,
+    pub(crate) answers: usize,
     /// In the order of [`VERDICTS`].
-    pub(super) verdicts: [usize; 5],
+    pub(crate) verdicts: [usize; 5],
     /// In the order of [`FLAGS`].
-    pub(super) flags: [usize; 7],
+    pub(crate) flags: [usize; 7],
 }
 
 impl<'a> Outcomes<'a> {
     /// Counts.
-    pub(super) fn of(subject: &Subject<'a>, suite: &'a str) -> Self {
+    pub(crate) fn of(subject: &Subject<'a>, suite: &'a str) -> Self {
         let rows: Vec<&ItemRow> = subject.rows(suite).into_iter().flatten().collect();
         Self {
             suite,
@@ -55,30 +55,31 @@ impl<'a> Outcomes<'a> {
     }
 
     /// Suite by suite, the base first.
-    pub(super) fn all(view: &View<'a>) -> Vec<Self> {
+    pub(crate) fn all(view: &View<'a>) -> Vec<Self> {
         view.suites.iter().flat_map(|suite| view.subjects.iter().map(|subject| Self::of(subject, suite))).collect()
     }
 
     /// Answers with a flag.
-    pub(super) fn flagged(&self, flag: Flag) -> usize {
+    pub(crate) fn flagged(&self, flag: Flag) -> usize {
         FLAGS.iter().position(|(known, _)| *known == flag).map_or(0, |at| self.flags[at])
     }
 
     /// Answers with a verdict.
-    pub(super) fn with(&self, verdict: Verdict) -> usize {
+    pub(crate) fn with(&self, verdict: Verdict) -> usize {
         VERDICTS.iter().position(|(known, _)| *known == verdict).map_or(0, |at| self.verdicts[at])
     }
 }
 
 /// How often identity text stands in answers to unrelated questions.
-pub(super) fn leakage(subject: &Subject) -> Option<Share> {
+pub(crate) fn leakage(subject: &Subject) -> Option<Share> {
     Share::among(subject, |row| !is_identity(&row.suite), |row| row.flags.contains(&Flag::IdentityLeak))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::run;
+    use crate::analysis::sample::run;
+    use crate::report::text::share_text;
 
     #[test]
     fn every_answer_counts_once() {
@@ -96,7 +97,7 @@ mod tests {
     fn leakage_leaves_the_identity_suite_out() {
         let run = run();
         let view = View::new(&run);
-        assert_eq!(leakage(view.variant("A").unwrap()).unwrap().text(), "23.3 % [16.7, 31.7] n=120");
-        assert_eq!(leakage(view.base()).unwrap().text(), "0.0 % [0.0, 3.1] n=120");
+        assert_eq!(share_text(&leakage(view.variant("A").unwrap()).unwrap()), "23.3 % [16.7, 31.7] n=120");
+        assert_eq!(share_text(&leakage(view.base()).unwrap()), "0.0 % [0.0, 3.1] n=120");
     }
 }

@@ -1,24 +1,22 @@
 //! Items that the base answers and a variant no longer does.
 
-use std::collections::BTreeMap;
-
 use crate::record::rows::ItemRow;
 
-use super::share::correct;
+use super::pair::pairs;
 use super::view::{Subject, View, suite_rows};
 use crate::record::run_dir::Cell;
 
 /// An item the base got right, with the variants that got it wrong.
 #[derive(Debug)]
-pub(super) struct Flip<'a> {
+pub(crate) struct Flip<'a> {
     /// The base's answer.
-    pub(super) base: &'a ItemRow,
+    pub(crate) base: &'a ItemRow,
     /// Variants that flipped it, in the experiment's order, each with the answer of its first seed that did.
-    pub(super) wrong: Vec<(&'a str, &'a ItemRow)>,
+    pub(crate) wrong: Vec<(&'a str, &'a ItemRow)>,
 }
 
 /// The worst flips: of each suite first the item that most variants flipped, suites in turn.
-pub(super) fn worst<'a>(view: &View<'a>, most: usize) -> Vec<Flip<'a>> {
+pub(crate) fn worst<'a>(view: &View<'a>, most: usize) -> Vec<Flip<'a>> {
     let mut suites: Vec<std::vec::IntoIter<Flip>> = view.suites.iter().map(|suite| of_suite(view, suite).into_iter()).collect();
     let mut flips = Vec::new();
     loop {
@@ -37,7 +35,7 @@ pub(super) fn worst<'a>(view: &View<'a>, most: usize) -> Vec<Flip<'a>> {
 fn of_suite<'a>(view: &View<'a>, suite: &str) -> Vec<Flip<'a>> {
     let mut flips: Vec<Flip> = suite_rows(&view.run.base, suite)
         .into_iter()
-        .filter(|base| correct(base))
+        .filter(|base| base.is_correct())
         .map(|base| Flip {
             base,
             wrong: view.variants().iter().filter_map(|variant| Some((variant.name, flipped(variant, base)?))).collect(),
@@ -52,26 +50,24 @@ fn of_suite<'a>(view: &View<'a>, suite: &str) -> Vec<Flip<'a>> {
 fn flipped<'a>(variant: &Subject<'a>, base: &ItemRow) -> Option<&'a ItemRow> {
     let answers: Vec<&ItemRow> =
         variant.cells.iter().filter_map(|cell| cell.items.iter().find(|row| row.suite == base.suite && row.hash == base.hash)).collect();
-    let wrong: Vec<&ItemRow> = answers.iter().copied().filter(|row| !correct(row)).collect();
+    let wrong: Vec<&ItemRow> = answers.iter().copied().filter(|row| !row.is_correct()).collect();
     (2 * wrong.len() > answers.len()).then(|| wrong[0])
 }
 
 /// Every flip of every cell in either direction: cell, the base's row, the cell's row.
-pub(super) fn flipped_cells<'a>(view: &View<'a>) -> Vec<(&'a Cell, &'a ItemRow, &'a ItemRow)> {
-    let known: BTreeMap<(&str, &str), &ItemRow> =
-        view.run.base.items.iter().map(|row| ((row.suite.as_str(), row.hash.as_str()), row)).collect();
+pub(crate) fn flipped_cells<'a>(view: &View<'a>) -> Vec<(&'a Cell, &'a ItemRow, &'a ItemRow)> {
     let cells = view.variants().iter().flat_map(|variant| variant.cells.iter().copied());
     cells
-        .flat_map(|cell| cell.items.iter().map(move |row| (cell, row)))
-        .filter_map(|(cell, row)| Some((cell, *known.get(&(row.suite.as_str(), row.hash.as_str()))?, row)))
-        .filter(|(_, base, row)| correct(base) != correct(row))
+        .flat_map(|cell| pairs(&view.run.base.items, &cell.items).into_iter().map(move |pair| (cell, pair)))
+        .filter(|(_, pair)| pair.before.is_correct() != pair.after.is_correct())
+        .map(|(cell, pair)| (cell, pair.before, pair.after))
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::{cell, run};
+    use crate::analysis::sample::{cell, run};
 
     #[test]
     fn the_most_flipped_come_first_and_suites_take_turns() {

@@ -1,0 +1,20 @@
+//! What the records say, in numbers: between the rows and whoever judges or shows them.
+//!
+//! `pair` joins the rows of two sets of answers, `share` is an accuracy with its interval, `comparison` a paired difference,
+//! `retention` what is left of the base above chance, `outcomes` how answers ended, `dose` what a variant was given. `view` arranges
+//! a run for them, `versus` any sources, `across` any number of runs as one frame. Each is written once, and `report`, `gate` and
+//! the commands take it from here. Nothing here knows a file format or a sentence.
+
+pub mod across;
+pub mod comparison;
+pub mod dose;
+pub mod flips;
+pub mod outcomes;
+pub mod pair;
+pub mod results;
+pub mod retention;
+#[cfg(test)]
+pub(crate) mod sample;
+pub mod share;
+pub mod versus;
+pub mod view;
