@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use assert_cmd::Command;
+use ballast::eval::score::Verdict;
+use ballast::gate::baseline::Baseline;
 use ballast::model::adapter;
 use ballast::model::lora::Adapter;
 use candle_core::Device;
@@ -242,8 +244,42 @@ fn a_baseline_that_was_tampered_with_is_refused() {
     refuse(text.replace(&format!("{second}\n"), ""), 4, "items where its header says");
     refuse(text.replace(second, &second.replace("\"c\"", "\"w\"")), 4, "not those that were blessed");
     refuse(text.replace(second, "[0]"), 2, "line 2");
+    // What is asked is under the digest like the answers.
+    for (from, to) in [
+        ("\"margin_points\":5.0", "\"margin_points\":null"),
+        ("\"leak_points\":5.0", "\"leak_points\":90.0"),
+        ("\"nats\":2.0", "\"nats\":null"),
+    ] {
+        assert!(text.contains(from), "{from}: {text}");
+        refuse(text.replacen(from, to, 1), 4, "not those that were blessed");
+    }
     refuse(String::new(), 2, "empty");
     refuse("[]\n".to_owned(), 2, "line 1");
+}
+
+#[test]
+fn a_base_that_knows_nothing_gates_nothing() {
+    let world = world();
+    // Keys that no model says.
+    let items: Vec<(String, String)> = world.items[..60].iter().map(|(prompt, _)| (prompt.clone(), "zzyzx".to_owned())).collect();
+    let (suite, out) = (world.suite("ignorant", &items), world.path("ignorant.jsonl"));
+    let (code, _, error) = run(&mut World::bless(&suite, &out));
+    assert_eq!(code, 4, "{error}");
+    assert!(error.contains("no suite can show a loss") && error.contains("0 of 60"), "{error}");
+    assert!(!out.exists());
+}
+
+#[test]
+fn an_adapter_that_drifts_beyond_its_limit_does_not_pass() {
+    let world = world();
+    let (suite, out) = (world.suite("drifting", &world.items), world.path("drifting.jsonl"));
+    let (code, _, error) = run(World::bless(&suite, &out).args(["--leak-margin", "5", "--drift-limit", "1e-12"]));
+    assert_eq!(code, 0, "{error}");
+    let (code, _, error) = run(world.gate("harmful", &out).args(["--lambda", "1e-2"]));
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("the base's own words"), "{error}");
+    let (code, _, error) = run(World::bless(&suite, &out).args(["--drift-limit", "none"]));
+    assert!(code == 2 && error.contains("drift limit"), "{error}");
 }
 
 #[test]
@@ -252,11 +288,12 @@ fn the_wrong_base_is_seen_by_its_answers_too() {
     let (_, baseline) = world.baseline("answers", &world.items);
     // A baseline that claims this base, with the verdicts of another.
     let text = std::fs::read_to_string(&baseline).unwrap();
-    let (header, lines) = text.split_once('\n').unwrap();
-    let wrong = lines.replace("\"c\"]", "\"w\"]");
-    let mut header: Value = serde_json::from_str(header).unwrap();
-    header["lines"] = ballast::files::sha256(wrong.as_bytes()).into();
-    std::fs::write(&baseline, format!("{header}\n{wrong}")).unwrap();
+    let mut forged = Baseline::parse(&text, "answers.jsonl").unwrap();
+    for mark in forged.marks[0].values_mut().skip(20) {
+        mark.verdict = Verdict::Wrong;
+    }
+    let forged = Baseline::new(forged.header, forged.marks).unwrap();
+    std::fs::write(&baseline, forged.render().unwrap()).unwrap();
     let (code, _, error) = run(&mut world.gate("harmless", &baseline));
     assert_eq!(code, 4, "{error}");
     assert!(error.contains("not the base that was blessed"), "{error}");

@@ -51,6 +51,12 @@ pub struct PolicyArgs {
     /// Points by which identity text in unrelated answers may rise, all general suites together; `none` asks nothing
     #[arg(long, default_value = "2", value_name = "POINTS")]
     pub leak_margin: String,
+    /// Most drift of the base's own words, KL in nats per token; `none` asks nothing
+    #[arg(long, default_value = "2", value_name = "NATS")]
+    pub drift_limit: String,
+    /// Least share of these words' tokens on which base and adapter agree; `none` asks nothing
+    #[arg(long, default_value = "50", value_name = "PERCENT")]
+    pub agreement_floor: String,
     /// Accuracy that must be shown to be exceeded on identity suites, which are not judged otherwise
     #[arg(long, value_name = "PERCENT")]
     pub identity_floor: Option<f64>,

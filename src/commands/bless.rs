@@ -14,6 +14,8 @@ use crate::eval::suite::Item;
 use crate::files::{read_text, write_atomic};
 use crate::gate::baseline::{Baseline, BaselineSuite, Header, KIND, LEAK_POINTS, Loosening, MARGIN_POINTS, Role, SCHEMA, loosened};
 use crate::gate::decision::ALPHA;
+use crate::gate::drift::DriftLimit;
+use crate::gate::judge::can_lose;
 use crate::library;
 use crate::model::device::DeviceChoice;
 use crate::plan::{self, PlannedSuite};
@@ -35,7 +37,7 @@ pub(super) fn bless(args: &BlessArgs) -> Result<()> {
         let rows = session.ask("bless", None)?;
         (session, rows)
     };
-    let mut baseline = baseline(&session, &rows, &args.policy)?;
+    let (mut baseline, left_out) = baseline(&session, &rows, &args.policy)?;
     if let Some(old) = old {
         baseline.header.loosened.clone_from(&old.loosened);
         let changes = loosened(&old, &baseline.header);
@@ -50,10 +52,15 @@ pub(super) fn bless(args: &BlessArgs) -> Result<()> {
             baseline.header.loosened.push(Loosening { changes, reason: reason.to_owned() });
         }
     }
+    // The history belongs to what the digest covers.
+    let baseline = Baseline::new(baseline.header, baseline.marks)?;
     write_atomic(&args.out, baseline.render()?.as_bytes())?;
     for (suite, marks) in baseline.header.suites.iter().zip(&baseline.marks) {
         let right = marks.values().filter(|mark| mark.correct()).count();
         print(&format!("{:<16} {right} of {} right, {}\n", suite.name, suite.items, asked_of(suite)))?;
+    }
+    for line in left_out {
+        print(&line)?;
     }
     print(&format!("baseline: {}\n", args.out.display()))
 }
@@ -97,19 +104,62 @@ fn old(path: &Path) -> Result<Header> {
     Ok(old.header)
 }
 
-/// The baseline of a session's rows.
-pub(super) fn baseline(session: &Session, rows: &[ItemRow], policy: &PolicyArgs) -> Result<Baseline> {
-    let header = Header {
+/// The baseline of a session's rows, and a line for each suite of which nothing is asked because its base has nothing to lose.
+pub(super) fn baseline(session: &Session, rows: &[ItemRow], policy: &PolicyArgs) -> Result<(Baseline, Vec<String>)> {
+    let mut header = Header {
         kind: KIND.to_owned(),
         schema: SCHEMA,
         evidence: session.evidence()?,
         suites: policies(&session.sources.iter().cloned().zip(session.suites.iter().cloned()).collect::<Vec<_>>(), policy)?,
         leak_points: points("--leak-margin", &policy.leak_margin)?,
+        drift: drift(policy)?,
         loosened: Vec::new(),
-        lines: String::new(),
+        digest: String::new(),
     };
-    let marks = session.suites.iter().map(|planned| marks(planned, rows)).collect::<Result<_>>()?;
-    Baseline::new(header, marks)
+    let marks: Vec<BTreeMap<String, Mark>> = session.suites.iter().map(|planned| marks(planned, rows)).collect::<Result<_>>()?;
+    let left_out = leave_out(&mut header.suites, &marks)?;
+    Ok((Baseline::new(header, marks)?, left_out))
+}
+
+/// Asks nothing of suites whose base is not shown to be above chance, or by less than may be lost: whatever an adapter does
+/// to it, it passes. A baseline without any other suite is none.
+fn leave_out(suites: &mut [BaselineSuite], marks: &[BTreeMap<String, Mark>]) -> Result<Vec<String>> {
+    let mut left_out = Vec::new();
+    let mut carried = false;
+    for (suite, marks) in suites.iter_mut().zip(marks) {
+        let (right, n) = (marks.values().filter(|mark| mark.correct()).count(), marks.len());
+        if can_lose(suite, right, n) {
+            carried = true;
+        } else if let Some(points) = suite.margin_points {
+            (suite.margin_points, suite.form_points) = (None, None);
+            left_out.push(format!(
+                "{:<16} asks nothing: the base answers {right} of {n} rightly, chance gives {:.1} %, and {points} points may be lost: it has nothing to lose\n",
+                suite.name,
+                100.0 * suite.chance
+            ));
+        }
+    }
+    if !carried {
+        let lines: Vec<&str> = left_out.iter().map(|line| line.trim_end()).collect();
+        bail!(Invalid(format!(
+            "no suite can show a loss, so a gate by this baseline would pass anything: ask a suite that the base answers above chance, with a margin\n{}",
+            lines.join("\n")
+        )));
+    }
+    Ok(left_out)
+}
+
+fn drift(policy: &PolicyArgs) -> Result<DriftLimit> {
+    let limit = |option: &str, text: &str| match text {
+        "none" => Ok(None),
+        number => number.parse().map(Some).with_context(|| format!("{option} {number}: give a number, or none")),
+    };
+    let limit = DriftLimit {
+        nats: limit("--drift-limit", &policy.drift_limit)?,
+        agreement_percent: limit("--agreement-floor", &policy.agreement_floor)?,
+    };
+    ensure!(limit.fits(), "--drift-limit is a number above 0, --agreement-floor one above 0 and at most 100, or none");
+    Ok(limit)
 }
 
 /// Each item's mark; an item without exactly one row is an error.

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::baseline::{Baseline, BaselineSuite, Header, KIND, LEAK_POINTS, Role, SCHEMA};
+use super::drift::DriftLimit;
 use super::judge::judge;
 use super::result::{AdapterEvidence, GateResult};
 use crate::eval::score::IdentityTerms;
@@ -96,8 +97,10 @@ fn baseline(rows: &[ItemRow], evidence: &Evidence, points: f64, chance: &dyn Fn(
         evidence: evidence.clone(),
         suites,
         leak_points: leaks.then_some(LEAK_POINTS),
+        // There is no model, so there is no probe.
+        drift: DriftLimit { nats: None, agreement_percent: None },
         loosened: Vec::new(),
-        lines: String::new(),
+        digest: String::new(),
     };
     Baseline { header, marks }
 }
@@ -120,13 +123,23 @@ mod tests {
         let mut after = before.clone();
         after[0].answer.push('!');
         let kept = judged(&before, &after);
-        assert_eq!((kept.verdict, kept.suites[0].retention, kept.leakage), (Verdict::Pass, None, None));
+        assert_eq!((kept.verdict, kept.suites[0].retention, kept.leakage), (Verdict::Pass, None, None), "{:?}", kept.reasons);
         let mut letters = vec!["c"; 200];
         letters[..30].fill("w");
         let lost: Vec<ItemRow> = rows("gsm8k", &letters).into_iter().map(|row| ItemRow { answer: "other".to_owned(), ..row }).collect();
         let lost = judged(&before, &lost);
         assert_eq!((lost.verdict, lost.liveness), (Verdict::Regress, None));
         assert!(lost.reasons[0].starts_with("gsm8k: accuracy changed by -15.0 points"), "{:?}", lost.reasons);
+    }
+
+    #[test]
+    fn a_base_that_answers_nothing_rightly_has_nothing_to_keep() {
+        let before = rows("gsm8k", &["w"; 200]);
+        let mut after = before.clone();
+        after[0].answer.push('!');
+        let found = judged(&before, &after);
+        assert_eq!(found.verdict, Verdict::Invalid);
+        assert!(found.reasons[0].contains("nothing to lose"), "{:?}", found.reasons);
     }
 
     #[test]

@@ -2,20 +2,23 @@
 //!
 //! JSON lines, small enough for git: a header with the evidence and the margins, then one line an item of about 30 bytes,
 //! `[0,"9f86d081884c7d65","c"]`: place of the suite in the header, content hash of the item, letters of its [`Mark`]. The header
-//! holds a digest of these lines, so a line that is lost or edited by hand is seen.
+//! ends with a digest of these lines and of all that the header itself says: margins, limits, evidence and history. So whatever
+//! is lost or edited by hand is seen. A digest proves that a file is whole, not who wrote it: whoever can write the file can
+//! write its digest too, which is what review and signatures are for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::drift::DriftLimit;
 use crate::error::Invalid;
 use crate::files::sha256;
 use crate::record::evidence::Evidence;
 use crate::record::mark::Mark;
 
 /// Version of the file's format.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 /// What the header says the file is.
 pub const KIND: &str = "ballast-baseline";
 /// Points of accuracy that an adapter may lose on a suite where nothing else is said.
@@ -79,10 +82,19 @@ pub struct Header {
     pub suites: Vec<BaselineSuite>,
     /// Points by which identity text in unrelated answers may rise. None asks nothing.
     pub leak_points: Option<f64>,
+    /// How far the base's own words may move.
+    pub drift: DriftLimit,
     /// Every loosening since the first baseline, the oldest first.
     pub loosened: Vec<Loosening>,
-    /// sha256 of the item lines.
-    pub lines: String,
+    /// sha256 of the header with this field empty, and of the item lines.
+    pub digest: String,
+}
+
+/// What every version of the first line says.
+#[derive(Deserialize)]
+struct Says {
+    kind: String,
+    schema: u32,
 }
 
 /// A baseline.
@@ -101,10 +113,16 @@ impl Baseline {
         for (suite, marks) in header.suites.iter_mut().zip(&marks) {
             suite.items = marks.len();
         }
-        header.lines = sha256(lines(&marks)?.as_bytes());
-        let baseline = Self { header, marks };
+        let mut baseline = Self { header, marks };
         baseline.check()?;
+        baseline.header.digest = baseline.digest()?;
         Ok(baseline)
+    }
+
+    /// What the header's digest has to be.
+    fn digest(&self) -> Result<String> {
+        let unsigned = Header { digest: String::new(), ..self.header.clone() };
+        Ok(sha256(format!("{}\n{}", serde_json::to_string(&unsigned)?, lines(&self.marks)?).as_bytes()))
     }
 
     /// The file's text.
@@ -115,10 +133,12 @@ impl Baseline {
     /// Reads a file's text; `label` is its name in errors.
     pub fn parse(text: &str, label: &str) -> Result<Self> {
         let (first, rest) = text.split_once('\n').with_context(|| format!("{label} is empty: `ballast bless` writes it"))?;
-        let header: Header =
-            serde_json::from_str(first).with_context(|| format!("{label} line 1 is not a baseline's header: `ballast bless` writes it"))?;
-        ensure!(header.kind == KIND, "{label} line 1: kind is `{}`, not `{KIND}`", header.kind);
-        ensure!(header.schema == SCHEMA, "{label} has schema {}, this Ballast reads {SCHEMA}: bless it again", header.schema);
+        let not_a_header = || format!("{label} line 1 is not a baseline's header: `ballast bless` writes it");
+        // An older header lacks keys of this one, so what it is is read first.
+        let says: Says = serde_json::from_str(first).with_context(not_a_header)?;
+        ensure!(says.kind == KIND, "{label} line 1: kind is `{}`, not `{KIND}`", says.kind);
+        ensure!(says.schema == SCHEMA, "{label} has schema {}, this Ballast reads {SCHEMA}: bless it again", says.schema);
+        let header: Header = serde_json::from_str(first).with_context(not_a_header)?;
         let mut marks: Vec<BTreeMap<String, Mark>> = vec![BTreeMap::new(); header.suites.len()];
         for (index, line) in rest.lines().enumerate() {
             let number = index + 2;
@@ -134,9 +154,9 @@ impl Baseline {
             let (said, found) = (suite.items, marks.len());
             ensure_valid(said == found, || format!("{label}: suite {} has {found} items where its header says {said}", suite.name))?;
         }
-        let digest = sha256(lines(&baseline.marks)?.as_bytes());
-        ensure_valid(digest == baseline.header.lines, || {
-            format!("{label}: the items are not those that were blessed: restore the file, or bless it again")
+        let digest = baseline.digest()?;
+        ensure_valid(digest == baseline.header.digest, || {
+            format!("{label}: the header or the items are not those that were blessed: restore the file, or bless it again")
         })?;
         Ok(baseline)
     }
@@ -154,6 +174,7 @@ impl Baseline {
                 ensure!((0.0..100.0).contains(&floor), "the floor of suite {} is {floor} %: it must be from 0 to below 100", suite.name);
             }
         }
+        ensure!(self.header.drift.fits(), "the drift limits are not usable: nats above 0, agreement above 0 and at most 100 %");
         check_points("the leak margin", self.header.leak_points)
     }
 }
@@ -190,16 +211,22 @@ pub fn loosened(old: &Header, new: &Header) -> Vec<String> {
         }
     };
     higher("leak margin".to_owned(), old.leak_points, new.leak_points);
+    higher("drift limit".to_owned(), old.drift.nats, new.drift.nats);
     for before in &old.suites {
         let Some(after) = new.suites.iter().find(|after| after.name == before.name) else { continue };
         higher(format!("margin of {}", before.name), before.margin_points, after.margin_points);
         higher(format!("form margin of {}", before.name), before.form_points, after.form_points);
     }
-    for before in &old.suites {
-        let Some(after) = new.suites.iter().find(|after| after.name == before.name) else { continue };
-        if before.floor_percent.is_some_and(|old| after.floor_percent.is_none_or(|new| new < old)) {
-            changes.push(format!("floor of {}: {} -> {}", before.name, points(before.floor_percent), points(after.floor_percent)));
+    // Floors are loosened downwards.
+    let mut lower = |what: String, before: Option<f64>, after: Option<f64>| {
+        if before.is_some_and(|before| after.is_none_or(|after| after < before)) {
+            changes.push(format!("{what}: {} -> {}", points(before), points(after)));
         }
+    };
+    lower("agreement floor".to_owned(), old.drift.agreement_percent, new.drift.agreement_percent);
+    for before in &old.suites {
+        let after = new.suites.iter().find(|after| after.name == before.name);
+        after.into_iter().for_each(|after| lower(format!("floor of {}", before.name), before.floor_percent, after.floor_percent));
     }
     for before in &old.suites {
         match new.suites.iter().find(|after| after.name == before.name) {
@@ -235,8 +262,9 @@ pub(crate) mod tests {
             evidence: evidence(),
             suites: vec![suite("fact-qa", Role::General, Some(5.0), None), suite("identity", Role::Identity, None, Some(80.0))],
             leak_points: Some(2.0),
+            drift: DriftLimit::default(),
             loosened: Vec::new(),
-            lines: String::new(),
+            digest: String::new(),
         }
     }
 
@@ -266,6 +294,31 @@ pub(crate) mod tests {
         }
     }
 
+    /// Every number, flag and word of the header is under the digest.
+    #[test]
+    fn a_header_edited_by_hand_is_no_baseline() {
+        let mut blessed = baseline(60, 2);
+        blessed.header.loosened.push(Loosening { changes: vec!["margin of fact-qa: 3 -> 5".to_owned()], reason: "small".to_owned() });
+        let text = Baseline::new(blessed.header, blessed.marks).unwrap().render().unwrap();
+        let edits = [
+            ("\"margin_points\":5.0", "\"margin_points\":90.0"),
+            ("\"margin_points\":5.0", "\"margin_points\":null"),
+            ("\"form_points\":5.0", "\"form_points\":null"),
+            ("\"floor_percent\":80.0", "\"floor_percent\":null"),
+            ("\"leak_points\":2.0", "\"leak_points\":null"),
+            ("\"nats\":2.0", "\"nats\":null"),
+            ("\"agreement_percent\":50.0", "\"agreement_percent\":1.0"),
+            ("\"chance\":0.0", "\"chance\":0.9"),
+            ("\"role\":\"general\"", "\"role\":\"identity\""),
+            ("\"reason\":\"small\"", "\"reason\":\"none\""),
+        ];
+        for (from, to) in edits {
+            assert!(text.contains(from), "{from}");
+            let error = Baseline::parse(&text.replacen(from, to, 1), "b.jsonl").unwrap_err();
+            assert!(error.is::<Invalid>() && error.to_string().contains("not those that were blessed"), "{to}: {error:#}");
+        }
+    }
+
     #[test]
     fn what_is_no_baseline_names_file_and_line() {
         let text = baseline(3, 2).render().unwrap();
@@ -276,7 +329,8 @@ pub(crate) mod tests {
         case("", "empty");
         case("{}\n", "line 1");
         case(&text.replacen(KIND, "other", 1), "`other`");
-        case(&text.replacen("\"schema\":1", "\"schema\":9", 1), "schema 9");
+        case(&text.replacen("\"schema\":2", "\"schema\":9", 1), "schema 9");
+        case("{\"kind\":\"ballast-baseline\",\"schema\":1,\"lines\":\"x\"}\n", "schema 1");
         case(&text.replacen("\"c\"]", "\"z\"]", 1), "line 2: `z`");
         case(&text.replacen("[0,", "[7,", 1), "no suite 7");
         case(&format!("{text}[0,\"0000000000000000\",\"c\"]\n"), "twice");
@@ -297,6 +351,8 @@ pub(crate) mod tests {
         assert_eq!(change(|h| h.suites[0].margin_points = Some(8.0)), ["margin of fact-qa: 5 -> 8"]);
         assert_eq!(change(|h| h.suites[0].margin_points = None), ["margin of fact-qa: 5 -> nothing asked"]);
         assert_eq!(change(|h| h.suites[1].floor_percent = Some(50.0)), ["floor of identity: 80 -> 50"]);
+        assert_eq!(change(|h| h.drift.nats = Some(9.0)), ["drift limit: 2 -> 9"]);
+        assert_eq!(change(|h| h.drift.agreement_percent = None), ["agreement floor: 50 -> nothing asked"]);
         assert_eq!(change(|h| h.leak_points = None).len(), 1);
         assert_eq!(change(|h| h.suites.truncate(1)), ["suite identity left out"]);
         assert_eq!(change(|h| h.suites[0].items = 20), ["items of fact-qa: 60 -> 20"]);

@@ -101,6 +101,7 @@ pub fn judge(baseline: &Baseline, rows: &[ItemRow]) -> Judgement {
     suites.extend(unknown(baseline, rows));
     let asked = baseline.header.leak_points.filter(|_| !leaks.is_empty());
     let leakage = asked.map(|points| LossTest::guard(&leaks, &clusters, points / 100.0));
+    nothing_to_lose(&baseline.header.suites, &mut suites);
     let parts = suites.iter().filter_map(|suite| suite.verdict).collect::<Vec<_>>();
     // Leakage alone is no measurement of anything kept.
     let all = together.filter(|together| together.regressed).map(|_| Verdict::Regress);
@@ -134,6 +135,33 @@ fn unknown(baseline: &Baseline, rows: &[ItemRow]) -> Vec<SuiteResult> {
         of_suite(&suite, &[], vec![format!("{answers} to a suite that is not in the baseline: bless it, or leave it out")], None)
     };
     others.into_iter().map(result).collect()
+}
+
+/// Whether a suite can show a loss: its base is shown to be above chance, and by more than the margin tolerates. Where it is
+/// not, an adapter that answers at random passes.
+pub fn can_lose(suite: &BaselineSuite, right: usize, n: usize) -> bool {
+    let Some(points) = suite.margin_points.filter(|_| suite.role == Role::General) else { return false };
+    // A chance level that is not known is none.
+    let chance = if suite.chance.is_finite() { suite.chance } else { 0.0 };
+    let shown = wilson(right, n, CONFIDENCE).is_some_and(|interval| interval.low > chance);
+    shown && right as f64 / n as f64 - chance >= points / 100.0
+}
+
+/// A baseline of which no suite can show a loss measures nothing.
+fn nothing_to_lose(asked: &[BaselineSuite], suites: &mut [SuiteResult]) {
+    let right = |suite: &SuiteResult| (suite.before.unwrap_or(0.0) * suite.n as f64).round() as usize;
+    if asked.iter().zip(&*suites).any(|(asked, suite)| can_lose(asked, right(suite), suite.n)) {
+        return;
+    }
+    for (asked, suite) in asked.iter().zip(suites).filter(|(asked, _)| asked.margin_points.or(asked.floor_percent).is_some()) {
+        let chance = if asked.chance.is_finite() { 100.0 * asked.chance } else { 0.0 };
+        let base = format!("the base answers {} of {} rightly, where chance gives {chance:.1} %", right(suite), suite.n);
+        suite.problems.push(match asked.margin_points {
+            Some(points) => format!("{base} and {points} points may be lost: there is nothing to lose, so a pass would mean nothing"),
+            None => "no suite of the baseline measures what the base can lose".to_owned(),
+        });
+        suite.verdict = Some(Verdict::Invalid);
+    }
 }
 
 /// A suite with its items, and what is wrong with them.
@@ -217,6 +245,11 @@ fn of_suite(suite: &BaselineSuite, pairs: &[Pair], problems: Vec<String>, claim:
         [loss.map(|test| test.verdict), form.map(|test| test.verdict), floor.map(|test| test.verdict)].into_iter().flatten().collect();
     if !problems.is_empty() {
         parts.push(Verdict::Invalid);
+    }
+    if !can_lose(suite, right_before, n) && suite.margin_points.is_some() {
+        // Nothing to lose: neither its accuracy nor its form can carry a pass.
+        parts.retain(|verdict| *verdict != Verdict::Pass);
+        parts.extend(floor.map(|test| test.verdict));
     }
     let above_chance = wilson(right_before, n, CONFIDENCE).is_some_and(|interval| interval.low > suite.chance);
     let kept = before.zip(after).filter(|_| above_chance && suite.role == Role::General);
@@ -321,6 +354,31 @@ pub(crate) mod tests {
         assert_eq!(found.verdict, Verdict::Pass);
         assert_eq!((found.suites[0].retention, found.suites[1].retention), (Some(1.0), None));
         assert_eq!(found.suites[1].loss, None);
+    }
+
+    /// A base at chance, or so near that losing all of it is tolerated.
+    #[test]
+    fn a_suite_with_nothing_to_lose_carries_no_pass() {
+        let with = |right: usize, chance: f64, margin: f64| {
+            let mut blessed = baseline(200, 100);
+            (blessed.header.suites[0].chance, blessed.header.suites[0].margin_points) = (chance, Some(margin));
+            for mark in blessed.marks[0].values_mut().skip(right) {
+                mark.verdict = Grade::Wrong;
+            }
+            let letters: Vec<&str> = (0..200).map(|i| if i < right { "c" } else { "w" }).collect();
+            judge(&blessed, &[rows("fact-qa", &letters), rows("identity", &["c"; 100])].concat())
+        };
+        assert_eq!(with(100, 0.25, 5.0).verdict, Verdict::Pass);
+        for (right, chance, margin) in [(0, 0.0, 5.0), (50, 0.25, 5.0), (55, 0.25, 5.0), (48, 0.0, 30.0)] {
+            let found = with(right, chance, margin);
+            assert_eq!(found.verdict, Verdict::Invalid, "{right} right, chance {chance}, margin {margin}");
+            assert!(found.suites[0].problems[0].contains("nothing to lose"), "{:?}", found.suites[0].problems);
+        }
+        // Beside a suite that carries the pass it asks nothing.
+        let mut two = baseline(200, 200);
+        two.header.suites[1] = BaselineSuite { name: "empty".to_owned(), ..two.header.suites[0].clone() };
+        let found = judge(&two, &[rows("fact-qa", &["c"; 200]), rows("empty", &["w"; 200])].concat());
+        assert_eq!((found.verdict, found.suites[1].verdict), (Verdict::Pass, None));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::baseline::Loosening;
 use super::decision::{LossTest, Verdict};
+use super::drift::{DriftLimit, DriftTest};
 use super::family::Together;
 use super::judge::{Judgement, SuiteResult};
 use crate::record::evidence::{Evidence, Mismatch};
@@ -41,6 +42,9 @@ pub struct GateResult {
     pub leakage: Option<LossTest>,
     /// Accuracy of all suites that have a margin, where there are at least two.
     pub together: Option<Together>,
+    /// Drift against its limits; None where nothing is asked, or where it came to no measurement.
+    #[serde(default)]
+    pub drift: Option<DriftTest>,
     /// The worst flips with both answers.
     pub flips: Vec<Flip>,
     /// What the baseline was ever loosened for.
@@ -147,16 +151,22 @@ impl GateResult {
             suites: Vec::new(),
             leakage: None,
             together: None,
+            drift: None,
             flips: Vec::new(),
             loosened: Vec::new(),
         }
     }
 
     /// With what was proved and judged.
-    pub fn judged(mut self, proof: LivenessProof, judgement: Judgement) -> Self {
+    pub fn judged(mut self, proof: LivenessProof, limit: DriftLimit, judgement: Judgement) -> Self {
         let problems = proof.problems();
         self.liveness = Some(proof);
         self = self.judged_by_answers(judgement);
+        self.drift = limit.test(proof.kl, proof.agreement);
+        if let Some(test) = self.drift.filter(|test| test.verdict != Verdict::Pass) {
+            self.verdict = Verdict::all([self.verdict, test.verdict]);
+            self.reasons.push(format!("the base's own words: {}: the adapter says something else altogether", test.words()));
+        }
         if !problems.is_empty() {
             self.verdict = Verdict::Invalid;
             self.reasons.splice(0..0, problems);
@@ -247,7 +257,11 @@ pub(crate) mod tests {
 
     pub(crate) fn result(lost: &[(usize, &str)]) -> GateResult {
         let adapter = AdapterEvidence { folder: "runs/a/adapter".to_owned(), lambda: 1.0, ..AdapterEvidence::default() };
-        GateResult::invalid("baseline.jsonl", evidence(), adapter, Vec::new()).judged(proof(), judge(&baseline(200, 100), &answers(lost)))
+        GateResult::invalid("baseline.jsonl", evidence(), adapter, Vec::new()).judged(
+            proof(),
+            DriftLimit::default(),
+            judge(&baseline(200, 100), &answers(lost)),
+        )
     }
 
     #[test]
@@ -282,9 +296,17 @@ pub(crate) mod tests {
         for change in broken {
             let mut proof = proof();
             change(&mut proof);
-            let found = result(&[]).judged(proof, judge(&baseline(200, 100), &answers(&[])));
-            assert_eq!((found.verdict, found.reasons.len()), (Verdict::Invalid, 1), "{:?}", found.reasons);
+            let found = result(&[]).judged(proof, DriftLimit::default(), judge(&baseline(200, 100), &answers(&[])));
+            assert!(found.verdict == Verdict::Invalid && !found.reasons.is_empty(), "{:?}", found.reasons);
         }
+    }
+
+    #[test]
+    fn a_wrecked_adapter_does_not_pass_though_every_answer_holds() {
+        let wrecked = LivenessProof { kl: 6.0, agreement: 0.03, ..proof() };
+        let found = result(&[]).judged(wrecked, DriftLimit::default(), judge(&baseline(200, 100), &answers(&[])));
+        assert_eq!((found.verdict, found.reasons.len()), (Verdict::Regress, 1));
+        assert!(found.reasons[0].contains("6.00 nats per token (at most 2)"), "{:?}", found.reasons);
     }
 
     #[test]

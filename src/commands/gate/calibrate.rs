@@ -46,9 +46,16 @@ pub(in crate::commands) fn calibrate(args: &CalibrateArgs) -> Result<()> {
     let base = session.ask("base", None)?;
     let points = format!("{}", args.margin);
     let of_all = |session: &Session| session.suites.iter().map(|planned| format!("{}={points}", planned.suite.name)).collect::<Vec<_>>();
-    let policy =
-        PolicyArgs { margins: of_all(&session), form_margins: of_all(&session), leak_margin: points.clone(), identity_floor: None };
-    let baseline = bless::baseline(&session, &base, &policy)?;
+    let policy = PolicyArgs {
+        margins: of_all(&session),
+        form_margins: of_all(&session),
+        leak_margin: points.clone(),
+        // What is calibrated is the rule over answers: drift is measured beside it and shown.
+        drift_limit: "none".to_owned(),
+        agreement_floor: "none".to_owned(),
+        identity_floor: None,
+    };
+    let (baseline, _) = bless::baseline(&session, &base, &policy)?;
     let calibration = Calibration { session: &session, baseline, random: random(&session, args.seed)? };
 
     let again = other_batches(&session, args.seed)?;

@@ -89,7 +89,7 @@ fn prove_and_ask(
     let probe = session.probe()?;
     let decoder = &session.base.decoder;
     let (on, off) = (probe.measure(decoder, adapter)?, probe.measure(decoder, &adapter.scaled(0.0))?);
-    let again = ask_again(session)?;
+    let again = ask_again(session, baseline, &adapter::digest(adapter)?)?;
     let same = again.iter().filter(|row| expected(session, baseline, row).is_some_and(|mark| mark.verdict == row.verdict)).count();
     let proof = LivenessProof {
         largest_change: on.largest_change,
@@ -103,15 +103,17 @@ fn prove_and_ask(
         bail!(Invalid(proof.problems().join("; ")));
     }
     let rows = ask(session)?;
-    let mut result = result.judged(proof, judge(baseline, &rows));
+    let mut result = result.judged(proof, baseline.header.drift, judge(baseline, &rows));
     result.flips = flips::worst(session, baseline, &rows)?;
     Ok(Measured { result, rows })
 }
 
-/// A seeded sample of the baseline's items, answered by the model without an adapter.
-fn ask_again(session: &Session) -> Result<Vec<ItemRow>> {
+/// A sample of the baseline's items, answered by the model without an adapter. Its seed is what the adapter and the baseline
+/// are: whoever forges lines of a baseline cannot know which of them will be asked for the next adapter.
+fn ask_again(session: &Session, baseline: &Baseline, adapter: &str) -> Result<Vec<ItemRow>> {
+    let seed = derive(0, &["gate", "again", adapter, &baseline.header.digest]);
     let places = session.suites.iter().enumerate().flat_map(|(suite, planned)| (0..planned.items.len()).map(move |item| (suite, item)));
-    let drawn: Vec<(usize, usize)> = shuffle(places.collect(), derive(0, &["gate", "again"])).into_iter().take(ASKED_AGAIN).collect();
+    let drawn: Vec<(usize, usize)> = shuffle(places.collect(), seed).into_iter().take(ASKED_AGAIN).collect();
     let sample = session.suites.iter().enumerate().map(|(suite, planned)| PlannedSuite {
         suite: planned.suite.clone(),
         items: drawn.iter().filter(|(of, _)| *of == suite).map(|(_, item)| planned.items[*item].clone()).collect(),

@@ -90,10 +90,12 @@ fn measurement(result: &GateResult) -> Suite {
     let acts = result.liveness.map_or("not tried: there are answers only, and no model".to_owned(), |proof| {
         format!("largest logit change {}, with the adapter off {}", proof.largest_change, proof.largest_change_off)
     });
-    let cases = vec![
+    let drift = result.drift.map(|test| Case { name: "drift", verdict: test.verdict, message: test.words() });
+    let mut cases = vec![
         case("evidence", evidence, "everything is as it was when the baseline was blessed".to_owned()),
         case("liveness", liveness, acts),
     ];
+    cases.extend(drift);
     Suite { name: "measurement".to_owned(), cases }
 }
 
