@@ -225,8 +225,8 @@ pub fn loosened(old: &Header, new: &Header) -> Vec<String> {
     };
     lower("agreement floor".to_owned(), old.drift.agreement_percent, new.drift.agreement_percent);
     for before in &old.suites {
-        let after = new.suites.iter().find(|after| after.name == before.name);
-        after.into_iter().for_each(|after| lower(format!("floor of {}", before.name), before.floor_percent, after.floor_percent));
+        let Some(after) = new.suites.iter().find(|after| after.name == before.name) else { continue };
+        lower(format!("floor of {}", before.name), before.floor_percent, after.floor_percent);
     }
     for before in &old.suites {
         match new.suites.iter().find(|after| after.name == before.name) {
