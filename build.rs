@@ -4,18 +4,41 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
-    println!("cargo:rerun-if-changed=.git/HEAD");
-    println!("cargo:rerun-if-changed=.git/index");
     println!("cargo:rerun-if-changed=src");
-    let described = Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]).output();
-    if let Ok(output) = described
-        && output.status.success()
-    {
-        println!("cargo:rustc-env=BALLAST_COMMIT={}", String::from_utf8_lossy(&output.stdout).trim());
-    }
+    commit();
     if std::env::var_os("CARGO_FEATURE_CUDA").is_some() {
         kernels();
     }
+}
+
+/// The commit, with `-dirty` where tracked files differed from it.
+///
+/// This script runs again, and so the crate is compiled again, when a commit, checkout or reset moves HEAD and when a file
+/// in `src` changes; not when git only refreshes its index, which `git status` does, and `git describe --dirty` too unless it
+/// is told not to. `-dirty` therefore says how the tree was when the program was compiled. An edit outside `src` that
+/// compiles nothing leaves it as it is.
+fn commit() {
+    let (Some(own), Some(common)) = (git(&["rev-parse", "--git-dir"]), git(&["rev-parse", "--git-common-dir"])) else { return };
+    let (own, common) = (PathBuf::from(own), PathBuf::from(common));
+    let mut watched = vec![own.join("HEAD"), own.join("logs/HEAD")];
+    if let Some(branch) = git(&["symbolic-ref", "--quiet", "HEAD"]) {
+        let loose = common.join(branch);
+        watched.push(if loose.exists() { loose } else { common.join("packed-refs") });
+    }
+    // A path that does not exist would count as changed each time.
+    for path in watched.iter().filter(|path| path.exists()) {
+        println!("cargo:rerun-if-changed={}", path.display());
+    }
+    if let Some(described) = git(&["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]) {
+        println!("cargo:rustc-env=BALLAST_COMMIT={described}");
+    }
+}
+
+/// One line of git's; None where git does not know, as outside a repository. In a worktree `.git` is a file, so git is asked
+/// where its folders are.
+fn git(args: &[&str]) -> Option<String> {
+    let output = Command::new("git").arg("--no-optional-locks").args(args).output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Compiles every `.cu` file for the compute capability of `CUDA_COMPUTE_CAP`, else of the first GPU found, like candle's

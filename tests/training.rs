@@ -9,10 +9,10 @@ use ballast::data::chat::Encoded;
 use ballast::error::{Interrupted, Invalid};
 use ballast::model::adapter;
 use ballast::model::decoder::{Decoder, Gradients, LossSum, Saving};
-use ballast::model::lora::{Adapter, LoraConfig};
+use ballast::model::lora::{Adapter, LoraConfig, Module};
 use ballast::train::batch::TrainRow;
 use ballast::train::optim::AdamWConfig;
-use ballast::train::run::{Observer, Stage, TrainSettings, Training, step_together, train};
+use ballast::train::run::{Checkpoints, Member, Observer, Stage, Together, TrainSettings};
 use ballast::train::step::{StepSettings, Window, window_gradients};
 use ballast::train::telemetry::StepRow;
 use candle_core::{Device, Tensor};
@@ -33,14 +33,28 @@ fn stage(name: &str, rows: Vec<TrainRow>, steps: usize) -> Stage {
     Stage { name: name.into(), rows, steps, learning_rate: 5e-3, warmup_ratio: 0.05, window: 4 }
 }
 
-fn settings(folder: &Path, saving: Saving, max_tokens: usize) -> TrainSettings {
-    TrainSettings {
-        optimizer: AdamWConfig::default(),
-        step: StepSettings { max_tokens, saving },
-        seed: 7,
-        checkpoint: folder.join("checkpoint.safetensors"),
-        checkpoint_every: 3,
-    }
+fn settings(saving: Saving, max_tokens: usize) -> TrainSettings {
+    TrainSettings { optimizer: AdamWConfig::default(), step: StepSettings { max_tokens, saving }, seed: 7 }
+}
+
+fn member<'a>(adapter: Adapter, stages: &'a [Stage], settings: &TrainSettings) -> Member<'a> {
+    Member { name: "A-s1".to_owned(), adapter, stages, settings: settings.clone() }
+}
+
+fn checkpoints(folder: &Path) -> Checkpoints {
+    Checkpoints { path: folder.join("checkpoint.safetensors"), every: 3 }
+}
+
+/// One adapter alone.
+fn train(
+    decoder: &Decoder,
+    adapter: Adapter,
+    stages: &[Stage],
+    settings: &TrainSettings,
+    folder: &Path,
+    notes: &mut Notes,
+) -> anyhow::Result<Adapter> {
+    ballast::train::run::train(decoder, member(adapter, stages, settings), checkpoints(folder), notes)
 }
 
 /// Loss and gradients of one adapter's window.
@@ -91,7 +105,7 @@ fn the_loss_falls_and_every_tensor_moves() {
     let mut notes = Notes::default();
     let start = fresh(&decoder);
     let long = [stage("one", rows(8), 40)];
-    let end = train(&decoder, start.clone(), &long, &settings(folder.path(), Saving::Activations, 4096), &mut notes).unwrap();
+    let end = train(&decoder, start.clone(), &long, &settings(Saving::Activations, 4096), folder.path(), &mut notes).unwrap();
     let (first, last) = (notes.rows[0].loss, notes.rows[39].loss);
     assert!(last < 0.7 * first, "{first} to {last}");
     for (site, pair) in &end.pairs {
@@ -99,8 +113,8 @@ fn the_loss_falls_and_every_tensor_moves() {
         assert!(largest_difference(&pair.b, &start.pairs[site].b) > 1e-5, "{site} B");
     }
     // B is zero at the start, so A has no gradient in the first step; B has.
-    assert_eq!(notes.rows[0].a_q, Some(0.0));
-    assert!(notes.rows[0].b_q.unwrap() > 0.0);
+    assert_eq!(notes.rows[0].norm(Module::Q, true), Some(0.0));
+    assert!(notes.rows[0].norm(Module::Q, false).unwrap() > 0.0);
     assert_eq!(notes.rows[0].learning_rate, 0.0);
 }
 
@@ -108,31 +122,31 @@ fn the_loss_falls_and_every_tensor_moves() {
 fn variants_trained_side_by_side_learn_what_each_learns_alone() {
     let decoder = tiny("qwen2");
     let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| TrainSettings { checkpoint: folder.path().join(name), ..settings(folder.path(), Saving::Activations, 4096) };
+    let settings = settings(Saving::Activations, 4096);
     let recipes = [stages(), vec![stage("short", rows(5), 4)], vec![stage("anchor", rows(8), 9)]];
     let starts: Vec<Adapter> = (0..3)
         .map(|seed| Adapter::init(&decoder.spec, &LoraConfig { dropout: 0.05, ..lora_config() }, seed, &Device::Cpu).unwrap())
         .collect();
     let mut together: Vec<Notes> = (0..3).map(|_| Notes::default()).collect();
-    let mut trainings: Vec<Training<'_>> = Vec::new();
-    for (i, (stages, start)) in recipes.iter().zip(&starts).enumerate() {
-        let settings = at(&format!("together-{i}"));
-        trainings.push(Training::open(&decoder, start.clone(), stages, &settings, &mut together[i]).unwrap());
+    let mut observers: Vec<&mut dyn Observer> = together.iter_mut().map(|notes| notes as &mut dyn Observer).collect();
+    let members = (recipes.iter().zip(&starts).enumerate())
+        .map(|(i, (stages, start))| Member { name: format!("{i}"), ..member(start.clone(), stages, &settings) });
+    let mut group = Together::open(&decoder, members.collect(), checkpoints(folder.path()), &mut observers).unwrap();
+    while !group.is_done() {
+        group.step(&decoder, &mut observers).unwrap();
     }
-    while !trainings.iter().all(Training::is_done) {
-        let mut observers: Vec<&mut dyn Observer> = together.iter_mut().map(|notes| notes as &mut dyn Observer).collect();
-        step_together(&decoder, &mut trainings, &mut observers).unwrap();
-    }
+    let learned = group.into_adapters();
     for (i, (stages, start)) in recipes.iter().zip(&starts).enumerate() {
         let mut notes = Notes::default();
-        let alone = train(&decoder, start.clone(), stages, &at(&format!("alone-{i}")), &mut notes).unwrap();
+        std::fs::create_dir(folder.path().join(format!("alone-{i}"))).unwrap();
+        let alone = train(&decoder, start.clone(), stages, &settings, &folder.path().join(format!("alone-{i}")), &mut notes).unwrap();
         assert_eq!(together[i].rows.len(), notes.rows.len());
         for (a, b) in together[i].rows.iter().zip(&notes.rows) {
             assert_eq!((a.step, &a.stage, a.tokens, a.label_tokens), (b.step, &b.stage, b.tokens, b.label_tokens));
             assert!((a.loss - b.loss).abs() < 1e-4 * b.loss, "variant {i}, step {}: {} and {}", a.step, a.loss, b.loss);
         }
         for (site, pair) in &alone.pairs {
-            let ours = &trainings[i].adapter.pairs[site];
+            let ours = &learned[i].pairs[site];
             // Rounding grows through the steps; what was learned is a hundred times larger.
             assert!(largest_difference(&ours.a, &pair.a) < 1e-3, "variant {i} {site} A");
             assert!(largest_difference(&ours.b, &pair.b) < 1e-3, "variant {i} {site} B");
@@ -146,7 +160,7 @@ fn two_runs_are_bitwise_equal() {
     let run = || {
         let folder = tempfile::tempdir().unwrap();
         let mut notes = Notes::default();
-        let adapter = train(&decoder, fresh(&decoder), &stages(), &settings(folder.path(), Saving::Activations, 4096), &mut notes).unwrap();
+        let adapter = train(&decoder, fresh(&decoder), &stages(), &settings(Saving::Activations, 4096), folder.path(), &mut notes).unwrap();
         (adapter::to_safetensors(&adapter).unwrap(), notes.rows.iter().map(timeless).collect::<Vec<_>>())
     };
     assert!(run() == run());
@@ -158,18 +172,18 @@ fn a_stopped_run_continues_to_the_same_bytes() {
     let whole = {
         let folder = tempfile::tempdir().unwrap();
         let mut notes = Notes::default();
-        let adapter = train(&decoder, fresh(&decoder), &stages(), &settings(folder.path(), Saving::Activations, 4096), &mut notes).unwrap();
+        let adapter = train(&decoder, fresh(&decoder), &stages(), &settings(Saving::Activations, 4096), folder.path(), &mut notes).unwrap();
         (adapter::to_safetensors(&adapter).unwrap(), notes.rows.iter().map(timeless).collect::<Vec<_>>())
     };
     // Stopped in the first stage, at the border, and in the second.
     for stop_after in [2, 5, 7, 9, 12] {
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings(folder.path(), Saving::Activations, 4096);
+        let settings = settings(Saving::Activations, 4096);
         let mut notes = Notes { stop_after: Some(stop_after), ..Notes::default() };
-        let stopped = train(&decoder, fresh(&decoder), &stages(), &settings, &mut notes).unwrap_err();
+        let stopped = train(&decoder, fresh(&decoder), &stages(), &settings, folder.path(), &mut notes).unwrap_err();
         assert!(stopped.chain().any(<dyn std::error::Error>::is::<Interrupted>), "{stopped:#}");
         notes.stop_after = None;
-        let adapter = train(&decoder, fresh(&decoder), &stages(), &settings, &mut notes).unwrap();
+        let adapter = train(&decoder, fresh(&decoder), &stages(), &settings, folder.path(), &mut notes).unwrap();
         assert!(adapter::to_safetensors(&adapter).unwrap() == whole.0, "stopped after {stop_after}");
         assert_eq!(notes.rows.iter().map(timeless).collect::<Vec<_>>(), whole.1, "stopped after {stop_after}");
     }
@@ -179,11 +193,11 @@ fn a_stopped_run_continues_to_the_same_bytes() {
 fn a_kill_loses_only_the_steps_since_the_last_checkpoint() {
     let decoder = tiny("llama");
     let folder = tempfile::tempdir().unwrap();
-    let settings = settings(folder.path(), Saving::Activations, 4096);
-    let whole = train(&decoder, fresh(&decoder), &stages(), &settings, &mut Notes::default()).unwrap();
+    let settings = settings(Saving::Activations, 4096);
+    let whole = train(&decoder, fresh(&decoder), &stages(), &settings, folder.path(), &mut Notes::default()).unwrap();
     // The checkpoint that the finished run left behind is that of step 12: as if it had been killed at step 13.
     let mut notes = Notes::default();
-    let again = train(&decoder, fresh(&decoder), &stages(), &settings, &mut notes).unwrap();
+    let again = train(&decoder, fresh(&decoder), &stages(), &settings, folder.path(), &mut notes).unwrap();
     assert_eq!(notes.rows.iter().map(|row| row.step).collect::<Vec<_>>(), [13]);
     assert!(adapter::to_safetensors(&again).unwrap() == adapter::to_safetensors(&whole).unwrap());
 }
@@ -234,11 +248,39 @@ fn numbers_that_are_not_finite_stop_the_run_and_say_where() {
     let pair = adapter.pairs.get_mut(&broken).unwrap();
     pair.b = Tensor::full(f32::NAN, pair.b.shape(), &Device::Cpu).unwrap();
     let mut notes = Notes::default();
-    let error = train(&decoder, adapter, &stages(), &settings(folder.path(), Saving::Activations, 4096), &mut notes).unwrap_err();
+    let error = train(&decoder, adapter, &stages(), &settings(Saving::Activations, 4096), folder.path(), &mut notes).unwrap_err();
     assert!(error.chain().any(<dyn std::error::Error>::is::<Invalid>));
     let text = format!("{error:#}");
     for part in ["stage `anchor`", "step 1", "layers.1.mlp.up_proj", "pattern:"] {
         assert!(text.contains(part), "{text}");
     }
     assert!(notes.rows.is_empty(), "no row of zeros is written");
+}
+
+#[test]
+fn a_group_stopped_anywhere_continues_to_the_same_bytes() {
+    let decoder = tiny("llama");
+    let recipes = [stages(), vec![stage("short", rows(5), 4)]];
+    let settings = settings(Saving::Activations, 4096);
+    let run = |folder: &Path, stop_after: Option<usize>, notes: &mut [Notes; 2]| {
+        notes[0].stop_after = stop_after;
+        let mut observers: Vec<&mut dyn Observer> = notes.iter_mut().map(|notes| notes as &mut dyn Observer).collect();
+        let members = recipes.iter().zip(["long", "short"]);
+        let members = members.map(|(stages, name)| Member { name: name.to_owned(), ..member(fresh(&decoder), stages, &settings) });
+        let mut group = Together::open(&decoder, members.collect(), checkpoints(folder), &mut observers)?;
+        while !group.is_done() {
+            group.step(&decoder, &mut observers)?;
+        }
+        anyhow::Ok(group.into_adapters().iter().map(|adapter| adapter::to_safetensors(adapter).unwrap()).collect::<Vec<_>>())
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let whole = run(folder.path(), None, &mut <[Notes; 2]>::default()).unwrap();
+    // The short one is done after step 4.
+    for stop_after in [1, 3, 4, 5, 12] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut notes = <[Notes; 2]>::default();
+        assert!(run(folder.path(), Some(stop_after), &mut notes).is_err());
+        assert!(run(folder.path(), None, &mut notes).unwrap() == whole, "stopped after {stop_after}");
+        assert_eq!((notes[0].rows.len(), notes[1].rows.len()), (13, 4), "no step is lost or made twice");
+    }
 }

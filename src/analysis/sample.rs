@@ -8,7 +8,7 @@ use crate::eval::suite::Lang;
 use crate::model::lora::Module;
 use crate::record::rows::{CellRecord, DriftRow, ItemRow, Liveness, RunMeta, SCHEMA, SourceCount, StageCount, SuiteMeta};
 use crate::record::run_dir::{Cell, Run};
-use crate::train::telemetry::StepRow;
+use crate::train::telemetry::{GradientNorms, StepRow};
 
 /// Items of each suite.
 const ITEMS: usize = 60;
@@ -95,6 +95,7 @@ pub(crate) fn run() -> Run {
         },
         base,
         cells: vec![cell("A", 42, 0.3, 0.95), cell("B", 42, 0.75, 0.9), cell("mixed", 42, 0.78, 0.97)],
+        evidence: None,
         missing: Vec::new(),
     }
 }
@@ -137,6 +138,7 @@ pub(crate) fn cell(variant: &str, seed: u64, general: f64, identity: f64) -> Cel
         liveness: Some(Liveness { largest_change: 8.5, largest_change_off: 1.1e-5, kl: 0.85 - general }),
         train_seconds: 60.0,
         eval_seconds: 30.0,
+        files: BTreeMap::new(),
     };
     let train = if record.stages.is_empty() { Vec::new() } else { (1..=STEPS).map(|step| step_row(step, &record.stages)).collect() };
     Cell {
@@ -226,21 +228,7 @@ fn step_row(step: usize, stages: &[StageCount]) -> StepRow {
         loss: 3.0 / within + 0.01,
         token_accuracy: 1.0 - 0.5 / within,
         learning_rate: 1e-3,
-        grad_norm: 4.0 / within,
-        a_q: None,
-        a_k: None,
-        a_v: None,
-        a_o: None,
-        a_gate: None,
-        a_up: None,
-        a_down: None,
-        b_q: None,
-        b_k: None,
-        b_v: None,
-        b_o: None,
-        b_gate: None,
-        b_up: None,
-        b_down: None,
+        norms: GradientNorms { by_module: BTreeMap::new(), total: 4.0 / within },
         rows: 16,
         tokens: 700,
         label_tokens: 300,
@@ -252,16 +240,7 @@ fn step_row(step: usize, stages: &[StageCount]) -> StepRow {
     for (i, module) in Module::ALL.into_iter().enumerate() {
         let b = decay * (1.0 + 0.3 * i as f64) * (1.0 + 0.4 * (step * (i + 3) % 5) as f64 / 5.0);
         let a = if step == 1 { 0.0 } else { b * 0.3 };
-        let columns = match module {
-            Module::Q => (&mut row.a_q, &mut row.b_q),
-            Module::K => (&mut row.a_k, &mut row.b_k),
-            Module::V => (&mut row.a_v, &mut row.b_v),
-            Module::O => (&mut row.a_o, &mut row.b_o),
-            Module::Gate => (&mut row.a_gate, &mut row.b_gate),
-            Module::Up => (&mut row.a_up, &mut row.b_up),
-            Module::Down => (&mut row.a_down, &mut row.b_down),
-        };
-        (*columns.0, *columns.1) = (Some(a), Some(b));
+        row.norms.by_module.insert(module, (a, b));
     }
     row
 }

@@ -74,7 +74,7 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
         for row in earlier.iter().filter(|row| row.suite == suite.name) {
             *verdicts.entry(row.verdict).or_default() += 1;
             done.insert(row.item.clone());
-            bar.advance(1);
+            bar.skip(1);
         }
         evaluator.answer(items, suite.asking(), &done, &mut |answered| {
             *verdicts.entry(answered.graded.verdict).or_default() += 1;

@@ -30,6 +30,10 @@ pub struct Experiment {
     pub seeds: Vec<u64>,
     /// System prompt of training rows that have none, and of every question.
     pub system: String,
+    /// Cells that are trained and asked together in shared forward passes, the base counted as one. If not given: 1 on a CPU,
+    /// which gains nothing from larger batches and shows results early so; all on a GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells_together: Option<usize>,
     /// The new identity.
     pub identity: Identity,
     /// How adapters are made.
@@ -222,6 +226,7 @@ impl Experiment {
         ensure!(plain(&self.name), "name `{}` must be of letters, digits, `-`, `_` and `.`: it names a folder", self.name);
         ensure!(!self.seeds.is_empty(), "seeds is empty: give at least one");
         ensure!(self.seeds.iter().collect::<BTreeSet<_>>().len() == self.seeds.len(), "seeds names a seed twice");
+        ensure!(self.cells_together != Some(0), "cells_together is 0: give at least 1, or leave it out");
         ensure!(!self.suites.is_empty(), "there is no [[suites]]: nothing would be evaluated");
         ensure!(!self.variants.is_empty(), "there is no [[variants]]: nothing would be compared");
         self.lora.check()?;

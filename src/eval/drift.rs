@@ -58,6 +58,11 @@ impl DriftProbe {
         Ok(Self { batch, predicting, base })
     }
 
+    /// Tokens that one measurement reads.
+    pub fn tokens(&self) -> usize {
+        self.batch.tokens()
+    }
+
     /// Measures a variant against the base.
     pub fn measure(&self, decoder: &Decoder, adapter: &Adapter) -> Result<Drift> {
         let lineup = Lineup::new(decoder, vec![adapter])?;

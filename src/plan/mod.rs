@@ -1,12 +1,14 @@
 //! What a run trains and asks, before anything is trained: the experiment once its files are read.
 //!
-//! `stages` has the rows of every stage, here are the items of every suite; `doubts` says what can be trained but would teach
-//! little.
+//! `stages` has the rows of every stage, `groups` the cells and which of them run together; here are the items of every suite;
+//! `doubts` says what can be trained but would teach little.
 
 mod doubts;
+mod groups;
 mod stages;
 
 pub use doubts::{doubts, fits};
+pub use groups::{PlannedCell, cells_together, groups};
 pub use stages::{PlannedStage, rows_digest, stages};
 
 use anyhow::{Result, bail};

@@ -1,22 +1,23 @@
-//! Files that grow by a line at a time: JSON lines and CSV. A line is on disk before the next piece of work begins; a
-//! kill leaves at most one broken last line, which the next opening removes.
+//! Files that grow by a line at a time: JSON lines and CSV. A kill loses no line that was appended and leaves at most one
+//! broken last line, which the next opening removes. A power cut may take the lines of the last second.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::files::{read_text, text, write_atomic};
+use crate::files::{Growing, read_text, remove_file, text, write_atomic};
+
+/// Time between two flushes to the disk at most, while lines come: one for each line would slow a GPU down.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Appends JSON lines.
 pub struct JsonLines {
-    path: PathBuf,
-    file: File,
-    /// Bytes of the whole lines in it.
-    length: u64,
+    file: Growing,
+    flushed: Instant,
 }
 
 impl JsonLines {
@@ -31,26 +32,51 @@ impl JsonLines {
         } else {
             Vec::new()
         };
-        let context = || format!("failed to open {}", path.display());
-        let file = OpenOptions::new().create(true).append(true).open(path).with_context(context)?;
-        let length = file.metadata().with_context(context)?.len();
-        Ok((Self { path: path.to_owned(), file, length }, rows))
+        Ok((Self { file: Growing::open(path)?, flushed: Instant::now() }, rows))
     }
 
     /// Appends one row.
     pub fn append<T: Serialize>(&mut self, row: &T) -> Result<()> {
-        let mut line = serde_json::to_string(row)?;
-        line.push('\n');
-        // One write a line: another process or a kill sees all of it or none.
-        let written = self.file.write_all(line.as_bytes());
-        if written.is_err() {
-            // A full disk takes a part of a line; what is left is whole lines, also for other readers.
-            let _ = self.file.set_len(self.length);
+        self.file.append(json_line(row)?.as_bytes())?;
+        if self.flushed.elapsed() >= FLUSH {
+            self.flush()?;
         }
-        written.with_context(|| {
-            format!("failed to append to {}; what it held before is kept, and the same command continues", self.path.display())
-        })?;
-        self.length += line.len() as u64;
+        Ok(())
+    }
+
+    /// Has the disk hold every row: before anything is written that says so.
+    pub fn flush(&mut self) -> Result<()> {
+        self.flushed = Instant::now();
+        self.file.sync()
+    }
+}
+
+fn json_line<T: Serialize>(row: &T) -> Result<String> {
+    let mut line = serde_json::to_string(row)?;
+    line.push('\n');
+    Ok(line)
+}
+
+/// Replaces a JSON lines file.
+pub fn write_json_lines<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
+    let lines = rows.iter().map(json_line).collect::<Result<String>>()?;
+    write_atomic(path, lines.as_bytes())
+}
+
+/// The complete rows of a JSON lines file that satisfy `keep`; the file is replaced by one that holds those alone.
+pub fn retain_json_lines<T: Serialize + DeserializeOwned>(path: &Path, keep: impl Fn(&T) -> bool) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let (whole, broken) = whole_lines(path)?;
+    let mut rows: Vec<T> = parse(&whole, path)?;
+    let before = rows.len();
+    rows.retain(|row| keep(row));
+    if rows.is_empty() {
+        remove_file(path)
+    } else if broken || rows.len() < before {
+        write_json_lines(path, &rows)
+    } else {
         Ok(())
     }
 }
@@ -100,29 +126,29 @@ pub fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
     write_atomic(path, &csv_bytes(rows, true)?)
 }
 
-/// Appends one row to a CSV file, with the header if it is the first.
+/// Appends one row to a CSV file, with the header if it is the first, and has the disk hold it.
 pub fn append_csv<T: Serialize>(path: &Path, row: &T) -> Result<()> {
-    let header = !path.exists();
-    let bytes = csv_bytes(std::slice::from_ref(row), header)?;
-    let mut file = OpenOptions::new().create(true).append(true).open(path).with_context(|| format!("failed to open {}", path.display()))?;
-    file.write_all(&bytes).with_context(|| format!("failed to append to {}", path.display()))
+    let mut file = Growing::open(path)?;
+    file.append(&csv_bytes(std::slice::from_ref(row), file.is_empty())?)?;
+    file.sync()
 }
 
-/// The complete rows of a CSV file that satisfy `keep`; the file is rewritten to hold those alone.
+/// The complete rows of a CSV file that satisfy `keep`; the file is replaced by one that holds those alone.
 pub fn retain_csv<T: Serialize + DeserializeOwned>(path: &Path, keep: impl Fn(&T) -> bool) -> Result<Vec<T>> {
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let (whole, _) = whole_lines(path)?;
+    let (whole, broken) = whole_lines(path)?;
     let mut reader = csv::Reader::from_reader(whole.as_bytes());
     let rows: Vec<T> = reader
         .deserialize()
         .collect::<Result<_, _>>()
         .with_context(|| format!("{} is damaged: delete the cell's folder", path.display()))?;
+    let before = rows.len();
     let kept: Vec<T> = rows.into_iter().filter(|row| keep(row)).collect();
     if kept.is_empty() {
-        std::fs::remove_file(path).with_context(|| format!("failed to remove {}", path.display()))?;
-    } else {
+        remove_file(path)?;
+    } else if broken || kept.len() < before {
         write_csv(path, &kept)?;
     }
     Ok(kept)

@@ -5,17 +5,21 @@
 //! runs/<experiment>-<fingerprint>/
 //!   plan.toml                     the experiment as it was run
 //!   meta.json                     versions, device, digests, sandbox layers, doses
+//!   evidence.json                 what answers are made of: what must be equal before they are continued or compared
+//!   lock                          held while a run writes here; says whose it is
+//!   checkpoint.safetensors        while the cells of a group train
 //!   cells/<variant>-s<seed>/      base is cells/base
 //!     adapter/                    PEFT folder
 //!     train.csv, drift.csv, probe.jsonl, items.jsonl
-//!     checkpoint.safetensors      while training
-//!     cell.json                   written last: the cell is complete
+//!     state.json                  until it is complete: digests of the adapter, seconds of evaluation so far
+//!     cell.json                   written last: the cell is complete; digests of its files
 //!   report/
 //! ```
 
 pub mod evidence;
 pub mod import;
 pub mod lines;
+pub mod lock;
 pub mod mark;
 pub mod rows;
 pub mod run_dir;

@@ -136,7 +136,20 @@ pub struct CellRecord {
     pub liveness: Option<Liveness>,
     /// Wall time of training, seconds, all continuations together.
     pub train_seconds: f64,
-    /// Wall time of evaluation, seconds.
+    /// Wall time of evaluation, seconds, all continuations together. Of cells side by side, each one's share.
+    pub eval_seconds: f64,
+    /// sha256 of each of its files by path in the cell; empty in records of versions that did not keep them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+}
+
+/// What an unfinished cell says of itself: `state.json`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellState {
+    /// sha256 of the files of its adapter once it is trained, by path in the cell.
+    pub adapter: BTreeMap<String, String>,
+    /// Seconds of evaluation so far.
     pub eval_seconds: f64,
 }
 

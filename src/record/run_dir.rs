@@ -1,13 +1,16 @@
 //! Where things lie in a run directory, and a whole run read back for reports.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
+use super::evidence::Evidence;
 use super::lines::{read_csv, read_json_lines};
 use super::rows::{CellRecord, DriftRow, ItemRow, RunMeta, SCHEMA};
 use crate::config::file::Experiment;
-use crate::files::{create_folder, read_json, read_text, remove_partial_files};
+use crate::error::Invalid;
+use crate::files::{create_folder, file_sha256, read_json, read_text, remove_partial_files};
 use crate::train::telemetry::StepRow;
 
 /// A run's folder.
@@ -26,6 +29,18 @@ impl RunDir {
     /// `meta.json`
     pub fn meta(&self) -> PathBuf {
         self.0.join("meta.json")
+    }
+    /// `evidence.json`
+    pub fn evidence(&self) -> PathBuf {
+        self.0.join("evidence.json")
+    }
+    /// `lock`
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+    /// `checkpoint.safetensors`
+    pub fn checkpoint(&self) -> PathBuf {
+        self.0.join("checkpoint.safetensors")
     }
     /// `report/`
     pub fn report(&self) -> PathBuf {
@@ -46,7 +61,7 @@ impl CellDir {
     pub fn create(&self) -> Result<()> {
         create_folder(&self.0)?;
         remove_partial_files(&self.0)?;
-        if self.adapter().exists() { remove_partial_files(&self.adapter()) } else { Ok(()) }
+        remove_partial_files(&self.adapter())
     }
     /// `cell.json`
     pub fn record(&self) -> PathBuf {
@@ -72,11 +87,55 @@ impl CellDir {
     pub fn adapter(&self) -> PathBuf {
         self.0.join("adapter")
     }
-    /// `checkpoint.safetensors`
-    pub fn checkpoint(&self) -> PathBuf {
-        self.0.join("checkpoint.safetensors")
+    /// `state.json`
+    pub fn state(&self) -> PathBuf {
+        self.0.join("state.json")
+    }
+
+    /// sha256 of every file that a finished cell is made of, by its path in the cell.
+    pub fn digests(&self) -> Result<Digests> {
+        let there = FILES.iter().filter(|name| self.0.join(name).exists());
+        there.map(|name| Ok(((*name).to_owned(), file_sha256(&self.0.join(name))?))).collect()
+    }
+
+    /// Digests of the adapter alone.
+    pub fn adapter_digests(&self) -> Result<Digests> {
+        Ok(self.digests()?.into_iter().filter(|(name, _)| name.starts_with("adapter/")).collect())
+    }
+
+    /// As [`Self::verify`], for the adapter alone.
+    pub fn verify_adapter(&self, written: &Digests) -> Result<()> {
+        self.verify(written, &self.adapter_digests()?)
+    }
+
+    /// An error that names the first of these files that is not as it was written.
+    pub fn verify(&self, written: &Digests, found: &Digests) -> Result<()> {
+        for name in FILES {
+            let (written, found) = (written.get(name), found.get(name));
+            if written == found {
+                continue;
+            }
+            let what = match (written, found) {
+                (Some(_), None) => "is gone",
+                (None, _) => "is there, though the run did not write it",
+                _ => "was changed since the run wrote it",
+            };
+            bail!(Invalid(format!(
+                "{} {what}: put it back as it was, or delete the folder {} and run again",
+                self.0.join(name).display(),
+                self.0.display()
+            )));
+        }
+        Ok(())
     }
 }
+
+/// sha256 by path.
+pub type Digests = BTreeMap<String, String>;
+
+/// What a finished cell is made of.
+const FILES: [&str; 6] =
+    ["adapter/adapter_config.json", "adapter/adapter_model.safetensors", "train.csv", "drift.csv", "probe.jsonl", "items.jsonl"];
 
 /// A finished cell read back.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,6 +159,8 @@ pub struct Run {
     pub experiment: Experiment,
     /// Versions and digests.
     pub meta: RunMeta,
+    /// What its answers are made of; None for a run of a version that did not write it down.
+    pub evidence: Option<Evidence>,
     /// The base's cell.
     pub base: Cell,
     /// Finished variants' cells, in the experiment's order.
@@ -125,7 +186,8 @@ impl Run {
                 None => missing.push(format!("{}-s{seed}", variant.name)),
             }
         }
-        Ok(Self { experiment, meta, base, cells, missing })
+        let evidence = if dir.evidence().exists() { Some(read_json(&dir.evidence())?) } else { None };
+        Ok(Self { experiment, meta, evidence, base, cells, missing })
     }
 }
 

@@ -115,6 +115,7 @@ fn of_file(path: &Path) -> Result<Source> {
         liveness: None,
         train_seconds: 0.0,
         eval_seconds: 0.0,
+        files: BTreeMap::new(),
     };
     Ok(Source {
         path: path.display().to_string(),

@@ -125,7 +125,7 @@ fn liveness(view: &View) -> Vec<String> {
             )),
             Some(_) => {}
         }
-        let broken = cell.train.iter().filter(|row| !row.loss.is_finite() || !row.grad_norm.is_finite()).count();
+        let broken = cell.train.iter().filter(|row| !row.loss.is_finite() || !row.norms.total.is_finite()).count();
         if broken > 0 {
             lines.push(format!("{name}: the loss or gradient was not finite in {}.", count(broken, "step")));
         }

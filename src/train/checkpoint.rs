@@ -1,5 +1,5 @@
-//! The state of a training run between two steps, in one file: replaced whole or not at all, so that a kill at any
-//! moment leaves the last complete one.
+//! The state of all adapters that are trained together, between two steps, in one file: replaced whole or not at all, so that
+//! a kill at any moment leaves the last complete one and none is ever ahead of another.
 //!
 //! A run continued from it makes the very updates that the uninterrupted run makes: everything else a step depends on
 //! (row order, dropout, learning rate) is a function of the seed and the step.
@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 
 use super::optim::{AdamW, AdamWConfig, Moments};
+use crate::error::Invalid;
 use crate::files::write_atomic;
 use crate::model::lora::{Adapter, Pair};
 
@@ -26,58 +27,91 @@ pub struct Position {
     pub total_steps: usize,
 }
 
-/// Writes adapter, optimizer and position.
-pub fn save(path: &Path, adapter: &Adapter, optimizer: &AdamW, position: Position) -> Result<()> {
+/// One adapter's part of the state.
+#[derive(Debug, Clone, Copy)]
+pub struct State<'a> {
+    /// Whose it is: the cell's name.
+    pub name: &'a str,
+    /// The adapter as it is now.
+    pub adapter: &'a Adapter,
+    /// Its optimizer.
+    pub optimizer: &'a AdamW,
+    /// Where it is.
+    pub position: Position,
+}
+
+/// Writes adapters, optimizers and positions.
+pub fn save(path: &Path, states: &[State<'_>]) -> Result<()> {
     let mut tensors: BTreeMap<String, &Tensor> = BTreeMap::new();
-    for (site, pair) in &adapter.pairs {
-        let moments = optimizer.moments.get(site).with_context(|| format!("{site} has no optimizer state"))?;
-        for (half, parameter, moments) in [("A", &pair.a, &moments[0]), ("B", &pair.b, &moments[1])] {
-            tensors.insert(format!("{site}.{half}"), parameter);
-            tensors.insert(format!("{site}.{half}.m"), &moments.m);
-            tensors.insert(format!("{site}.{half}.v"), &moments.v);
+    let mut metadata = HashMap::new();
+    for State { name, adapter, optimizer, position } in states {
+        for (site, pair) in &adapter.pairs {
+            let moments = optimizer.moments.get(site).with_context(|| format!("{site} has no optimizer state"))?;
+            for (half, parameter, moments) in [("A", &pair.a, &moments[0]), ("B", &pair.b, &moments[1])] {
+                tensors.insert(format!("{name}/{site}.{half}"), parameter);
+                tensors.insert(format!("{name}/{site}.{half}.m"), &moments.m);
+                tensors.insert(format!("{name}/{site}.{half}.v"), &moments.v);
+            }
         }
+        let numbers = [position.stage, position.step, position.total_steps, optimizer.steps];
+        metadata.insert((*name).to_owned(), numbers.map(|number| number.to_string()).join(" "));
     }
-    let metadata: HashMap<String, String> =
-        [("stage", position.stage), ("step", position.step), ("total_steps", position.total_steps), ("optimizer_steps", optimizer.steps)]
-            .map(|(key, value)| (key.to_owned(), value.to_string()))
-            .into();
     let bytes = safetensors::serialize(tensors.iter().map(|(name, tensor)| (name.as_str(), *tensor)), Some(metadata))?;
     write_atomic(path, &bytes)
 }
 
-/// Steps that a checkpoint has done; 0 where there is none.
-pub fn steps_done(path: &Path) -> Result<usize> {
-    if !path.exists() {
-        return Ok(0);
-    }
-    let bytes = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
-    Ok(read_position(&bytes, path)?.0.total_steps)
+/// A checkpoint that was read.
+pub struct Checkpoint {
+    tensors: HashMap<String, Tensor>,
+    /// Position and optimizer steps by name.
+    positions: BTreeMap<String, (Position, usize)>,
+    context: String,
 }
 
-/// Position and optimizer steps in the header of a checkpoint.
-fn read_position(bytes: &[u8], path: &Path) -> Result<(Position, usize)> {
-    let context = || format!("{} is not a checkpoint of this run: delete it to start the variant again", path.display());
-    let (_, header) = SafeTensors::read_metadata(bytes).with_context(context)?;
-    let metadata = header.metadata().clone().unwrap_or_default();
-    let number = |key: &str| -> Result<usize> { metadata.get(key).and_then(|v| v.parse().ok()).with_context(context) };
-    let position = Position { stage: number("stage")?, step: number("step")?, total_steps: number("total_steps")? };
-    Ok((position, number("optimizer_steps")?))
-}
-
-/// Reads what [`save`] wrote, into an adapter of the same shape.
-pub fn load(path: &Path, adapter: &mut Adapter, config: &AdamWConfig, device: &Device) -> Result<(AdamW, Position)> {
-    let context = || format!("{} is not a checkpoint of this run: delete it to start the variant again", path.display());
-    let bytes = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
-    let (position, optimizer_steps) = read_position(&bytes, path)?;
-    let mut tensors = candle_core::safetensors::load_buffer(&bytes, device).with_context(context)?;
-    let mut take = |name: String| tensors.remove(&name).with_context(context);
-    let mut optimizer = AdamW::new(adapter, config.clone())?;
-    optimizer.steps = optimizer_steps;
-    for (site, pair) in &mut adapter.pairs {
-        *pair = Pair { a: take(format!("{site}.A"))?, b: take(format!("{site}.B"))? };
-        let mut moments =
-            |half: &str| -> Result<Moments> { Ok(Moments { m: take(format!("{site}.{half}.m"))?, v: take(format!("{site}.{half}.v"))? }) };
-        optimizer.moments.insert(*site, [moments("A")?, moments("B")?]);
+impl Checkpoint {
+    /// Reads what [`save`] wrote; None where there is none.
+    pub fn read(path: &Path, device: &Device) -> Result<Option<Self>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let context = format!("{} is not a checkpoint of this run: delete it, and training begins again", path.display());
+        let bytes = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+        let (_, header) = SafeTensors::read_metadata(&bytes).with_context(|| context.clone())?;
+        let mut positions = BTreeMap::new();
+        for (name, numbers) in header.metadata().clone().unwrap_or_default() {
+            let numbers: Option<Vec<usize>> = numbers.split(' ').map(|number| number.parse().ok()).collect();
+            let Some([stage, step, total_steps, optimizer_steps]) = numbers.as_deref() else { return Err(Invalid(context).into()) };
+            positions.insert(name, (Position { stage: *stage, step: *step, total_steps: *total_steps }, *optimizer_steps));
+        }
+        let tensors = candle_core::safetensors::load_buffer(&bytes, device).with_context(|| context.clone())?;
+        Ok(Some(Self { tensors, positions, context }))
     }
-    Ok((optimizer, position))
+
+    /// Whether it is of exactly these.
+    pub fn is_of<'n>(&self, mut names: impl ExactSizeIterator<Item = &'n str>) -> bool {
+        names.len() == self.positions.len() && names.all(|name| self.positions.contains_key(name))
+    }
+
+    /// Steps that one of them had done; 0 for a stranger.
+    pub fn steps_done(&self, name: &str) -> usize {
+        self.positions.get(name).map_or(0, |(position, _)| position.total_steps)
+    }
+
+    /// Puts one's state into an adapter of the same shape; gives its optimizer and position.
+    pub fn restore(&mut self, name: &str, adapter: &mut Adapter, config: &AdamWConfig) -> Result<(AdamW, Position)> {
+        let (position, optimizer_steps) = *self.positions.get(name).with_context(|| self.context.clone())?;
+        let mut take = |tensor: String| self.tensors.remove(&format!("{name}/{tensor}")).with_context(|| self.context.clone());
+        let mut optimizer = AdamW::new(adapter, config.clone())?;
+        optimizer.steps = optimizer_steps;
+        for (site, pair) in &mut adapter.pairs {
+            let (a, b) = (take(format!("{site}.A"))?, take(format!("{site}.B"))?);
+            ensure!(a.dims() == pair.a.dims() && b.dims() == pair.b.dims(), "{}", self.context);
+            *pair = Pair { a, b };
+            let mut moments = |half: &str| -> Result<Moments> {
+                Ok(Moments { m: take(format!("{site}.{half}.m"))?, v: take(format!("{site}.{half}.v"))? })
+            };
+            optimizer.moments.insert(*site, [moments("A")?, moments("B")?]);
+        }
+        Ok((optimizer, position))
+    }
 }

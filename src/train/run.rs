@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::batch::TrainRow;
-use super::checkpoint::{self, Position};
+use super::checkpoint::{self, Checkpoint, Position, State};
 use super::optim::{AdamW, AdamWConfig};
 use super::schedule::{learning_rate, warmup_steps};
 use super::step::{StepSettings, Window, apply, window_gradients};
@@ -49,7 +49,7 @@ impl Stage {
     }
 }
 
-/// Everything else a run is given.
+/// How one adapter is trained.
 #[derive(Debug, Clone)]
 pub struct TrainSettings {
     /// Optimizer constants.
@@ -58,10 +58,15 @@ pub struct TrainSettings {
     pub step: StepSettings,
     /// Seed of row order and dropout.
     pub seed: u64,
-    /// Where the state is kept between steps.
-    pub checkpoint: PathBuf,
-    /// Steps between two checkpoints.
-    pub checkpoint_every: usize,
+}
+
+/// Where and how often the state is kept between steps.
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    /// The file.
+    pub path: PathBuf,
+    /// Steps between two of them.
+    pub every: usize,
 }
 
 /// Who is told what happens.
@@ -74,14 +79,32 @@ pub trait Observer {
     fn interrupted(&self) -> bool;
 }
 
-/// One variant being trained: its adapter, and where in its stages it is.
-pub struct Training<'a> {
-    /// What is trained.
+/// An adapter about to be trained.
+#[derive(Debug, Clone)]
+pub struct Member<'a> {
+    /// Its name in the checkpoint.
+    pub name: String,
+    /// As it begins.
     pub adapter: Adapter,
-    stages: &'a [Stage],
-    settings: TrainSettings,
+    /// What it goes through.
+    pub stages: &'a [Stage],
+    /// How.
+    pub settings: TrainSettings,
+}
+
+/// An adapter being trained, and where in its stages it is.
+struct Training<'a> {
+    member: Member<'a>,
     position: Position,
     optimizer: AdamW,
+}
+
+/// Adapters trained in step: one, or several in shared forward passes.
+pub struct Together<'a> {
+    trainings: Vec<Training<'a>>,
+    checkpoints: Checkpoints,
+    /// Steps done of the longest.
+    steps: usize,
 }
 
 /// The next step of a variant.
@@ -92,70 +115,34 @@ struct Next<'a> {
 }
 
 impl<'a> Training<'a> {
-    /// From the checkpoint where there is one, else from the start.
-    pub fn open(
-        decoder: &Decoder,
-        mut adapter: Adapter,
-        stages: &'a [Stage],
-        settings: &TrainSettings,
-        observer: &mut dyn Observer,
-    ) -> Result<Self> {
-        let mut position = Position { stage: 0, step: 0, total_steps: 0 };
-        let optimizer = if settings.checkpoint.exists() {
-            let (optimizer, at) = checkpoint::load(&settings.checkpoint, &mut adapter, &settings.optimizer, decoder.device())?;
-            position = at;
-            optimizer
-        } else {
-            observer.on_adapter(0, &adapter)?;
-            AdamW::new(&adapter, settings.optimizer.clone())?
-        };
-        let mut training = Self { adapter, stages, settings: settings.clone(), position, optimizer };
-        training.skip_finished_stages()?;
-        Ok(training)
-    }
-
     /// Whether every step of every stage is done.
-    pub fn is_done(&self) -> bool {
-        self.position.stage == self.stages.len()
-    }
-
-    /// Steps that are done.
-    pub fn steps_done(&self) -> usize {
-        self.position.total_steps
+    fn is_done(&self) -> bool {
+        self.position.stage == self.member.stages.len()
     }
 
     /// A stage starts from the weights alone: with a fresh optimizer and schedule.
     fn skip_finished_stages(&mut self) -> Result<()> {
-        while self.stages.get(self.position.stage).is_some_and(|stage| self.position.step >= stage.steps) {
+        while self.member.stages.get(self.position.stage).is_some_and(|stage| self.position.step >= stage.steps) {
             self.position = Position { stage: self.position.stage + 1, step: 0, total_steps: self.position.total_steps };
-            self.optimizer = AdamW::new(&self.adapter, self.settings.optimizer.clone())?;
+            self.optimizer = AdamW::new(&self.member.adapter, self.member.settings.optimizer.clone())?;
         }
         Ok(())
     }
 
     fn next(&self) -> Next<'a> {
-        let stages: &'a [Stage] = self.stages;
+        let stages: &'a [Stage] = self.member.stages;
         let stage = &stages[self.position.stage];
         let warmup = warmup_steps(stage.steps, stage.warmup_ratio);
         Next {
-            rows: stage.window_rows(self.position.step, derive(self.settings.seed, &["order", &stage.name])),
+            rows: stage.window_rows(self.position.step, derive(self.member.settings.seed, &["order", &stage.name])),
             learning_rate: learning_rate(self.position.step, stage.steps, warmup, stage.learning_rate),
-            dropout_seed: derive(self.settings.seed, &["dropout", &self.position.total_steps.to_string()]),
+            dropout_seed: derive(self.member.settings.seed, &["dropout", &self.position.total_steps.to_string()]),
         }
-    }
-
-    /// Keeps the state between two steps.
-    fn save(&self) -> Result<()> {
-        // Before the first step there is nothing to keep, and a checkpoint would pass for work that the observer saw.
-        if self.position.total_steps > 0 && !self.is_done() {
-            checkpoint::save(&self.settings.checkpoint, &self.adapter, &self.optimizer, self.position)?;
-        }
-        Ok(())
     }
 
     /// Where it is, for errors.
     fn place(&self) -> String {
-        let stage = self.stages.get(self.position.stage).map_or("", |stage| &stage.name);
+        let stage = self.member.stages.get(self.position.stage).map_or("", |stage| &stage.name);
         format!("stage `{stage}` stopped: step {}", self.position.total_steps + 1)
     }
 
@@ -163,33 +150,20 @@ impl<'a> Training<'a> {
     fn step(&mut self, next: &Next<'_>, gradients: (LossSum, Gradients), share: f64, observer: &mut dyn Observer) -> Result<()> {
         let (loss, gradients) = gradients;
         let (started, place) = (Instant::now(), self.place());
-        let outcome = apply(&mut self.adapter, &mut self.optimizer, &next.rows, loss, &gradients, next.learning_rate).context(place)?;
+        let outcome =
+            apply(&mut self.member.adapter, &mut self.optimizer, &next.rows, loss, &gradients, next.learning_rate).context(place)?;
         let seconds = share + started.elapsed().as_secs_f64();
-        let stage = &self.stages[self.position.stage];
+        let stage = &self.member.stages[self.position.stage];
         self.position.step += 1;
         self.position.total_steps += 1;
-        let mut row = StepRow {
+        let row = StepRow {
             step: self.position.total_steps,
             stage: stage.name.clone(),
             epoch: self.position.step as f64 / stage.steps_per_epoch() as f64,
             loss: outcome.loss.total / outcome.loss.labels as f64,
             token_accuracy: outcome.loss.hits as f64 / outcome.loss.labels as f64,
             learning_rate: next.learning_rate,
-            grad_norm: 0.0,
-            a_q: None,
-            a_k: None,
-            a_v: None,
-            a_o: None,
-            a_gate: None,
-            a_up: None,
-            a_down: None,
-            b_q: None,
-            b_k: None,
-            b_v: None,
-            b_o: None,
-            b_gate: None,
-            b_up: None,
-            b_down: None,
+            norms: outcome.norms,
             rows: next.rows.len(),
             tokens: outcome.tokens,
             label_tokens: outcome.loss.labels,
@@ -197,58 +171,95 @@ impl<'a> Training<'a> {
             tokens_per_second: outcome.tokens as f64 / seconds,
             memory_mib: resident_mib(),
         };
-        row.set_norms(&outcome.norms);
         observer.on_step(&row)?;
-        observer.on_adapter(self.position.total_steps, &self.adapter)?;
-        if self.position.total_steps.is_multiple_of(self.settings.checkpoint_every) {
-            self.save()?;
-        }
+        observer.on_adapter(self.position.total_steps, &self.member.adapter)?;
         self.skip_finished_stages()
     }
 }
 
-/// Trains the adapter through all stages, from the checkpoint where there is one.
-pub fn train(
-    decoder: &Decoder,
-    adapter: Adapter,
-    stages: &[Stage],
-    settings: &TrainSettings,
-    observer: &mut dyn Observer,
-) -> Result<Adapter> {
-    let mut training = [Training::open(decoder, adapter, stages, settings, observer)?];
-    while !training[0].is_done() {
-        step_together(decoder, &mut training, &mut [&mut *observer])?;
+impl<'a> Together<'a> {
+    /// From the checkpoint where there is one of exactly these, else from the start. One observer for each.
+    pub fn open(
+        decoder: &Decoder,
+        members: Vec<Member<'a>>,
+        checkpoints: Checkpoints,
+        observers: &mut [&mut dyn Observer],
+    ) -> Result<Self> {
+        let mut checkpoint = Checkpoint::read(&checkpoints.path, decoder.device())?
+            .filter(|checkpoint| checkpoint.is_of(members.iter().map(|member| member.name.as_str())));
+        let mut trainings = Vec::new();
+        for (mut member, observer) in members.into_iter().zip(observers) {
+            let (optimizer, position) = if let Some(checkpoint) = &mut checkpoint {
+                checkpoint.restore(&member.name, &mut member.adapter, &member.settings.optimizer)?
+            } else {
+                observer.on_adapter(0, &member.adapter)?;
+                (AdamW::new(&member.adapter, member.settings.optimizer.clone())?, Position { stage: 0, step: 0, total_steps: 0 })
+            };
+            let mut training = Training { member, position, optimizer };
+            training.skip_finished_stages()?;
+            trainings.push(training);
+        }
+        let steps = trainings.iter().map(|training| training.position.total_steps).max().unwrap_or(0);
+        Ok(Self { trainings, checkpoints, steps })
     }
-    let [training] = training;
-    Ok(training.adapter)
+
+    /// Whether all are trained.
+    pub fn is_done(&self) -> bool {
+        self.trainings.iter().all(Training::is_done)
+    }
+
+    /// The adapters, in the order of the members.
+    pub fn into_adapters(self) -> Vec<Adapter> {
+        self.trainings.into_iter().map(|training| training.member.adapter).collect()
+    }
+
+    /// One step of every adapter that is not done, in shared forward passes. Each makes the update that it would make alone,
+    /// up to the rounding of larger batches: so all of them continue from the same step.
+    pub fn step(&mut self, decoder: &Decoder, observers: &mut [&mut dyn Observer]) -> Result<()> {
+        if observers.iter().any(|observer| observer.interrupted()) {
+            self.save()?;
+            return Err(Interrupted.into());
+        }
+        let started = Instant::now();
+        let taking_part: Vec<usize> = (0..self.trainings.len()).filter(|i| !self.trainings[*i].is_done()).collect();
+        let Some(first) = taking_part.first() else { return Ok(()) };
+        let next: Vec<Next<'_>> = taking_part.iter().map(|i| self.trainings[*i].next()).collect();
+        let windows: Vec<Window<'_>> = taking_part
+            .iter()
+            .zip(&next)
+            .map(|(i, next)| Window { adapter: &self.trainings[*i].member.adapter, rows: &next.rows, dropout_seed: next.dropout_seed })
+            .collect();
+        let settings = self.trainings[*first].member.settings.step;
+        let gradients = window_gradients(decoder, &windows, settings).with_context(|| self.trainings[*first].place())?;
+        let share = started.elapsed().as_secs_f64() / taking_part.len() as f64;
+        for ((i, next), gradients) in taking_part.iter().zip(&next).zip(gradients) {
+            self.trainings[*i].step(next, gradients, share, observers[*i])?;
+        }
+        self.steps += 1;
+        if self.steps.is_multiple_of(self.checkpoints.every) { self.save() } else { Ok(()) }
+    }
+
+    /// Keeps the state between two steps.
+    fn save(&self) -> Result<()> {
+        // Before the first step there is nothing to keep, and a checkpoint would pass for work that the observer saw.
+        if self.steps == 0 {
+            return Ok(());
+        }
+        let states = self.trainings.iter().map(|training| State {
+            name: &training.member.name,
+            adapter: &training.member.adapter,
+            optimizer: &training.optimizer,
+            position: training.position,
+        });
+        checkpoint::save(&self.checkpoints.path, &states.collect::<Vec<_>>())
+    }
 }
 
-/// One step of every variant that is not done, in shared forward passes. Each makes the update that it would make alone,
-/// up to the rounding of larger batches.
-pub fn step_together(decoder: &Decoder, trainings: &mut [Training<'_>], observers: &mut [&mut dyn Observer]) -> Result<()> {
-    if observers.iter().any(|observer| observer.interrupted()) {
-        for training in trainings.iter() {
-            training.save()?;
-        }
-        return Err(Interrupted.into());
+/// Trains one adapter through all stages, from the checkpoint where there is one.
+pub fn train(decoder: &Decoder, member: Member<'_>, checkpoints: Checkpoints, observer: &mut dyn Observer) -> Result<Adapter> {
+    let mut together = Together::open(decoder, vec![member], checkpoints, &mut [&mut *observer])?;
+    while !together.is_done() {
+        together.step(decoder, &mut [&mut *observer])?;
     }
-    let started = Instant::now();
-    // Variants that a kill left behind the others catch up first.
-    let behind = trainings.iter().filter(|training| !training.is_done()).map(Training::steps_done).min();
-    let taking_part: Vec<usize> =
-        (0..trainings.len()).filter(|i| !trainings[*i].is_done() && Some(trainings[*i].steps_done()) == behind).collect();
-    let Some(first) = taking_part.first() else { return Ok(()) };
-    let next: Vec<Next<'_>> = taking_part.iter().map(|i| trainings[*i].next()).collect();
-    let windows: Vec<Window<'_>> = taking_part
-        .iter()
-        .zip(&next)
-        .map(|(i, next)| Window { adapter: &trainings[*i].adapter, rows: &next.rows, dropout_seed: next.dropout_seed })
-        .collect();
-    let settings = trainings[*first].settings.step;
-    let gradients = window_gradients(decoder, &windows, settings).with_context(|| trainings[*first].place())?;
-    let share = started.elapsed().as_secs_f64() / taking_part.len() as f64;
-    for ((i, next), gradients) in taking_part.iter().zip(&next).zip(gradients) {
-        trainings[*i].step(next, gradients, share, observers[*i])?;
-    }
-    Ok(())
+    together.into_adapters().pop().context("one adapter was trained")
 }

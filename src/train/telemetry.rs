@@ -1,10 +1,12 @@
 //! What each optimizer step reports: one row of `train.csv`.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use candle_core::Tensor;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::decoder::Gradients;
 use crate::model::lora::{Module, Site};
@@ -39,8 +41,10 @@ impl GradientNorms {
     }
 }
 
-/// One optimizer step, as a row of `train.csv`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One optimizer step, as a row of `train.csv`: the columns are [`COLUMNS`], with a norm of A and of B for each kind of
+/// linear between them (`a_q`, ..., `b_down`), empty for kinds that are not adapted.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "BTreeMap<String, String>")]
 pub struct StepRow {
     /// Step of the variant, from 1, over all stages.
     pub step: usize,
@@ -54,36 +58,8 @@ pub struct StepRow {
     pub token_accuracy: f64,
     /// Rate of this update.
     pub learning_rate: f64,
-    /// Pre-clip L2 norm of all gradients.
-    pub grad_norm: f64,
-    /// Norms of A, by kind of linear; empty for kinds that are not adapted.
-    pub a_q: Option<f64>,
-    /// See `a_q`.
-    pub a_k: Option<f64>,
-    /// See `a_q`.
-    pub a_v: Option<f64>,
-    /// See `a_q`.
-    pub a_o: Option<f64>,
-    /// See `a_q`.
-    pub a_gate: Option<f64>,
-    /// See `a_q`.
-    pub a_up: Option<f64>,
-    /// See `a_q`.
-    pub a_down: Option<f64>,
-    /// Norms of B, by kind of linear.
-    pub b_q: Option<f64>,
-    /// See `b_q`.
-    pub b_k: Option<f64>,
-    /// See `b_q`.
-    pub b_v: Option<f64>,
-    /// See `b_q`.
-    pub b_o: Option<f64>,
-    /// See `b_q`.
-    pub b_gate: Option<f64>,
-    /// See `b_q`.
-    pub b_up: Option<f64>,
-    /// See `b_q`.
-    pub b_down: Option<f64>,
+    /// Pre-clip L2 norms of the gradients.
+    pub norms: GradientNorms,
     /// Rows of the window.
     pub rows: usize,
     /// Tokens of the window.
@@ -98,42 +74,96 @@ pub struct StepRow {
     pub memory_mib: Option<f64>,
 }
 
-impl StepRow {
-    /// Puts the norms into their columns.
-    pub fn set_norms(&mut self, norms: &GradientNorms) {
-        self.grad_norm = norms.total;
-        for (module, (a, b)) in &norms.by_module {
-            let (column_a, column_b) = match module {
-                Module::Q => (&mut self.a_q, &mut self.b_q),
-                Module::K => (&mut self.a_k, &mut self.b_k),
-                Module::V => (&mut self.a_v, &mut self.b_v),
-                Module::O => (&mut self.a_o, &mut self.b_o),
-                Module::Gate => (&mut self.a_gate, &mut self.b_gate),
-                Module::Up => (&mut self.a_up, &mut self.b_up),
-                Module::Down => (&mut self.a_down, &mut self.b_down),
-            };
-            (*column_a, *column_b) = (Some(*a), Some(*b));
+/// Columns of `train.csv` before the norms by kind of linear, and after them.
+pub const COLUMNS: [&[&str]; 2] = [
+    &["step", "stage", "epoch", "loss", "token_accuracy", "learning_rate", "grad_norm"],
+    &["rows", "tokens", "label_tokens", "seconds", "tokens_per_second", "memory_mib"],
+];
+
+/// Columns of the norms of A and of B, in the order of [`Module::ALL`].
+const NORMS: [[&str; Module::ALL.len()]; 2] =
+    [["a_q", "a_k", "a_v", "a_o", "a_gate", "a_up", "a_down"], ["b_q", "b_k", "b_v", "b_o", "b_gate", "b_up", "b_down"]];
+
+impl Serialize for StepRow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut row = serializer.serialize_struct("StepRow", COLUMNS[0].len() + COLUMNS[1].len() + 2 * Module::ALL.len())?;
+        row.serialize_field("step", &self.step)?;
+        row.serialize_field("stage", &self.stage)?;
+        row.serialize_field("epoch", &self.epoch)?;
+        row.serialize_field("loss", &self.loss)?;
+        row.serialize_field("token_accuracy", &self.token_accuracy)?;
+        row.serialize_field("learning_rate", &self.learning_rate)?;
+        row.serialize_field("grad_norm", &self.norms.total)?;
+        for (columns, of_a) in NORMS.iter().zip([true, false]) {
+            for (column, module) in columns.iter().zip(Module::ALL) {
+                row.serialize_field(column, &self.norm(module, of_a))?;
+            }
+        }
+        row.serialize_field("rows", &self.rows)?;
+        row.serialize_field("tokens", &self.tokens)?;
+        row.serialize_field("label_tokens", &self.label_tokens)?;
+        row.serialize_field("seconds", &self.seconds)?;
+        row.serialize_field("tokens_per_second", &self.tokens_per_second)?;
+        row.serialize_field("memory_mib", &self.memory_mib)?;
+        row.end()
+    }
+}
+
+impl TryFrom<BTreeMap<String, String>> for StepRow {
+    type Error = String;
+
+    fn try_from(mut cells: BTreeMap<String, String>) -> std::result::Result<Self, String> {
+        let mut by_module = BTreeMap::new();
+        for (place, module) in Module::ALL.into_iter().enumerate() {
+            let [a, b] = NORMS.map(|columns| optional(&mut cells, columns[place]));
+            if let (Some(a), Some(b)) = (a?, b?) {
+                by_module.insert(module, (a, b));
+            }
+        }
+        let row = Self {
+            step: number(&mut cells, "step")?,
+            stage: taken(&mut cells, "stage")?,
+            epoch: number(&mut cells, "epoch")?,
+            loss: number(&mut cells, "loss")?,
+            token_accuracy: number(&mut cells, "token_accuracy")?,
+            learning_rate: number(&mut cells, "learning_rate")?,
+            norms: GradientNorms { by_module, total: number(&mut cells, "grad_norm")? },
+            rows: number(&mut cells, "rows")?,
+            tokens: number(&mut cells, "tokens")?,
+            label_tokens: number(&mut cells, "label_tokens")?,
+            seconds: number(&mut cells, "seconds")?,
+            tokens_per_second: number(&mut cells, "tokens_per_second")?,
+            memory_mib: optional(&mut cells, "memory_mib")?,
+        };
+        match cells.keys().next() {
+            None => Ok(row),
+            Some(unknown) => Err(format!("there is no column `{unknown}` in this version of Ballast")),
         }
     }
+}
 
-    /// The norm of one kind of linear's A (`true`) or B.
+fn taken(cells: &mut BTreeMap<String, String>, column: &str) -> std::result::Result<String, String> {
+    cells.remove(column).ok_or_else(|| format!("the column `{column}` is missing"))
+}
+
+fn number<T: FromStr>(cells: &mut BTreeMap<String, String>, column: &str) -> std::result::Result<T, String> {
+    let text = taken(cells, column)?;
+    text.parse().map_err(|_| format!("`{text}` in the column `{column}` is not a number of its kind"))
+}
+
+/// A number, or nothing where the cell is empty or the column absent.
+fn optional(cells: &mut BTreeMap<String, String>, column: &str) -> std::result::Result<Option<f64>, String> {
+    if cells.get(column).is_none_or(String::is_empty) {
+        cells.remove(column);
+        return Ok(None);
+    }
+    number(cells, column).map(Some)
+}
+
+impl StepRow {
+    /// The norm of one kind of linear's A (`true`) or B; None where it is not adapted.
     pub fn norm(&self, module: Module, a: bool) -> Option<f64> {
-        match (module, a) {
-            (Module::Q, true) => self.a_q,
-            (Module::K, true) => self.a_k,
-            (Module::V, true) => self.a_v,
-            (Module::O, true) => self.a_o,
-            (Module::Gate, true) => self.a_gate,
-            (Module::Up, true) => self.a_up,
-            (Module::Down, true) => self.a_down,
-            (Module::Q, false) => self.b_q,
-            (Module::K, false) => self.b_k,
-            (Module::V, false) => self.b_v,
-            (Module::O, false) => self.b_o,
-            (Module::Gate, false) => self.b_gate,
-            (Module::Up, false) => self.b_up,
-            (Module::Down, false) => self.b_down,
-        }
+        self.norms.by_module.get(&module).map(|norms| if a { norms.0 } else { norms.1 })
     }
 }
 
@@ -152,4 +182,44 @@ fn status_mib(key: &str) -> Result<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(key)).context("no such line")?;
     let kib: f64 = line.split_whitespace().next().context("no number")?.parse()?;
     Ok(kib / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two rows as they have been written since the first version.
+    const WRITTEN: &str = "step,stage,epoch,loss,token_accuracy,learning_rate,grad_norm,a_q,a_k,a_v,a_o,a_gate,a_up,a_down,b_q,b_k,b_v,b_o,b_gate,b_up,b_down,rows,tokens,label_tokens,seconds,tokens_per_second,memory_mib
+1,anchor,0.5,3.25,0.125,0.0,1.5,0.0,,,,,,,2.5,,,,,,,4,100,40,0.5,200.0,
+2,anchor,1.0,3.0,0.25,0.00001,1.25,0.25,,,,,,,2.0,,,,,,,4,100,40,0.5,200.0,81.5
+";
+
+    fn rows(text: &str) -> std::result::Result<Vec<StepRow>, csv::Error> {
+        csv::Reader::from_reader(text.as_bytes()).deserialize().collect()
+    }
+
+    #[test]
+    fn rows_are_read_and_written_back_byte_for_byte() {
+        let read = rows(WRITTEN).unwrap();
+        assert_eq!(
+            (read[1].norm(Module::Q, true), read[1].norm(Module::Q, false), read[1].norm(Module::K, true)),
+            (Some(0.25), Some(2.0), None)
+        );
+        assert_eq!((read[0].memory_mib, read[1].memory_mib, read[1].learning_rate), (None, Some(81.5), 1e-5));
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for row in &read {
+            writer.serialize(row).unwrap();
+        }
+        assert_eq!(String::from_utf8(writer.into_inner().unwrap()).unwrap(), WRITTEN);
+        let header: Vec<&str> = WRITTEN.lines().next().unwrap().split(',').collect();
+        assert!(header.starts_with(COLUMNS[0]) && header.ends_with(COLUMNS[1]));
+    }
+
+    #[test]
+    fn what_is_not_a_row_is_named() {
+        let error = |from: &str, to: &str| rows(&WRITTEN.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(error("memory_mib", "memory").contains("`memory`"));
+        assert!(error(",loss,", ",lost,").contains("the column `loss` is missing"));
+        assert!(error("3.25", "three").contains("`three` in the column `loss`"));
+    }
 }

@@ -1,170 +1,106 @@
-//! One cell: train, evaluate, record. A finished cell is left alone; an unfinished one continues.
+//! One cell: what it begins with, what is kept of it, and what it says of itself once it is finished.
 
 use std::collections::HashSet;
-use std::time::Instant;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::observer::{Recorder, evaluator, probe};
+use super::observer::probe_rows;
 use super::setup::Prepared;
-use crate::commands::model;
-use crate::commands::rows::item_row;
-use crate::config::file::Variant;
+use super::work;
 use crate::error::Invalid;
-use crate::files::write_json;
-use crate::model::adapter;
+use crate::files::{read_json, remove_file, write_atomic, write_json};
+use crate::model::adapter as adapter_folder;
 use crate::model::decoder::Saving;
-use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
-use crate::plan::{self, PlannedStage};
-use crate::progress::Bar;
+use crate::plan::{self, PlannedCell};
 use crate::random::derive;
-use crate::record::lines::{JsonLines, read_csv, read_json_lines, retain_csv};
-use crate::record::rows::{CellRecord, DriftRow, ItemRow, Liveness, SCHEMA};
+use crate::record::lines::{read_csv, read_json_lines, retain_csv, retain_json_lines, write_json_lines};
+use crate::record::rows::{CellRecord, CellState, DriftRow, ItemRow, Liveness, SCHEMA};
 use crate::record::run_dir::CellDir;
-use crate::train::checkpoint;
-use crate::train::run::{Stage, TrainSettings, train};
+use crate::train::run::TrainSettings;
 use crate::train::step::StepSettings;
 use crate::train::telemetry::StepRow;
 
-/// The base's folder, with its probe.
-pub(super) fn open_base(prepared: &Prepared) -> Result<CellDir> {
-    let dir = prepared.dir.base();
-    if dir.record().exists() {
-        return Ok(dir);
-    }
-    dir.create()?;
-    if prepared.experiment.probe.every > 0 {
-        remove_if_there(&dir.probe())?;
-        probe(prepared, &dir, 0, None)?;
-    }
-    Ok(dir)
-}
-
-/// Evaluates the base.
-pub(super) fn base(prepared: &Prepared) -> Result<()> {
-    let dir = open_base(prepared)?;
-    if dir.record().exists() {
+/// The base's probe, which every variant's begins with.
+pub(super) fn probe_base(prepared: &Prepared) -> Result<()> {
+    let path = prepared.dir.base().probe();
+    if prepared.experiment.probe.every == 0 || path.exists() {
         return Ok(());
     }
-    let eval_seconds = evaluate(prepared, &dir, "base", None)?;
-    record_base(prepared, &dir, eval_seconds)
+    write_json_lines(&path, &probe_rows(prepared, 0, None)?)
 }
 
-/// The base is done.
-pub(super) fn record_base(prepared: &Prepared, dir: &CellDir, eval_seconds: f64) -> Result<()> {
-    let record = CellRecord {
-        schema: SCHEMA,
-        variant: "base".to_owned(),
-        seed: None,
-        description: prepared.experiment.model.clone(),
-        stages: Vec::new(),
-        derived: None,
-        adapter_digest: None,
-        rows_digest: None,
-        liveness: None,
-        train_seconds: 0.0,
-        eval_seconds,
-    };
-    write_json(&dir.record(), &record)
+/// The name of a cell's folder.
+pub(super) fn name(prepared: &Prepared, cell: PlannedCell<'_>) -> String {
+    prepared.cell(cell).0.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Trains and evaluates one variant with one seed.
-pub(super) fn variant(prepared: &Prepared, variant: &Variant, seed: u64) -> Result<()> {
-    let dir = prepared.dir.cell(&variant.name, seed);
-    if dir.record().exists() {
-        return Ok(());
-    }
-    prepared.check_stop()?;
-    dir.create()?;
-    let title = title(variant, seed);
-    let planned = prepared.stages.get(&(variant.name.clone(), seed));
-    let adapter = match (&variant.of, planned) {
-        (Some(of), _) => derived(prepared, of, variant.lambda.unwrap_or(1.0), seed)?,
-        (None, Some(planned)) => trained(prepared, &dir, &title, planned, seed)?,
-        (None, None) => bail!("variant `{}` was not planned", variant.name),
-    };
-    let liveness = liveness(prepared, &adapter).with_context(|| format!("variant `{}`", variant.name))?;
-    let eval_seconds = evaluate(prepared, &dir, &title, Some(&adapter))?;
-    record_variant(prepared, variant, seed, &adapter, liveness, eval_seconds)
-}
-
-/// A cell in words.
-pub(super) fn title(variant: &Variant, seed: u64) -> String {
-    format!("{} s{seed}", variant.name)
-}
-
-/// A cell is done.
-pub(super) fn record_variant(
-    prepared: &Prepared,
-    variant: &Variant,
-    seed: u64,
-    adapter: &Adapter,
-    liveness: Liveness,
-    eval_seconds: f64,
-) -> Result<()> {
-    let dir = prepared.dir.cell(&variant.name, seed);
-    let planned = prepared.stages.get(&(variant.name.clone(), seed));
-    let train_rows: Vec<StepRow> = read_csv(&dir.train())?;
-    let record = CellRecord {
-        schema: SCHEMA,
-        variant: variant.name.clone(),
-        seed: Some(seed),
-        description: variant.description.clone(),
-        stages: planned.map(|stages| stages.iter().map(|stage| stage.count.clone()).collect()).unwrap_or_default(),
-        derived: variant.of.clone().zip(variant.lambda),
-        adapter_digest: Some(adapter::digest(adapter)?),
-        rows_digest: planned.map(|stages| plan::rows_digest(stages)),
-        liveness: Some(liveness),
-        train_seconds: train_rows.iter().map(|row| row.seconds).sum(),
-        eval_seconds,
-    };
-    write_json(&dir.record(), &record)
-}
-
-/// The adapter of a trained variant: from its folder, or trained from the last checkpoint or the start.
-fn trained(prepared: &Prepared, dir: &CellDir, title: &str, planned: &[PlannedStage], seed: u64) -> Result<Adapter> {
-    if let Some(adapter) = already_trained(prepared, dir)? {
-        return Ok(adapter);
-    }
-    let done = begin(prepared, dir)?;
-    let stages: Vec<Stage> = planned.iter().map(|planned| planned.stage.clone()).collect();
-    let bar = Bar::new(&format!("{title} train"), stages.iter().map(|stage| stage.steps).sum());
-    bar.advance(done as u64);
-    let mut recorder = Recorder { prepared, dir, bar: &bar };
-    let decoder = &prepared.base.decoder;
-    let adapter = train(decoder, fresh(prepared, seed)?, &stages, &settings(prepared, dir, seed)?, &mut recorder)
-        .with_context(|| format!("training of {title} stopped"))?;
-    bar.finish();
-    keep(prepared, dir, &adapter)
-}
-
-/// A trained adapter that a former run left.
-pub(super) fn already_trained(prepared: &Prepared, dir: &CellDir) -> Result<Option<Adapter>> {
+/// Whether a cell has its adapter, which must then be the one that was kept.
+pub(super) fn is_trained(prepared: &Prepared, cell: PlannedCell<'_>) -> Result<bool> {
+    let dir = prepared.cell(cell);
     if !dir.adapter().join("adapter_config.json").exists() {
-        return Ok(None);
+        return Ok(false);
     }
-    // A kill between saving the adapter and this line leaves the last checkpoint behind.
-    remove_if_there(&dir.checkpoint())?;
-    Ok(Some(adapter::load(&dir.adapter(), &prepared.base.decoder.spec, &prepared.base.device)?))
+    if dir.record().exists() {
+        return Ok(true);
+    }
+    let state = state(&dir)?;
+    if state.adapter.is_empty() {
+        // A kill came between the two.
+        write_json(&dir.state(), &CellState { adapter: dir.adapter_digests()?, ..state })?;
+    } else {
+        dir.verify_adapter(&state.adapter)?;
+    }
+    Ok(true)
 }
 
-/// Makes a cell's folder ready to train in; gives the steps that are done.
-pub(super) fn begin(prepared: &Prepared, dir: &CellDir) -> Result<usize> {
-    let done = forget_lost_steps(dir)?;
-    if done == 0 && prepared.experiment.probe.every > 0 {
-        std::fs::copy(prepared.dir.base().probe(), dir.probe()).context("failed to copy the base's probe")?;
+/// What an unfinished cell says of itself; nothing yet where it says nothing.
+pub(super) fn state(dir: &CellDir) -> Result<CellState> {
+    if dir.state().exists() { read_json(&dir.state()) } else { Ok(CellState::default()) }
+}
+
+/// Makes a cell's folder ready to train in: the rows of steps after the last checkpoint are made again.
+pub(super) fn begin(prepared: &Prepared, dir: &CellDir, done: usize) -> Result<()> {
+    retain_csv(&dir.train(), |row: &StepRow| row.step <= done)?;
+    retain_csv(&dir.drift(), |row: &DriftRow| row.step <= done && done > 0)?;
+    if done > 0 {
+        return retain_json_lines(&dir.probe(), |row: &ItemRow| row.step.is_some_and(|step| step <= done));
     }
-    Ok(done)
+    if prepared.experiment.probe.every == 0 {
+        return Ok(());
+    }
+    let base = prepared.dir.base().probe();
+    let bytes = std::fs::read(&base).with_context(|| format!("failed to read {}", base.display()))?;
+    write_atomic(&dir.probe(), &bytes)
+}
+
+/// How much of a cell's training is left; what a checkpoint holds of it is not to be done.
+pub(super) fn work_left(prepared: &Prepared, cell: PlannedCell<'_>, mut done: usize) -> f64 {
+    let mut left = 0.0;
+    for stage in prepared.stages(cell).unwrap_or_default() {
+        let of_stage = done.min(stage.stage.steps);
+        done -= of_stage;
+        prepared.progress.skip(work::TRAINING, of_stage as f64 * work::step(prepared, stage));
+        left += (stage.stage.steps - of_stage) as f64 * work::step(prepared, stage);
+    }
+    left
 }
 
 /// The adapter that a cell's training begins with.
-pub(super) fn fresh(prepared: &Prepared, seed: u64) -> Result<Adapter> {
-    Adapter::init(&prepared.base.decoder.spec, &prepared.experiment.lora, derive(seed, &["init"]), &prepared.base.device)
+pub(super) fn fresh(prepared: &Prepared, cell: PlannedCell<'_>) -> Result<Adapter> {
+    Adapter::init(&prepared.base.decoder.spec, &prepared.experiment.lora, derive(seed(cell), &["init"]), &prepared.base.device)
+}
+
+fn seed(cell: PlannedCell<'_>) -> u64 {
+    match cell {
+        PlannedCell::Base => 0,
+        PlannedCell::Variant(_, seed) => seed,
+    }
 }
 
 /// How a cell is trained.
-pub(super) fn settings(prepared: &Prepared, dir: &CellDir, seed: u64) -> Result<TrainSettings> {
+pub(super) fn settings(prepared: &Prepared, cell: PlannedCell<'_>) -> Result<TrainSettings> {
     let training = &prepared.experiment.training;
     Ok(TrainSettings {
         optimizer: training.optimizer.clone(),
@@ -172,87 +108,54 @@ pub(super) fn settings(prepared: &Prepared, dir: &CellDir, seed: u64) -> Result<
             max_tokens: training.tokens_per_pass.max(prepared.base.decoder.pass_tokens()?),
             saving: if training.checkpoint_layers { Saving::Inputs } else { Saving::Activations },
         },
-        seed,
-        checkpoint: dir.checkpoint(),
-        checkpoint_every: training.save_every,
+        seed: seed(cell),
     })
 }
 
-/// Saves a trained adapter, and gives it as read back from its folder, so that a continued run evaluates the very same
-/// numbers.
-pub(super) fn keep(prepared: &Prepared, dir: &CellDir, adapter: &Adapter) -> Result<Adapter> {
-    adapter::save(adapter, &prepared.experiment.model, &dir.adapter())?;
-    remove_if_there(&dir.checkpoint())?;
-    adapter::load(&dir.adapter(), &prepared.base.decoder.spec, &prepared.base.device)
+/// Saves a trained adapter, with its digests beside it.
+pub(super) fn keep(prepared: &Prepared, dir: &CellDir, adapter: &Adapter) -> Result<()> {
+    adapter_folder::save(adapter, &prepared.experiment.model, &dir.adapter())?;
+    write_json(&dir.state(), &CellState { adapter: dir.adapter_digests()?, eval_seconds: 0.0 })
 }
 
-/// Another variant's adapter at another strength.
-pub(super) fn derived(prepared: &Prepared, of: &str, lambda: f64, seed: u64) -> Result<Adapter> {
-    let folder = prepared.dir.cell(of, seed).adapter();
-    Ok(adapter::load(&folder, &prepared.base.decoder.spec, &prepared.base.device)?.scaled(lambda))
+/// The adapter of a cell as read from its folder, so that a continued run evaluates the very same numbers; another variant's
+/// at another strength; None for the base.
+pub(super) fn adapter(prepared: &Prepared, cell: PlannedCell<'_>) -> Result<Option<Adapter>> {
+    let PlannedCell::Variant(variant, seed) = cell else { return Ok(None) };
+    let load = |folder: &Path| adapter_folder::load(folder, &prepared.base.decoder.spec, &prepared.base.device);
+    Ok(Some(match &variant.of {
+        Some(of) => load(&prepared.dir.cell(of, seed).adapter())?.scaled(variant.lambda.unwrap_or(1.0)),
+        None => load(&prepared.cell(cell).adapter())?,
+    }))
 }
 
-/// Removes the rows of steps after the last checkpoint: they are made again. Gives the steps that are done.
-fn forget_lost_steps(dir: &CellDir) -> Result<usize> {
-    let done = checkpoint::steps_done(&dir.checkpoint())?;
-    retain_csv(&dir.train(), |row: &StepRow| row.step <= done)?;
-    retain_csv(&dir.drift(), |row: &DriftRow| row.step <= done && done > 0)?;
-    if dir.probe().exists() {
-        let (_, rows) = JsonLines::open::<ItemRow>(&dir.probe())?;
-        remove_if_there(&dir.probe())?;
-        let (mut file, _) = JsonLines::open::<ItemRow>(&dir.probe())?;
-        for row in rows.iter().filter(|row| done > 0 && row.step.is_some_and(|step| step <= done)) {
-            file.append(row)?;
+/// A row for each item, and no other.
+pub(super) fn check_complete(prepared: &Prepared, dir: &CellDir) -> Result<()> {
+    let rows: Vec<ItemRow> = read_json_lines(&dir.items())?;
+    let mut asked: HashSet<(&str, &str, String)> = HashSet::new();
+    for planned in &prepared.suites {
+        asked.extend(planned.items.iter().map(|item| (planned.suite.name.as_str(), item.id.as_str(), item.content_hash())));
+    }
+    let wrong = |what: String| Invalid(format!("{} {what}: delete the folder {} and run again", dir.items().display(), dir.0.display()));
+    for (i, row) in rows.iter().enumerate() {
+        if !asked.remove(&(row.suite.as_str(), row.item.as_str(), row.hash.clone())) {
+            bail!(wrong(format!("line {} answers {} of {}, which was not asked or has a row already", i + 1, row.item, row.suite)));
         }
     }
-    Ok(done)
-}
-
-/// Answers every suite's missing items. Gives the seconds it took.
-fn evaluate(prepared: &Prepared, dir: &CellDir, title: &str, adapter: Option<&Adapter>) -> Result<f64> {
-    let started = Instant::now();
-    let (mut rows, before) = JsonLines::open::<ItemRow>(&dir.items())?;
-    let total = prepared.suites.iter().map(|planned| planned.items.len()).sum();
-    let bar = Bar::new(&format!("{title} eval"), total);
-    bar.advance(before.len() as u64);
-    let merged = model::merged(&prepared.base, adapter)?;
-    let decoder = merged.as_ref().unwrap_or(&prepared.base.decoder);
-    let lineup = Lineup::one(decoder, adapter.filter(|_| merged.is_none()))?;
-    let evaluator = evaluator(prepared, decoder, &lineup);
-    for planned in &prepared.suites {
-        let suite = &planned.suite;
-        let done: HashSet<String> = before.iter().filter(|row| row.suite == suite.name).map(|row| row.item.clone()).collect();
-        bar.message(suite.name.clone());
-        evaluator.answer(&planned.items, suite.asking(), &done, &mut |answered| {
-            rows.append(&item_row(&suite.name, None, answered))?;
-            bar.advance(1);
-            prepared.check_stop()
-        })?;
+    match asked.iter().min() {
+        Some((suite, item, _)) => bail!(wrong(format!("has no row for {item} of {suite}"))),
+        None => Ok(()),
     }
-    bar.finish();
-    check_complete(prepared, dir)?;
-    Ok(started.elapsed().as_secs_f64())
-}
-
-/// A row for each item.
-pub(super) fn check_complete(prepared: &Prepared, dir: &CellDir) -> Result<()> {
-    let total: usize = prepared.suites.iter().map(|planned| planned.items.len()).sum();
-    let complete: Vec<ItemRow> = read_json_lines(&dir.items())?;
-    if complete.len() != total {
-        bail!(Invalid(format!(
-            "{} holds {} rows for {total} items: delete the cell's folder and run again",
-            dir.items().display(),
-            complete.len()
-        )));
-    }
-    Ok(())
 }
 
 /// An adapter that changes nothing, or a base that is not the base, would make every comparison meaningless.
 pub(super) fn liveness(prepared: &Prepared, adapter: &Adapter) -> Result<Liveness> {
-    let decoder = &prepared.base.decoder;
-    let on = prepared.drift.measure(decoder, adapter)?;
-    let off = prepared.drift.measure(decoder, &adapter.scaled(0.0))?;
+    let measure = |adapter: &Adapter| {
+        let measured = prepared.drift.measure(&prepared.base.decoder, adapter);
+        prepared.progress.done(work::DRIFT, work::drift(&prepared.drift));
+        measured
+    };
+    let (on, off) = (measure(adapter)?, measure(&adapter.scaled(0.0))?);
     if on.largest_change == 0.0 {
         bail!(Invalid("the adapter changes no logit: nothing was learned, or it was not applied".to_owned()));
     }
@@ -262,11 +165,37 @@ pub(super) fn liveness(prepared: &Prepared, adapter: &Adapter) -> Result<Livenes
     Ok(Liveness { largest_change: on.largest_change, largest_change_off: off.largest_change, kl: on.kl })
 }
 
-fn remove_if_there(path: &std::path::Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("failed to remove {}", path.display()))
+/// A cell is done.
+pub(super) fn record(
+    prepared: &Prepared,
+    cell: PlannedCell<'_>,
+    adapter: Option<&Adapter>,
+    liveness: Option<Liveness>,
+    eval_seconds: f64,
+) -> Result<()> {
+    let dir = prepared.cell(cell);
+    let planned = prepared.stages(cell);
+    let train_rows: Vec<StepRow> = read_csv(&dir.train())?;
+    let (variant, seed, description, derived) = match cell {
+        PlannedCell::Base => ("base", None, &prepared.experiment.model, None),
+        PlannedCell::Variant(variant, seed) => {
+            (variant.name.as_str(), Some(seed), &variant.description, variant.of.clone().zip(variant.lambda))
         }
-        _ => Ok(()),
-    }
+    };
+    let record = CellRecord {
+        schema: SCHEMA,
+        variant: variant.to_owned(),
+        seed,
+        description: description.clone(),
+        stages: planned.unwrap_or_default().iter().map(|stage| stage.count.clone()).collect(),
+        derived,
+        adapter_digest: adapter.map(adapter_folder::digest).transpose()?,
+        rows_digest: planned.map(plan::rows_digest),
+        liveness,
+        train_seconds: train_rows.iter().fold(0.0, |sum, row| sum + row.seconds),
+        eval_seconds,
+        files: dir.digests()?,
+    };
+    write_json(&dir.record(), &record)?;
+    remove_file(&dir.state())
 }

@@ -1,9 +1,10 @@
 //! `ballast run`: an experiment from fetch to report, continued where it stopped.
 
 mod cell;
+mod group;
 mod observer;
 mod setup;
-mod together;
+mod work;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,8 @@ use anyhow::{Context, Result};
 
 use super::print;
 use crate::cli::RunArgs;
+use crate::files::remove_partial_files;
+use crate::plan::groups;
 use crate::progress::note;
 use crate::record::run_dir::Run;
 use crate::report;
@@ -20,19 +23,20 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
     let stop = stop_on_ctrl_c()?;
     let prepared = setup::prepare(args, stop)?;
     note(&format!("run: {}", prepared.dir.0.display()));
-    if prepared.base.device.is_cpu() && !args.side_by_side {
-        // A CPU gains nothing from larger batches, and a cell at a time shows results early.
-        cell::base(&prepared)?;
-        for (variant, seed) in prepared.experiment.cells() {
-            cell::variant(&prepared, variant, seed)?;
-        }
-    } else {
-        together::run(&prepared)?;
+    work::plan(&prepared);
+    let mut done = 0;
+    for cells in groups(&prepared.experiment, prepared.together) {
+        prepared.progress.cells(done + 1, done + cells.len());
+        group::run(&prepared, &cells)?;
+        done += cells.len();
     }
+    prepared.progress.finish();
     let run = Run::read(&prepared.dir.0)?;
     let files = report::render(&run)?;
-    report::write(&files, &prepared.dir.report())?;
-    report::write(&files, &prepared.report)?;
+    for folder in [&prepared.dir.report(), &prepared.report] {
+        remove_partial_files(folder)?;
+        report::write(&files, folder)?;
+    }
     print(&report::summary(&run))?;
     print(&format!("report: {}\n", prepared.report.join("report.md").display()))
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use anyhow::Result;
 
 use super::setup::Prepared;
+use super::work;
 use crate::commands::model;
 use crate::commands::rows::item_row;
 use crate::eval::run::Evaluator;
@@ -13,7 +14,7 @@ use crate::eval::suite::Item;
 use crate::model::decoder::Decoder;
 use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
-use crate::progress::Bar;
+use crate::plan::PlannedCell;
 use crate::random::{derive, shuffle};
 use crate::record::lines::{JsonLines, append_csv};
 use crate::record::rows::{DriftRow, ItemRow};
@@ -24,29 +25,39 @@ use crate::train::telemetry::StepRow;
 /// The observer of one cell.
 pub(super) struct Recorder<'a> {
     pub(super) prepared: &'a Prepared,
+    pub(super) cell: PlannedCell<'a>,
     pub(super) dir: &'a CellDir,
-    pub(super) bar: &'a Bar,
+    /// Whether anything is to be written: a cell that has its adapter already may be trained again beside others.
+    pub(super) writes: bool,
 }
 
 impl Observer for Recorder<'_> {
     fn on_step(&mut self, row: &StepRow) -> Result<()> {
-        append_csv(&self.dir.train(), row)?;
-        self.bar.advance(1);
-        self.bar.message(format!("{} loss {:.3}", row.stage, row.loss));
-        Ok(())
+        let stages = self.prepared.stages(self.cell).unwrap_or_default();
+        let work = stages.iter().find(|planned| planned.stage.name == row.stage).map_or(0.0, |stage| work::step(self.prepared, stage));
+        self.prepared.progress.doing(&format!("{}: training, {}, loss {:.3}", self.cell, row.stage, row.loss));
+        self.prepared.progress.done(work::TRAINING, work);
+        if self.writes { append_csv(&self.dir.train(), row) } else { Ok(()) }
     }
 
     fn on_adapter(&mut self, step: usize, adapter: &Adapter) -> Result<()> {
         let experiment = &self.prepared.experiment;
+        if !self.writes {
+            return Ok(());
+        }
         if due(step, experiment.drift.every) {
             let drift = self.prepared.drift.measure(&self.prepared.base.decoder, adapter)?;
+            self.prepared.progress.done(work::DRIFT, work::drift(&self.prepared.drift));
             let row =
                 DriftRow { step, kl: drift.kl, agreement: drift.agreement, largest_change: drift.largest_change, tokens: drift.tokens };
             append_csv(&self.dir.drift(), &row)?;
         }
         // At step 0 an adapter changes nothing; the base's own probe stands for it.
         if step > 0 && due(step, experiment.probe.every) {
-            probe(self.prepared, self.dir, step, Some(adapter))?;
+            let rows = probe_rows(self.prepared, step, Some(adapter))?;
+            let (mut file, _) = JsonLines::open::<ItemRow>(&self.dir.probe())?;
+            rows.iter().try_for_each(|row| file.append(row))?;
+            file.flush()?;
         }
         Ok(())
     }
@@ -60,10 +71,10 @@ fn due(step: usize, every: usize) -> bool {
     every > 0 && step.is_multiple_of(every)
 }
 
-/// Answers a few items of the probe's suites and records them with the step.
-pub(super) fn probe(prepared: &Prepared, dir: &CellDir, step: usize, adapter: Option<&Adapter>) -> Result<()> {
+/// Answers to a few items of the probe's suites.
+pub(super) fn probe_rows(prepared: &Prepared, step: usize, adapter: Option<&Adapter>) -> Result<Vec<ItemRow>> {
     let config = &prepared.experiment.probe;
-    let (mut rows, _) = JsonLines::open::<ItemRow>(&dir.probe())?;
+    let mut rows = Vec::new();
     let merged = model::merged(&prepared.base, adapter)?;
     let decoder = merged.as_ref().unwrap_or(&prepared.base.decoder);
     let lineup = Lineup::one(decoder, adapter.filter(|_| merged.is_none()))?;
@@ -73,14 +84,15 @@ pub(super) fn probe(prepared: &Prepared, dir: &CellDir, step: usize, adapter: Op
         let seed = derive(0, &["items", &planned.suite.name]);
         let items: Vec<Item> = shuffle(planned.items.iter().collect(), seed).into_iter().take(config.items).cloned().collect();
         evaluator.answer(&items, planned.suite.asking(), &HashSet::new(), &mut |answered| {
-            rows.append(&item_row(&planned.suite.name, Some(step), answered))?;
+            rows.push(item_row(&planned.suite.name, Some(step), answered));
             prepared.check_stop()
         })?;
     }
-    Ok(())
+    prepared.progress.done(work::PROBES, work::probe(prepared));
+    Ok(rows)
 }
 
-/// Asks as this run asks.
+/// Asks questions the way this run does.
 pub(super) fn evaluator<'a>(prepared: &'a Prepared, decoder: &'a Decoder, lineup: &'a Lineup<'a>) -> Evaluator<'a> {
     Evaluator {
         decoder,

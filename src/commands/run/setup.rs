@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
+use super::work;
 use crate::cli::RunArgs;
 use crate::commands::circumstances::{describe, utc_date};
+use crate::commands::session::{Asking, evidence};
 use crate::commands::{fetched, model};
 use crate::config::file::Experiment;
 use crate::data::chat::ChatTemplate;
@@ -17,16 +20,21 @@ use crate::data::example::{Message, Role};
 use crate::error::Interrupted;
 use crate::eval::budget::Budgets;
 use crate::eval::drift::DriftProbe;
+use crate::eval::run::Evaluator;
 use crate::eval::score::IdentityTerms;
 use crate::eval::suite::{Item, Task};
-use crate::files::{create_folder, read_json, sha256, write_atomic, write_json};
+use crate::files::{create_folder, read_json, read_text, remove_file, remove_partial_files, sha256, write_atomic, write_json};
 use crate::library;
 use crate::model::base::BaseModel;
 use crate::model::device::DeviceChoice;
-use crate::plan::{self, PlannedStage, PlannedSuite};
+use crate::model::lineup::Lineup;
+use crate::plan::{self, PlannedCell, PlannedStage, PlannedSuite};
+use crate::progress::Overall;
 use crate::random::{derive, shuffle};
-use crate::record::rows::{RunMeta, SCHEMA, SuiteMeta};
-use crate::record::run_dir::RunDir;
+use crate::record::evidence::Evidence;
+use crate::record::lock::RunLock;
+use crate::record::rows::{CellRecord, RunMeta, SCHEMA, SuiteMeta};
+use crate::record::run_dir::{CellDir, RunDir};
 use crate::sandbox::Sandbox;
 
 /// A run about to begin or continue.
@@ -35,6 +43,8 @@ pub(super) struct Prepared {
     pub(super) base: BaseModel,
     pub(super) template: ChatTemplate,
     pub(super) suites: Vec<PlannedSuite>,
+    /// Cells that share their passes.
+    pub(super) together: usize,
     /// Stages of every trained cell, by variant and seed.
     pub(super) stages: BTreeMap<(String, u64), Vec<PlannedStage>>,
     pub(super) identity: IdentityTerms,
@@ -44,6 +54,8 @@ pub(super) struct Prepared {
     pub(super) dir: RunDir,
     pub(super) report: PathBuf,
     pub(super) stop: Arc<AtomicBool>,
+    pub(super) progress: Overall,
+    _lock: RunLock,
 }
 
 impl Prepared {
@@ -54,6 +66,20 @@ impl Prepared {
         }
         Ok(())
     }
+
+    /// The folder of a cell.
+    pub(super) fn cell(&self, cell: PlannedCell<'_>) -> CellDir {
+        match cell {
+            PlannedCell::Base => self.dir.base(),
+            PlannedCell::Variant(variant, seed) => self.dir.cell(&variant.name, seed),
+        }
+    }
+
+    /// The stages that a cell is trained in; None where it is not.
+    pub(super) fn stages(&self, cell: PlannedCell<'_>) -> Option<&[PlannedStage]> {
+        let PlannedCell::Variant(variant, seed) = cell else { return None };
+        self.stages.get(&(variant.name.clone(), seed)).map(Vec::as_slice)
+    }
 }
 
 pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared> {
@@ -61,6 +87,9 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
     let mut experiment = Experiment::parse(&text, &label)?;
     if let Some(model) = &args.model {
         experiment.model.clone_from(model);
+    }
+    if args.side_by_side {
+        experiment.cells_together = Some(1 + experiment.cells().count());
     }
     let suites = plan::suites(&experiment, &fetched::suite)?;
     // The sandbox is tried before anything is fetched or trained: without it the code suite measures nothing.
@@ -79,22 +108,9 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
         }
     }
     plan::fits(&experiment, &base.decoder.spec, &suites, stages.values().flatten())?;
+    let together = plan::cells_together(&experiment, device == DeviceChoice::Cpu);
     let plan_text = toml::to_string_pretty(&experiment).context("failed to write the plan")?;
-    let fingerprint = fingerprint(&plan_text, &base, &template, &suites, &stages, device);
-    let dir = RunDir(args.runs.join(format!("{}-{}", experiment.name, &fingerprint[..8])));
-    create_folder(&dir.0)?;
-    write_atomic(&dir.plan(), plan_text.as_bytes())?;
-    if !dir.meta().exists() {
-        write_json(
-            &dir.meta(),
-            &RunMeta {
-                command: (label != args.experiment).then(|| command(args)),
-                ..meta(&experiment, &base, &template, &suites, layers.iter().map(ToString::to_string).collect(), device)
-            },
-        )?;
-    }
-    let _: RunMeta = read_json(&dir.meta())?;
-    let drift = drift_probe(&experiment, &base, &template, &suites)?;
+    let fingerprint = fingerprint(&plan_text, together, &base, &template, &suites, &stages, device);
     let terms = &experiment.identity;
     let identity = IdentityTerms {
         name_zh: terms.name.zh.clone(),
@@ -102,12 +118,88 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
         author_zh: terms.author.zh.clone(),
         author_en: terms.author.en.clone(),
     };
+    let budgets = Budgets::default();
+    let layers: Vec<String> = layers.iter().map(ToString::to_string).collect();
+    let lineup = Lineup::base();
+    let evaluator = Evaluator {
+        decoder: &base.decoder,
+        lineup: &lineup,
+        template: &template,
+        system: &experiment.system,
+        identity: &identity,
+        sandbox: &sandbox,
+        budgets: &budgets,
+    };
+    let asking = Asking { base: &base, template: &template, system: &experiment.system, identity: &identity };
+    let evidence = evidence(&evaluator, &asking, &layers, device, &suites)?;
+
+    let dir = RunDir(args.runs.join(format!("{}-{}", experiment.name, &fingerprint[..8])));
+    create_folder(&dir.0)?;
+    let lock = RunLock::take(&dir.lock())?;
+    remove_partial_files(&dir.0)?;
+    if !dir.plan().exists() || read_text(&dir.plan())? != plan_text {
+        write_atomic(&dir.plan(), plan_text.as_bytes())?;
+    }
+    if !dir.meta().exists() {
+        let meta = meta(&experiment, &base, &template, &suites, layers, device);
+        write_json(&dir.meta(), &RunMeta { command: (label != args.experiment).then(|| command(args)), ..meta })?;
+    }
+    let _: RunMeta = read_json(&dir.meta())?;
+    if dir.evidence().exists() {
+        let then: Evidence = read_json(&dir.evidence())?;
+        if let Some(why) = then.interruption(&evidence) {
+            bail!("{} cannot be continued here: {why}; begin another run with --runs DIR", dir.0.display());
+        }
+    } else {
+        write_json(&dir.evidence(), &evidence)?;
+    }
+    verify(&dir, &experiment)?;
+    let progress = Overall::new(1 + experiment.cells().count());
+    let started = Instant::now();
+    let drift = drift_probe(&experiment, &base, &template, &suites)?;
+    progress.learn(work::drift(&drift), started.elapsed());
     let report = match &args.model {
         None => experiment.name.clone(),
         Some(model) => format!("{}-{}", experiment.name, slug(model)),
     };
     let report = args.reports.join(report);
-    Ok(Prepared { experiment, base, template, suites, stages, identity, sandbox, budgets: Budgets::default(), drift, dir, report, stop })
+    Ok(Prepared {
+        experiment,
+        base,
+        template,
+        suites,
+        together,
+        stages,
+        identity,
+        sandbox,
+        budgets,
+        drift,
+        dir,
+        report,
+        stop,
+        progress,
+        _lock: lock,
+    })
+}
+
+/// Finished cells are what they were when they were finished.
+fn verify(dir: &RunDir, experiment: &Experiment) -> Result<()> {
+    for cell in plan::groups(experiment, 1).into_iter().flatten() {
+        let cell = match cell {
+            PlannedCell::Base => dir.base(),
+            PlannedCell::Variant(variant, seed) => dir.cell(&variant.name, seed),
+        };
+        if !cell.record().exists() {
+            continue;
+        }
+        let record: CellRecord = read_json(&cell.record())?;
+        if !record.files.is_empty() {
+            cell.verify(&record.files, &cell.digests()?)?;
+        }
+        // A kill between the record and this line leaves it behind.
+        remove_file(&cell.state())?;
+    }
+    Ok(())
 }
 
 /// The arguments that say what is measured, for whoever measures it again.
@@ -118,6 +210,9 @@ fn command(args: &RunArgs) -> String {
     }
     if args.device.device != DeviceChoice::Cpu {
         words.extend(["--device".to_owned(), args.device.device.to_string()]);
+    }
+    if args.side_by_side {
+        words.push("--side-by-side".to_owned());
     }
     words.join(" ")
 }
@@ -131,13 +226,15 @@ fn quoted(text: &str) -> String {
 /// What a run directory belongs to: change any of it and a new run begins.
 fn fingerprint(
     plan: &str,
+    together: usize,
     base: &BaseModel,
     template: &ChatTemplate,
     suites: &[PlannedSuite],
     stages: &BTreeMap<(String, u64), Vec<PlannedStage>>,
     device: DeviceChoice,
 ) -> String {
-    let mut text = format!("{}\n{plan}\n{}\n{}\n{device}\n", env!("CARGO_PKG_VERSION"), base.digest, template.digest());
+    let mut text =
+        format!("{}\n{plan}\ntogether {together}\n{}\n{}\n{device}\n", env!("CARGO_PKG_VERSION"), base.digest, template.digest());
     for suite in suites {
         text.push_str(&suite.suite.digest);
         for item in &suite.items {

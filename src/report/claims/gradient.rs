@@ -103,8 +103,7 @@ mod tests {
     fn with_later(later: f64) -> Finding {
         let mut run = run();
         for row in &mut run.cells[0].train {
-            row.a_q = Some(0.0);
-            row.b_q = Some(if row.epoch <= 3.0 { row.epoch } else { later });
+            row.norms.by_module.insert(Module::Q, (0.0, if row.epoch <= 3.0 { row.epoch } else { later }));
         }
         finding(&View::new(&run), Module::Q)
     }
@@ -124,7 +123,7 @@ mod tests {
     fn a_norm_that_falls_after_the_article_stopped_falls_later() {
         let mut run = run();
         for row in &mut run.cells[0].train {
-            (row.a_q, row.b_q) = (None, Some(if row.epoch <= 13.0 { 1.0 } else { 0.01 }));
+            row.norms.by_module.insert(Module::Q, (0.0, if row.epoch <= 13.0 { 1.0 } else { 0.01 }));
         }
         let found = finding(&View::new(&run), Module::Q);
         assert_eq!(found.verdict, Verdict::Later);

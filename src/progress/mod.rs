@@ -1,5 +1,11 @@
 //! Progress on stderr: a bar with time left on a terminal, a line now and then elsewhere. Results go to stdout.
 
+mod estimate;
+mod overall;
+
+pub use estimate::{Estimator, Pace, in_words};
+pub use overall::Overall;
+
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -15,7 +21,14 @@ const QUIET: Duration = Duration::from_secs(20);
 pub struct Bar {
     bar: ProgressBar,
     title: String,
-    plain: Option<Mutex<Instant>>,
+    plain: Option<Mutex<Plain>>,
+}
+
+/// What a log is told from.
+struct Plain {
+    written: Instant,
+    told: Instant,
+    estimator: Estimator,
 }
 
 impl Bar {
@@ -45,25 +58,33 @@ impl Bar {
                 None => title.to_owned(),
             });
         }
-        Self { bar, title: title.to_owned(), plain: (!terminal).then(|| Mutex::new(Instant::now())) }
+        let mut estimator = Estimator::default();
+        estimator.plan("", length.unwrap_or(0) as f64);
+        estimator.begin("", length.unwrap_or(0) as f64, Pace::Late);
+        let plain = Plain { written: Instant::now(), told: Instant::now(), estimator };
+        Self { bar, title: title.to_owned(), plain: (!terminal).then(|| Mutex::new(plain)) }
+    }
+
+    /// `units` were there already.
+    pub fn skip(&self, units: u64) {
+        self.bar.inc(units);
+        if let Some(Ok(mut plain)) = self.plain.as_ref().map(Mutex::lock) {
+            plain.estimator.done("", units as f64, 0.0);
+        }
     }
 
     /// `units` more are done.
     pub fn advance(&self, units: u64) {
         self.bar.inc(units);
-        if let Some(last) = &self.plain
-            && let Ok(mut last) = last.lock()
-            && last.elapsed() >= QUIET
-        {
-            *last = Instant::now();
+        let Some(Ok(mut plain)) = self.plain.as_ref().map(Mutex::lock) else { return };
+        let seconds = plain.told.elapsed().as_secs_f64();
+        plain.told = Instant::now();
+        plain.estimator.done("", units as f64, seconds);
+        if plain.written.elapsed() >= QUIET {
+            plain.written = Instant::now();
             let length = self.bar.length().map_or_else(String::new, |length| format!("/{length}"));
-            note(&format!(
-                "{}: {}{length} {} (left about {} s)",
-                self.title,
-                self.bar.position(),
-                self.bar.message(),
-                self.bar.eta().as_secs()
-            ));
+            let left = plain.estimator.seconds_left().map_or_else(String::new, |left| format!(", about {} left", in_words(left)));
+            note(&format!("{}: {}{length} {}{left}", self.title, self.bar.position(), self.bar.message()));
         }
     }
 
