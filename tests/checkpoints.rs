@@ -108,7 +108,7 @@ fn gguf(path: &Path, kind: &str, more: &[(&str, Value)], keep: impl Fn(&str) -> 
         (format!("{kind}.attention.head_count"), number(spec.heads)),
         (format!("{kind}.attention.head_count_kv"), number(spec.kv_heads)),
         (format!("{kind}.attention.layer_norm_rms_epsilon"), Value::F32(spec.rms_eps as f32)),
-        (format!("{kind}.rope.freq_base"), Value::F32(spec.rope.theta as f32)),
+        (format!("{kind}.rope.freq_base"), Value::F32(spec.ropes[0].theta as f32)),
     ];
     keys.retain(|(key, _)| more.iter().all(|(other, _)| key != other));
     keys.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));

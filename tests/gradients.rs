@@ -12,9 +12,12 @@ use ballast::model::lineup::Lineup;
 use ballast::model::lora::{Adapter, Module, Site};
 use ballast::model::ops::attention::{Heads, Segment, attention, attention_backward};
 use ballast::model::ops::cross_entropy::cross_entropy;
+use ballast::model::ops::elementwise::scale_rows;
+use ballast::model::ops::geglu::{geglu, geglu_backward};
 use ballast::model::ops::rms_norm::{rms_norm, rms_norm_backward};
 use ballast::model::ops::rope::{RopeTable, Turn};
 use ballast::model::ops::swiglu::{swiglu, swiglu_backward};
+use ballast::model::spec::Rope;
 use candle_core::{D, DType, Device, Tensor, Var};
 use common::{largest_difference, random_adapter, tiny};
 
@@ -77,7 +80,7 @@ fn traced_loss(kind: &str, decoder: &Decoder, vars: &HashMap<(Site, bool), Var>,
     let half = spec.head_dim / 2;
     let angles: Vec<f32> = (0..n)
         .flat_map(|p| (0..half).map(move |i| (p, i)))
-        .map(|(p, i)| (p as f64 * spec.rope.theta.powf(-2.0 * i as f64 / spec.head_dim as f64)) as f32)
+        .map(|(p, i)| (p as f64 * spec.ropes[0].theta.powf(-2.0 * i as f64 / spec.head_dim as f64)) as f32)
         .collect();
     let angles = Tensor::from_vec(angles, (1, n, half), &Device::Cpu).unwrap();
     let heads = |x: &Tensor, count: usize| x.reshape((n, count, spec.head_dim)).unwrap().transpose(0, 1).unwrap().contiguous().unwrap();
@@ -246,6 +249,22 @@ fn fused_kernels_equal_composed_operations() {
     check("swiglu_backward gate", &g1, &g2);
     check("swiglu_backward up", &u1, &u2);
 
+    check("geglu", &geglu(&x, &up).unwrap(), &geglu(&strided(&x), &up).unwrap());
+    let (g1, u1) = geglu_backward(&x, &up, &d).unwrap();
+    let (g2, u2) = geglu_backward(&strided(&x), &up, &d).unwrap();
+    check("geglu_backward gate", &g1, &g2);
+    check("geglu_backward up", &u1, &u2);
+    let factors = [0.5, 1.0, 2.0, -1.0, 0.0, 3.0, 1.5];
+    check("scale_rows", &scale_rows(&x, &factors).unwrap(), &scale_rows(&strided(&x), &factors).unwrap());
+
+    for (share, interleaved) in [(0.5, false), (0.5, true), (1.0, true)] {
+        let table = RopeTable::of(&Rope { share, interleaved, ..Rope::new(100.0) }, 16, 64, &Device::Cpu).unwrap();
+        let positions = [0, 1, 2, 9, 33, 4, 63];
+        let turned = table.rotate(&x, &positions, Turn::Forward).unwrap();
+        check("rope of a part", &turned, &table.rotate(&strided(&x), &positions, Turn::Forward).unwrap());
+        check("rope of a part is undone by its inverse", &table.rotate(&turned, &positions, Turn::Backward).unwrap(), &x);
+    }
+
     let spec = tiny("llama").spec;
     let table = RopeTable::new(&spec, 64, &Device::Cpu).unwrap();
     let positions = [0, 1, 2, 9, 33, 4, 63];
@@ -253,7 +272,7 @@ fn fused_kernels_equal_composed_operations() {
     check("rope", &turned, &table.rotate(&strided(&x), &positions, Turn::Forward).unwrap());
     check("rope is undone by its inverse", &table.rotate(&turned, &positions, Turn::Backward).unwrap(), &x);
 
-    let heads = Heads { queries: 6, keys: 2, size: 16 };
+    let heads = Heads::new(6, 2, 16);
     let rows = [Segment { start: 0, len: 4 }, Segment { start: 4, len: 3 }];
     let (k, v) = (wave(7, 32, 0.5), wave(7, 32, 0.9));
     let fused = attention(&x, &k, &v, heads, &rows).unwrap();
@@ -265,6 +284,19 @@ fn fused_kernels_equal_composed_operations() {
     check("attention_backward q", &f.0, &c.0);
     check("attention_backward k", &f.1, &c.1);
     check("attention_backward v", &f.2, &c.2);
+
+    // Blocks of queries and single ones, with a window, a cap and a scale of their own.
+    for rows in [rows, [Segment { start: 0, len: 5 }, Segment { start: 5, len: 2 }]] {
+        let heads = Heads { window: Some(3), softcap: Some(0.8), scale: 0.4, ..heads };
+        let fused = attention(&x, &k, &v, heads, &rows).unwrap();
+        let composed = attention(&strided(&x), &k, &v, heads, &rows).unwrap();
+        check("windowed attention", &fused.out, &composed.out);
+        let f = attention_backward(&x, &k, &v, &fused, &d, heads, &rows).unwrap();
+        let c = attention_backward(&strided(&x), &k, &v, &composed, &d, heads, &rows).unwrap();
+        check("windowed attention_backward q", &f.0, &c.0);
+        check("windowed attention_backward k", &f.1, &c.1);
+        check("windowed attention_backward v", &f.2, &c.2);
+    }
 
     let targets = [3, 95, 0, 17, 64, 63, 1];
     let fused = cross_entropy(&x, &targets, &[0.5; 7]).unwrap();

@@ -12,6 +12,11 @@ use super::lora::Module;
 pub enum RopeScaling {
     /// As they are.
     Default,
+    /// All divided by one factor.
+    Linear {
+        /// The divisor.
+        factor: f64,
+    },
     /// Llama 3's rule.
     Llama3 {
         /// Divisor of low frequencies.
@@ -23,7 +28,20 @@ pub enum RopeScaling {
         /// Context length before scaling.
         original_positions: f64,
     },
-    /// A divisor for each pair, as GGUF files hold them.
+    /// YaRN: pairs between two numbers of rotations are blended by their index.
+    Yarn {
+        /// Divisor of low frequencies.
+        factor: f64,
+        /// More rotations than this over the original context: not scaled.
+        fast: f64,
+        /// Fewer rotations than this: fully scaled.
+        slow: f64,
+        /// Context length before scaling.
+        original_positions: f64,
+        /// Indices of pairs are rounded outwards.
+        truncate: bool,
+    },
+    /// A divisor for each pair, as GGUF files and LongRoPE hold them.
     Divisors(Vec<f64>),
 }
 
@@ -34,13 +52,125 @@ pub struct Rope {
     pub theta: f64,
     /// What is done to them for long contexts.
     pub scaling: RopeScaling,
+    /// Factor of cosines and sines, which some scalings set.
+    pub amplitude: f64,
+    /// The share of a head's elements that turns, the first ones.
+    pub share: f64,
+    /// Elements turn with their neighbours, not with those half a head away.
+    pub interleaved: bool,
 }
 
 impl Rope {
-    /// Frequencies of the given base.
+    /// Whole heads in halves, with frequencies of the given base.
     pub fn new(theta: f64) -> Self {
-        Self { theta, scaling: RopeScaling::Default }
+        Self { theta, scaling: RopeScaling::Default, amplitude: 1.0, share: 1.0, interleaved: false }
     }
+
+    /// Elements of a head of the given size that turn.
+    pub fn turning(&self, head_dim: usize) -> usize {
+        (head_dim as f64 * self.share) as usize
+    }
+}
+
+/// What one layer's attention sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerAttention {
+    /// Keys that a query sees, itself among them; None is all.
+    pub window: Option<usize>,
+    /// Index of its table in [`Spec::ropes`]; None is no rotary embedding.
+    pub rope: Option<usize>,
+}
+
+impl LayerAttention {
+    /// All keys, the first table.
+    pub const FULL: Self = Self { window: None, rope: Some(0) };
+}
+
+/// A factor of queries that grows with their position: `1 + beta · ln(1 + floor(position / original_positions))`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct QueryTemperature {
+    /// How fast it grows.
+    pub beta: f64,
+    /// Positions up to which it is 1.
+    pub original_positions: f64,
+}
+
+/// Where queries and keys are normed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryKeyNorm {
+    /// Each head, before it is turned.
+    BeforeRope,
+    /// Each head, after it is turned.
+    AfterRope,
+    /// All heads as one vector, before they are turned.
+    FullWidth,
+}
+
+/// Norms of queries and keys, with the names of their weights below `self_attn.`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueryKeyNorms {
+    /// Which elements, and when.
+    pub place: QueryKeyNorm,
+    /// Name of the queries' weight.
+    pub query: &'static str,
+    /// Name of the keys' weight.
+    pub key: &'static str,
+}
+
+/// Norms of a layer that are there, by the names of their weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Norms {
+    /// Of attention's input.
+    pub before_attention: Option<&'static str>,
+    /// Of attention's output, before it joins the residual stream.
+    pub after_attention: Option<&'static str>,
+    /// Of the feed-forward block's input.
+    pub before_feed_forward: Option<&'static str>,
+    /// Of the feed-forward block's output.
+    pub after_feed_forward: Option<&'static str>,
+    /// Checkpoints hold what is added to one.
+    pub plus_one: bool,
+}
+
+impl Norms {
+    /// One before each block.
+    pub const PRE: Self = Self {
+        before_attention: Some("input_layernorm"),
+        after_attention: None,
+        before_feed_forward: Some("post_attention_layernorm"),
+        after_feed_forward: None,
+        plus_one: false,
+    };
+    /// One after each block.
+    pub const POST: Self = Self {
+        before_attention: None,
+        after_attention: Some("post_attention_layernorm"),
+        before_feed_forward: None,
+        after_feed_forward: Some("post_feedforward_layernorm"),
+        plus_one: false,
+    };
+
+    fn count(self) -> usize {
+        [self.before_attention, self.after_attention, self.before_feed_forward, self.after_feed_forward].iter().flatten().count()
+    }
+}
+
+/// Linears that a checkpoint holds as one tensor, by its path below a layer. Split when they are loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct JointLinears {
+    /// Query, key and value.
+    pub qkv: Option<&'static str>,
+    /// Gate and up.
+    pub gate_up: Option<&'static str>,
+}
+
+/// The function of the feed-forward block's gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// x / (1 + e^-x)
+    Silu,
+    /// GELU in its tanh form.
+    GeluTanh,
 }
 
 /// Which linears add a bias.
@@ -105,10 +235,36 @@ pub struct Spec {
     pub vocabulary: usize,
     /// Added to the mean square in RMS norm.
     pub rms_eps: f64,
-    /// Rotary embedding.
-    pub rope: Rope,
+    /// Tables of rotary embedding.
+    pub ropes: Vec<Rope>,
+    /// Attention of each layer.
+    pub attention: Vec<LayerAttention>,
+    /// Growth of queries with their position.
+    pub query_temperature: Option<QueryTemperature>,
+    /// Norms of queries and keys.
+    pub query_key_norms: Option<QueryKeyNorms>,
+    /// Norms of a layer.
+    pub norms: Norms,
     /// Linears with a bias.
     pub biases: Biases,
+    /// Linears that are one tensor in checkpoints.
+    pub joint: JointLinears,
+    /// The gate's function.
+    pub activation: Activation,
+    /// Factor of embeddings.
+    pub embedding_scale: f64,
+    /// Factor of what a block adds to the residual stream.
+    pub residual_scale: f64,
+    /// Factor of attention's scores.
+    pub attention_scale: f64,
+    /// Attention's scores are kept between minus this and this.
+    pub attention_softcap: Option<f64>,
+    /// Factor of logits.
+    pub logit_scale: f64,
+    /// Logits are kept between minus this and this.
+    pub logit_softcap: Option<f64>,
+    /// What names of tensors begin with that belong to other parts of a model of several modalities.
+    pub other_parts: &'static [&'static str],
     /// Longest sequence the model was trained for.
     pub max_positions: usize,
     /// The output head is the embedding table.
@@ -116,7 +272,7 @@ pub struct Spec {
 }
 
 /// More than any model has; keeps what is computed from a configuration small until its tensors are seen.
-const MOST_LAYERS: usize = 1024;
+pub(super) const MOST_LAYERS: usize = 1024;
 const WIDEST: usize = 1 << 24;
 
 impl Spec {
@@ -133,8 +289,21 @@ impl Spec {
             head_dim,
             vocabulary,
             rms_eps: 1e-6,
-            rope: Rope::new(10_000.0),
+            ropes: vec![Rope::new(10_000.0)],
+            attention: vec![LayerAttention::FULL; layers.min(MOST_LAYERS)],
+            query_temperature: None,
+            query_key_norms: None,
+            norms: Norms::PRE,
             biases: Biases::default(),
+            joint: JointLinears::default(),
+            activation: Activation::Silu,
+            embedding_scale: 1.0,
+            residual_scale: 1.0,
+            attention_scale: 1.0 / (head_dim as f64).sqrt(),
+            attention_softcap: None,
+            logit_scale: 1.0,
+            logit_softcap: None,
+            other_parts: &[],
             max_positions: 2048,
             tied: false,
         }
@@ -177,13 +346,56 @@ impl Spec {
             "the model's configuration says {} for the epsilon of its norms: it lies between 0 and 1",
             self.rms_eps
         );
-        self.rope.check(self.head_dim)?;
+        for rope in &self.ropes {
+            rope.check(self.head_dim)?;
+        }
+        ensure!(!self.ropes.is_empty(), "the model's configuration describes no rotary embedding");
+        ensure!(self.attention.len() == self.layers, "attention of {} layers is described, of {}", self.attention.len(), self.layers);
+        for attention in &self.attention {
+            ensure!(attention.window != Some(0), "a sliding window of 0 keys sees nothing");
+            ensure!(attention.rope.is_none_or(|rope| rope < self.ropes.len()), "a layer's rotary embedding is not described");
+        }
+        for (what, value) in [
+            ("factor of embeddings", Some(self.embedding_scale)),
+            ("factor of residuals", Some(self.residual_scale)),
+            ("factor of attention's scores", Some(self.attention_scale)),
+            ("cap of attention's scores", self.attention_softcap),
+            ("factor of logits", Some(self.logit_scale)),
+            ("cap of logits", self.logit_softcap),
+            ("growth of queries", self.query_temperature.map(|t| t.original_positions)),
+        ] {
+            let good = value.is_none_or(|value| value.is_finite() && value > 0.0);
+            ensure!(good, "the model's configuration comes to {} as {what}: it needs a positive number", value.unwrap_or_default());
+        }
         Ok(self)
     }
 
     /// Whether the fused kernels of a GPU compute this decoder; another one runs there operation by operation.
     pub fn fits_fused_kernels(&self) -> bool {
-        !self.biases.o && !self.biases.feed_forward
+        let sizes = Sizes {
+            hidden: self.hidden,
+            intermediate: self.intermediate,
+            layers: self.layers,
+            heads: self.heads,
+            kv_heads: self.kv_heads,
+            head_dim: self.head_dim,
+            vocabulary: self.vocabulary,
+        };
+        let plain = Self::new(self.family, sizes);
+        let same_rope = self.ropes.len() == 1 && (self.ropes[0].share - 1.0).abs() < f64::EPSILON && !self.ropes[0].interleaved;
+        // What the kernels read from the spec may be anything; the rest has to be plain.
+        let reduced = Self {
+            rms_eps: plain.rms_eps,
+            ropes: plain.ropes.clone(),
+            max_positions: plain.max_positions,
+            tied: plain.tied,
+            biases: Biases { qkv: false, ..self.biases },
+            joint: plain.joint,
+            norms: Norms { plus_one: false, ..self.norms },
+            other_parts: plain.other_parts,
+            ..self.clone()
+        };
+        same_rope && reduced == plain
     }
 
     /// Frozen parameters, without the embedding table counted twice where it is tied.
@@ -195,7 +407,11 @@ impl Spec {
                 output * (input + usize::from(self.biases.on(module)))
             })
             .sum();
-        let layer = linears + 2 * self.hidden;
+        let query_key = self.query_key_norms.map_or(0, |norms| match norms.place {
+            QueryKeyNorm::FullWidth => (self.heads + self.kv_heads) * self.head_dim,
+            QueryKeyNorm::BeforeRope | QueryKeyNorm::AfterRope => 2 * self.head_dim,
+        });
+        let layer = linears + self.norms.count() * self.hidden + query_key;
         let tables = self.vocabulary * self.hidden * if self.tied { 1 } else { 2 };
         self.layers * layer + tables + self.hidden
     }
@@ -208,8 +424,32 @@ impl Rope {
             "the model's configuration says {} for the base of its rotary embedding",
             self.theta
         );
+        ensure!(self.amplitude.is_finite() && self.amplitude > 0.0, "the model's rotary embedding has an amplitude of {}", self.amplitude);
+        let turning = self.turning(head_dim);
+        ensure!(
+            (0.0..=1.0).contains(&self.share) && turning >= 2 && turning.is_multiple_of(2),
+            "the model's rotary embedding turns {} of a head of {head_dim}, which is no number of pairs",
+            self.share
+        );
         match &self.scaling {
             RopeScaling::Default => {}
+            RopeScaling::Linear { factor } => {
+                ensure!(
+                    factor.is_finite() && *factor > 0.0,
+                    "the model's rope scaling says {factor} for `factor`: it needs a positive number"
+                );
+            }
+            RopeScaling::Yarn { factor, fast, slow, original_positions, .. } => {
+                for (key, value) in
+                    [("factor", factor), ("beta_fast", fast), ("beta_slow", slow), ("original_max_position_embeddings", original_positions)]
+                {
+                    ensure!(
+                        value.is_finite() && *value > 0.0,
+                        "the model's rope scaling says {value} for `{key}`: it needs a positive number"
+                    );
+                }
+                ensure!(self.theta > 1.0, "the model's rope base is {}, and YaRN needs more than 1", self.theta);
+            }
             RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_positions } => {
                 for (key, value) in [
                     ("factor", factor),
@@ -228,7 +468,7 @@ impl Rope {
                 );
             }
             RopeScaling::Divisors(divisors) => {
-                ensure!(divisors.len() == head_dim / 2, "{} rope factors for {} pairs of a head", divisors.len(), head_dim / 2);
+                ensure!(divisors.len() == turning / 2, "{} rope factors for {} pairs of a head", divisors.len(), turning / 2);
                 ensure!(divisors.iter().all(|d| d.is_finite() && *d > 0.0), "the model's rope factors are not all positive numbers");
             }
         }

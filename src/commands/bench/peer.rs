@@ -68,7 +68,7 @@ pub(super) fn config(spec: &Spec) -> serde_json::Value {
         "head_dim": spec.head_dim,
         "vocab_size": spec.vocabulary,
         "rms_norm_eps": spec.rms_eps,
-        "rope_theta": spec.rope.theta,
+        "rope_theta": spec.ropes[0].theta,
         "max_position_embeddings": spec.max_positions,
         "tie_word_embeddings": spec.tied,
     })

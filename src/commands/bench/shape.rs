@@ -26,7 +26,7 @@ impl Shape {
             vocabulary,
         };
         let qwen2 = |tied, sizes| Spec {
-            rope: Rope::new(1e6),
+            ropes: vec![Rope::new(1e6)],
             biases: Biases { qkv: true, ..Biases::default() },
             max_positions: 32768,
             tied,
@@ -38,7 +38,7 @@ impl Shape {
             Self::Qwen0b5 => qwen2(true, sizes(896, 24, 14, 2, 64, 4864, 151_936)),
             Self::Smol135m => Spec {
                 rms_eps: 1e-5,
-                rope: Rope::new(1e5),
+                ropes: vec![Rope::new(1e5)],
                 max_positions: 8192,
                 tied: true,
                 ..Spec::new("llama", sizes(576, 30, 9, 3, 64, 1536, 49152))

@@ -9,16 +9,18 @@ use anyhow::{Context, Result};
 use candle_core::{DType, Tensor};
 
 use super::forward::{LayerState, Pass, PlainState};
-use super::{Decoder, Packed, Tape};
+use super::{Decoder, Packed, Tape, times};
 use crate::model::lineup::Lineup;
 use crate::model::lora::{Module, Site};
 use crate::model::ops::attention::attention_backward;
 use crate::model::ops::cross_entropy::cross_entropy;
 use crate::model::ops::elementwise::add;
+use crate::model::ops::geglu::geglu_backward;
 use crate::model::ops::linear::LowRankGradient;
 use crate::model::ops::rms_norm::{rms_norm, rms_norm_backward};
 use crate::model::ops::rope::Turn;
-use crate::model::ops::swiglu::{swiglu, swiglu_backward};
+use crate::model::ops::swiglu::swiglu_backward;
+use crate::model::spec::Activation;
 
 /// Gradient of every pair, by site.
 pub type Gradients = BTreeMap<Site, LowRankGradient>;
@@ -107,7 +109,7 @@ impl Decoder {
             .map(|(at, _)| batch.adapter_of(*at).with_context(|| format!("the label at token {at} belongs to no adapter")))
             .collect::<Result<Vec<usize>>>()?;
         #[cfg(feature = "cuda")]
-        if crate::model::ops::cuda::applies(last) {
+        if crate::model::ops::cuda::applies(last) && self.spec.fits_fused_kernels() {
             return self.device_head_backward(last, labels, &owners, scales, results);
         }
         let mut d_last = Tensor::zeros(last.shape(), DType::F32, last.device())?;
@@ -117,11 +119,13 @@ impl Decoder {
             let chosen = last.index_select(&index, 0)?;
             let normed = rms_norm(&chosen, &self.weights.norm, self.spec.rms_eps)?;
             let of_labels: Vec<f64> = owners.iter().map(|owner| scales[*owner]).collect();
-            let result = cross_entropy(&self.logits(&normed)?, &targets, &of_labels)?;
+            let logits = self.logits(&normed)?;
+            let result = cross_entropy(&logits, &targets, &of_labels)?;
             for ((owner, loss), hit) in owners.iter().zip(&result.losses).zip(&result.hits) {
                 results[*owner].0.add(*loss, *hit);
             }
-            let d_normed = result.d_logits.to_dtype(last.dtype())?.matmul(self.weights.head())?;
+            let d_product = self.logits_backward(&logits, result.d_logits)?;
+            let d_normed = d_product.to_dtype(last.dtype())?.matmul(self.weights.head())?;
             let d_chosen = rms_norm_backward(&chosen, &self.weights.norm, self.spec.rms_eps, &d_normed)?;
             d_last = d_last.index_add(&index, &d_chosen.to_dtype(DType::F32)?, 0)?;
         }
@@ -137,8 +141,7 @@ impl Decoder {
         d_y: &Tensor,
         results: &mut [(LossSum, Gradients)],
     ) -> Result<Tensor> {
-        let norms = &self.weights.layers[layer];
-        let eps = self.spec.rms_eps;
+        let norms = &self.weights.layers[layer].norms;
         let mut linear = |module: Module, x: &Tensor, d_y: &Tensor| -> Result<Tensor> {
             let (updates, mask) = pass.at(layer, module, x)?;
             let (d_x, gradients) = self.linear(layer, module).backward(x, &updates, mask.as_ref(), d_y)?;
@@ -147,21 +150,57 @@ impl Decoder {
             }
             Ok(d_x)
         };
-        let PlainState { q, k, v, attended, middle, gate, up } = state;
+        let PlainState { q, k, v, attended, middle, gate, up, before } = state;
 
-        let d_activated = linear(Module::Down, &swiglu(&gate, &up)?, d_y)?;
-        let (d_gate, d_up) = swiglu_backward(&gate, &up, &d_activated)?;
-        let normed = rms_norm(&middle, &norms.feed_forward_norm, eps)?;
+        let d_down = self.joined_backward(d_y, before.feed_forward.as_ref(), norms.after_feed_forward.as_ref())?;
+        let d_activated = linear(Module::Down, &self.gated(&gate, &up)?, &d_down)?;
+        let (d_gate, d_up) = match self.spec.activation {
+            Activation::Silu => swiglu_backward(&gate, &up, &d_activated)?,
+            Activation::GeluTanh => geglu_backward(&gate, &up, &d_activated)?,
+        };
+        let normed = self.normed(&middle, norms.before_feed_forward.as_ref())?;
         let d_normed = add(&linear(Module::Gate, &normed, &d_gate)?, &linear(Module::Up, &normed, &d_up)?)?;
-        let d_middle = add(d_y, &rms_norm_backward(&middle, &norms.feed_forward_norm, eps, &d_normed)?)?;
+        let d_middle = add(d_y, &self.normed_backward(&middle, norms.before_feed_forward.as_ref(), d_normed)?)?;
 
-        let d_attended = linear(Module::O, &attended.out, &d_middle)?;
-        let (d_q, d_k, d_v) = attention_backward(&q, &k, &v, &attended, &d_attended, self.heads(), &pass.batch.rows)?;
-        let d_q = self.rope.rotate(&d_q, &pass.batch.positions, Turn::Backward)?;
-        let d_k = self.rope.rotate(&d_k, &pass.batch.positions, Turn::Backward)?;
-        let normed = rms_norm(x, &norms.attention_norm, eps)?;
+        let d_out = self.joined_backward(&d_middle, before.attention.as_ref(), norms.after_attention.as_ref())?;
+        let d_attended = linear(Module::O, &attended.out, &d_out)?;
+        let (d_q, d_k, d_v) = attention_backward(&q, &k, &v, &attended, &d_attended, self.heads(layer), &pass.batch.rows)?;
+        let positions = &pass.batch.positions;
+        let d_q = self.turned_backward(layer, before.q.as_ref().zip(norms.query.as_ref()), &self.warmed(d_q, positions)?, positions)?;
+        let d_k = self.turned_backward(layer, before.k.as_ref().zip(norms.key.as_ref()), &d_k, positions)?;
+        let normed = self.normed(x, norms.before_attention.as_ref())?;
         let d_from_q_and_k = add(&linear(Module::Q, &normed, &d_q)?, &linear(Module::K, &normed, &d_k)?)?;
         let d_normed = add(&d_from_q_and_k, &linear(Module::V, &normed, &d_v)?)?;
-        add(&d_middle, &rms_norm_backward(x, &norms.attention_norm, eps, &d_normed)?)
+        add(&d_middle, &self.normed_backward(x, norms.before_attention.as_ref(), d_normed)?)
+    }
+
+    fn normed_backward(&self, x: &Tensor, weight: Option<&Tensor>, d_y: Tensor) -> Result<Tensor> {
+        match weight {
+            None => Ok(d_y),
+            Some(weight) => rms_norm_backward(x, weight, self.spec.rms_eps, &d_y),
+        }
+    }
+
+    /// The gradient of a block's output, given that of the residual stream that it joins.
+    fn joined_backward(&self, d_y: &Tensor, out: Option<&Tensor>, weight: Option<&Tensor>) -> Result<Tensor> {
+        let d_normed = times(d_y.clone(), self.spec.residual_scale)?;
+        match out {
+            None => Ok(d_normed),
+            Some(out) => self.normed_backward(out, weight, d_normed),
+        }
+    }
+
+    /// The gradient of queries or keys as they were projected; `normed` is those with the weight of their norm.
+    fn turned_backward(&self, layer: usize, normed: Option<(&Tensor, &Tensor)>, d: &Tensor, positions: &[u32]) -> Result<Tensor> {
+        let Some((raw, weight)) = normed else { return self.rotated(layer, d, positions, Turn::Backward) };
+        let norm_backward = |x: &Tensor, d: &Tensor| -> Result<Tensor> {
+            let shape = ((), weight.dim(0)?);
+            Ok(rms_norm_backward(&x.reshape(shape)?, weight, self.spec.rms_eps, &d.reshape(shape)?)?.reshape(raw.shape())?)
+        };
+        if self.norms_turned() {
+            let d_turned = norm_backward(&self.rotated(layer, raw, positions, Turn::Forward)?, d)?;
+            return self.rotated(layer, &d_turned, positions, Turn::Backward);
+        }
+        norm_backward(raw, &self.rotated(layer, d, positions, Turn::Backward)?)
     }
 }

@@ -159,6 +159,7 @@ impl Decoder {
         let weights = &self.weights.layers[layer];
         let fused = weights.fused.as_ref().context("weights on a GPU are joined when they are loaded")?;
         let (eps, tokens) = (self.spec.rms_eps, pass.batch.tokens());
+        let (attention_norm, feed_forward_norm) = weights.norms.pre()?;
         let bits = match (&device.dropout, pass.lineup.table.is_some()) {
             (Some(dropout), true) => Some(dropout.bits(&device.uploaded, &self.spec, layer, tokens, x.device())?),
             _ => None,
@@ -173,13 +174,13 @@ impl Decoder {
             Ok((y, reduced))
         };
         let mut reduced = Reduced::default();
-        let normed = norm::rms_norm(x, &weights.attention_norm, eps)?;
+        let normed = norm::rms_norm(x, attention_norm, eps)?;
         let qkv;
         (qkv, reduced.qkv) = linear(Group::QKV, &normed, &fused.qkv)?;
         let attended = self.device_attend(layer, &qkv, fused.qkv_bias.as_ref(), device, cache)?;
         let out;
         (out, reduced.o) = linear(Group::O, &attended.out, self.linear(layer, Module::O).rows()?)?;
-        let (middle, normed) = norm::add_rms_norm(x, &out, &weights.feed_forward_norm, eps)?;
+        let (middle, normed) = norm::add_rms_norm(x, &out, feed_forward_norm, eps)?;
         let gate_up = product(&normed, &fused.gate_up.t()?)?;
         reduced.gate_up = reduce(Group::GATE_UP, &normed)?;
         let activated = swiglu::swiglu(&gate_up, updates.as_ref().zip(reduced.gate_up.as_ref()))?;
@@ -206,14 +207,14 @@ impl Decoder {
     ) -> Result<Attended> {
         let positions = device.uploaded.at(device.positions);
         let (Some(places), Some(cache)) = (&device.pages, cache.and_then(KvCache::paged)) else {
-            heads::finish(qkv, bias, &self.rope, positions, self.heads(), Turn::Forward, None)?;
-            return attention::forward(qkv, self.heads(), &device.rows, &device.uploaded);
+            heads::finish(qkv, bias, &self.ropes[0], positions, self.heads(layer), Turn::Forward, None)?;
+            return attention::forward(qkv, self.heads(layer), &device.rows, &device.uploaded);
         };
         let (keys, values) = cache.layer(layer);
         let pages = heads::Pages { keys: &keys, values: &values, slots: device.uploaded.at(places.slots) };
-        heads::finish(qkv, bias, &self.rope, positions, self.heads(), Turn::Forward, Some(&pages))?;
+        heads::finish(qkv, bias, &self.ropes[0], positions, self.heads(layer), Turn::Forward, Some(&pages))?;
         if places.fresh {
-            return attention::forward(qkv, self.heads(), &device.rows, &device.uploaded);
+            return attention::forward(qkv, self.heads(layer), &device.rows, &device.uploaded);
         }
         let paged = Paged {
             table: device.uploaded.at(places.table),
@@ -221,7 +222,7 @@ impl Decoder {
             past: device.uploaded.at(places.past),
             longest: places.longest,
         };
-        let out = attention::forward_paged(qkv, (&keys, &values), self.heads(), &device.rows, &paged, &device.uploaded)?;
+        let out = attention::forward_paged(qkv, (&keys, &values), self.heads(layer), &device.rows, &paged, &device.uploaded)?;
         // Nothing goes backward from a pass with a cache.
         let log_sum_exp = Tensor::zeros((0, 0), DType::F32, qkv.device())?;
         Ok(Attended { out, log_sum_exp })
@@ -242,6 +243,7 @@ impl Decoder {
         let fused = weights.fused.as_ref().context("weights on a GPU are joined when they are loaded")?;
         let DeviceState { qkv, attended, middle, gate_up, reduced, bits } = state;
         let eps = self.spec.rms_eps;
+        let (attention_norm, feed_forward_norm) = weights.norms.pre()?;
         let updates = self.updates(layer, pass, device, bits.as_ref());
         if updates.is_some() {
             ensure!(device.ranges.is_some(), "gradients need rows in the order of their adapters, each through one");
@@ -272,19 +274,19 @@ impl Decoder {
         drop(activated);
         let d_gate_up = gate_up;
         let (d_normed, d_reduced) = linear(Group::GATE_UP, &fused.gate_up, &d_gate_up)?;
-        let normed = norm::rms_norm(&middle, &weights.feed_forward_norm, eps)?;
+        let normed = norm::rms_norm(&middle, feed_forward_norm, eps)?;
         gradients(Group::GATE_UP, reduced.gate_up.as_ref(), d_reduced.as_ref(), &normed, &d_gate_up)?;
         drop(d_gate_up);
-        let d_middle = norm::rms_norm_backward(&middle, &weights.feed_forward_norm, &d_normed, Some(d_y), eps)?;
+        let d_middle = norm::rms_norm_backward(&middle, feed_forward_norm, &d_normed, Some(d_y), eps)?;
 
         let (d_attended, d_reduced) = linear(Group::O, self.linear(layer, Module::O).rows()?, &d_middle)?;
         gradients(Group::O, reduced.o.as_ref(), d_reduced.as_ref(), &attended.out, &d_middle)?;
-        let d_qkv = attention::backward(&qkv, &attended, &d_attended, self.heads(), &device.rows, &device.uploaded)?;
-        heads::finish(&d_qkv, None, &self.rope, device.uploaded.at(device.positions), self.heads(), Turn::Backward, None)?;
+        let d_qkv = attention::backward(&qkv, &attended, &d_attended, self.heads(layer), &device.rows, &device.uploaded)?;
+        heads::finish(&d_qkv, None, &self.ropes[0], device.uploaded.at(device.positions), self.heads(layer), Turn::Backward, None)?;
         let (d_normed, d_reduced) = linear(Group::QKV, &fused.qkv, &d_qkv)?;
-        let normed = norm::rms_norm(x, &weights.attention_norm, eps)?;
+        let normed = norm::rms_norm(x, attention_norm, eps)?;
         gradients(Group::QKV, reduced.qkv.as_ref(), d_reduced.as_ref(), &normed, &d_qkv)?;
-        norm::rms_norm_backward(x, &weights.attention_norm, &d_normed, Some(&d_middle), eps)
+        norm::rms_norm_backward(x, attention_norm, &d_normed, Some(&d_middle), eps)
     }
 
     /// See `head_backward`.

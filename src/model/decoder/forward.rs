@@ -5,17 +5,19 @@
 use anyhow::Result;
 use candle_core::{IndexOp, Tensor};
 
-use super::{Decoder, Packed};
+use super::{Decoder, Packed, times};
 use crate::model::cache::KvCache;
 use crate::model::dropout::{Dropout, DropoutMask};
 use crate::model::lineup::Lineup;
 use crate::model::lora::{Module, Site};
 use crate::model::ops::attention::{Attended, attention};
-use crate::model::ops::elementwise::add;
+use crate::model::ops::elementwise::{add, scale_rows};
+use crate::model::ops::geglu::geglu;
 use crate::model::ops::linear::Update;
 use crate::model::ops::rms_norm::rms_norm;
 use crate::model::ops::rope::Turn;
 use crate::model::ops::swiglu::swiglu;
+use crate::model::spec::{Activation, QueryKeyNorm, QueryTemperature};
 
 /// What a training forward pass keeps for the backward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +47,7 @@ impl<'a> Pass<'a> {
         cache: Option<&KvCache>,
     ) -> Result<Self> {
         lineup.check(batch)?;
-        decoder.rope.check(&batch.positions)?;
+        decoder.ropes[0].check(&batch.positions)?;
         if let Some(id) = batch.ids.iter().find(|id| **id as usize >= decoder.spec.vocabulary) {
             anyhow::bail!(
                 "token {id} is outside the vocabulary of {}: tokenizer and weights do not belong together, or a token was added \
@@ -95,6 +97,20 @@ pub(super) struct PlainState {
     pub(super) middle: Tensor,
     pub(super) gate: Tensor,
     pub(super) up: Tensor,
+    /// What the norms that only some families have were given.
+    pub(super) before: BeforeNorms,
+}
+
+/// Inputs of norms that are not on the residual stream.
+#[derive(Default)]
+pub(super) struct BeforeNorms {
+    /// Queries and keys as they were projected.
+    pub(super) q: Option<Tensor>,
+    pub(super) k: Option<Tensor>,
+    /// Attention's output.
+    pub(super) attention: Option<Tensor>,
+    /// The feed-forward block's output.
+    pub(super) feed_forward: Option<Tensor>,
 }
 
 /// The record of a training forward pass.
@@ -155,10 +171,10 @@ impl Decoder {
         }
         let batch = pass.batch;
         let ids = Tensor::from_slice(&batch.ids, batch.ids.len(), self.device())?;
-        Ok(self.weights.embedding.i(&ids)?)
+        times(self.weights.embedding.i(&ids)?, self.spec.embedding_scale)
     }
 
-    /// One layer: `x + attention(norm(x))`, then `+ feed_forward(norm(·))`. With `save`, what its backward needs.
+    /// One layer: `x + attention(norm(x))`, then `+ feed_forward(norm(·))`, with the norms that the family has. With `save`, what its backward needs.
     pub(super) fn layer(
         &self,
         layer: usize,
@@ -177,25 +193,83 @@ impl Decoder {
     }
 
     fn plain_layer(&self, layer: usize, x: &Tensor, pass: &Pass<'_>, cache: Option<&mut KvCache>) -> Result<(Tensor, PlainState)> {
-        let norms = &self.weights.layers[layer];
+        let norms = &self.weights.layers[layer].norms;
         let linear = |module: Module, x: &Tensor| -> Result<Tensor> {
             let (updates, mask) = pass.at(layer, module, x)?;
             self.linear(layer, module).forward(x, &updates, mask.as_ref())
         };
-        let normed = rms_norm(x, &norms.attention_norm, self.spec.rms_eps)?;
-        let q = self.rope.rotate(&linear(Module::Q, &normed)?, &pass.batch.positions, Turn::Forward)?;
-        let k = self.rope.rotate(&linear(Module::K, &normed)?, &pass.batch.positions, Turn::Forward)?;
-        let v = linear(Module::V, &normed)?;
+        let positions = &pass.batch.positions;
+        let normed = self.normed(x, norms.before_attention.as_ref())?;
+        let (raw_q, raw_k, v) = (linear(Module::Q, &normed)?, linear(Module::K, &normed)?, linear(Module::V, &normed)?);
+        let q = self.warmed(self.turned(layer, &raw_q, norms.query.as_ref(), positions)?, positions)?;
+        let k = self.turned(layer, &raw_k, norms.key.as_ref(), positions)?;
         let attended = match cache {
-            None => attention(&q, &k, &v, self.heads(), &pass.batch.rows)?,
-            Some(cache) => cache.attend(layer, &q, &k, &v, self.heads(), &pass.batch.rows)?,
+            None => attention(&q, &k, &v, self.heads(layer), &pass.batch.rows)?,
+            Some(cache) => cache.attend(layer, &q, &k, &v, self.heads(layer), &pass.batch.rows)?,
         };
-        let middle = add(x, &linear(Module::O, &attended.out)?)?;
-        let normed = rms_norm(&middle, &norms.feed_forward_norm, self.spec.rms_eps)?;
+        let out = linear(Module::O, &attended.out)?;
+        let middle = self.joined(x, &out, norms.after_attention.as_ref())?;
+        let normed = self.normed(&middle, norms.before_feed_forward.as_ref())?;
         let gate = linear(Module::Gate, &normed)?;
         let up = linear(Module::Up, &normed)?;
-        let y = add(&middle, &linear(Module::Down, &swiglu(&gate, &up)?)?)?;
-        Ok((y, PlainState { q, k, v, attended, middle, gate, up }))
+        let down = linear(Module::Down, &self.gated(&gate, &up)?)?;
+        let y = self.joined(&middle, &down, norms.after_feed_forward.as_ref())?;
+        let before = BeforeNorms {
+            q: norms.query.is_some().then_some(raw_q),
+            k: norms.key.is_some().then_some(raw_k),
+            attention: norms.after_attention.is_some().then_some(out),
+            feed_forward: norms.after_feed_forward.is_some().then_some(down),
+        };
+        Ok((y, PlainState { q, k, v, attended, middle, gate, up, before }))
+    }
+
+    /// RMS norm where there is a weight.
+    pub(super) fn normed(&self, x: &Tensor, weight: Option<&Tensor>) -> Result<Tensor> {
+        weight.map_or(Ok(x.clone()), |weight| rms_norm(x, weight, self.spec.rms_eps))
+    }
+
+    /// What a block adds to the residual stream, normed where there is a weight.
+    fn joined(&self, x: &Tensor, out: &Tensor, weight: Option<&Tensor>) -> Result<Tensor> {
+        add(x, &times(self.normed(out, weight)?, self.spec.residual_scale)?)
+    }
+
+    /// Queries or keys [tokens, heads * head_dim] as attention reads them: normed and turned, in the family's order.
+    fn turned(&self, layer: usize, x: &Tensor, weight: Option<&Tensor>, positions: &[u32]) -> Result<Tensor> {
+        if self.norms_turned() {
+            return self.head_norm(&self.rotated(layer, x, positions, Turn::Forward)?, weight);
+        }
+        self.rotated(layer, &self.head_norm(x, weight)?, positions, Turn::Forward)
+    }
+
+    /// Whether queries and keys are normed after they are turned.
+    pub(super) fn norms_turned(&self) -> bool {
+        self.spec.query_key_norms.is_some_and(|norms| norms.place == QueryKeyNorm::AfterRope)
+    }
+
+    /// Heads turned by their positions, where the layer has rotary embedding.
+    pub(super) fn rotated(&self, layer: usize, x: &Tensor, positions: &[u32], turn: Turn) -> Result<Tensor> {
+        self.spec.attention[layer].rope.map_or(Ok(x.clone()), |rope| self.ropes[rope].rotate(x, positions, turn))
+    }
+
+    /// RMS norm of each stretch of [tokens, width] that is as long as the weight: a head, or all of them.
+    fn head_norm(&self, x: &Tensor, weight: Option<&Tensor>) -> Result<Tensor> {
+        let Some(weight) = weight else { return Ok(x.clone()) };
+        Ok(rms_norm(&x.reshape(((), weight.dim(0)?))?, weight, self.spec.rms_eps)?.reshape(x.shape())?)
+    }
+
+    /// Queries times the factor that grows with their position. Its own gradient.
+    pub(super) fn warmed(&self, q: Tensor, positions: &[u32]) -> Result<Tensor> {
+        let Some(QueryTemperature { beta, original_positions }) = self.spec.query_temperature else { return Ok(q) };
+        let factor = |position: &u32| beta.mul_add((f64::from(*position) / original_positions).floor().ln_1p(), 1.0) as f32;
+        scale_rows(&q, &positions.iter().map(factor).collect::<Vec<_>>())
+    }
+
+    /// The feed-forward block's gate.
+    pub(super) fn gated(&self, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+        match self.spec.activation {
+            Activation::Silu => swiglu(gate, up),
+            Activation::GeluTanh => geglu(gate, up),
+        }
     }
 
     /// The first place of a forward pass whose output is not finite, for an error that names it.

@@ -20,6 +20,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::lora::{Adapter, Module};
 use super::ops::attention::Heads;
+use super::ops::elementwise::{scale, softcap};
 use super::ops::linear::Linear;
 use super::ops::rope::RopeTable;
 use super::spec::Spec;
@@ -31,7 +32,7 @@ pub struct Decoder {
     /// Sizes and constants.
     pub spec: Spec,
     weights: Weights,
-    rope: RopeTable,
+    ropes: Vec<RopeTable>,
 }
 
 impl Decoder {
@@ -40,8 +41,9 @@ impl Decoder {
         spec.tied = weights.untied_head.is_none();
         // A table for the model's whole context costs megabytes at 32 k positions; no suite or row is that long.
         let positions = spec.max_positions.min(8192);
-        let rope = RopeTable::new(&spec, positions, weights.embedding.device())?;
-        Ok(Self { spec, weights, rope })
+        let table = |rope| RopeTable::of(rope, spec.head_dim, positions, weights.embedding.device());
+        let ropes = spec.ropes.iter().map(table).collect::<Result<_>>()?;
+        Ok(Self { spec, weights, ropes })
     }
 
     /// The base with an adapter folded into its weights, for asking the same adapter many questions. Norms, embedding and
@@ -108,18 +110,40 @@ impl Decoder {
 
     /// Logits of the given hidden states: [positions, hidden] to [positions, vocabulary].
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        let head = self.weights.head().t()?;
         #[cfg(feature = "cuda")]
-        if hidden.device().is_cuda() {
-            return super::ops::cuda::profile::product(hidden, &self.weights.head().t()?);
-        }
-        Ok(hidden.matmul(&self.weights.head().t()?)?)
+        let product = if hidden.device().is_cuda() { super::ops::cuda::profile::product(hidden, &head)? } else { hidden.matmul(&head)? };
+        #[cfg(not(feature = "cuda"))]
+        let product = hidden.matmul(&head)?;
+        let scaled = times(product, self.spec.logit_scale)?;
+        self.spec.logit_softcap.map_or(Ok(scaled.clone()), |cap| softcap(&scaled, cap))
     }
 
-    fn heads(&self) -> Heads {
-        Heads { queries: self.spec.heads, keys: self.spec.kv_heads, size: self.spec.head_dim }
+    /// The gradient before scale and cap, given the logits and their gradient in f32.
+    fn logits_backward(&self, logits: &Tensor, d_logits: Tensor) -> Result<Tensor> {
+        let d_scaled = match self.spec.logit_softcap {
+            None => d_logits,
+            Some(cap) => (d_logits * (logits.to_dtype(DType::F32)? / cap)?.sqr()?.affine(-1.0, 1.0)?)?,
+        };
+        times(d_scaled, self.spec.logit_scale)
+    }
+
+    fn heads(&self, layer: usize) -> Heads {
+        let s = &self.spec;
+        Heads {
+            scale: s.attention_scale as f32,
+            window: s.attention[layer].window,
+            softcap: s.attention_softcap.map(|cap| cap as f32),
+            ..Heads::new(s.heads, s.kv_heads, s.head_dim)
+        }
     }
 
     fn linear(&self, layer: usize, module: Module) -> &Linear {
         &self.weights.layers[layer].linears[module as usize]
     }
+}
+
+/// A tensor times a factor, which most families have as 1.
+fn times(x: Tensor, factor: f64) -> Result<Tensor> {
+    if (factor - 1.0).abs() < f64::EPSILON { Ok(x) } else { scale(&x, factor) }
 }

@@ -112,7 +112,7 @@ fn read(name: &'static str, file: &GgufFile, header: &Config<'_>) -> Result<Spec
     };
     Ok(Spec {
         rms_eps: header.real("attention.layer_norm_rms_epsilon")?.unwrap_or(1e-6),
-        rope: rope(header)?,
+        ropes: vec![rope(header)?],
         // A converter writes a bias where the model has one; no key says so.
         biases: Biases { qkv: has("blk.0.attn_q.bias"), o: has("blk.0.attn_output.bias"), feed_forward: has("blk.0.ffn_down.bias") },
         max_positions: header.size("context_length")?,

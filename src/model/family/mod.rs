@@ -3,11 +3,21 @@
 //!
 //! Every key of a configuration is used, harmless for a stated reason, or refused by name.
 
+mod gemma;
 mod gguf;
+mod glm4;
+mod granite;
+mod hunyuan;
 mod llama;
-mod qwen2;
+mod mistral;
+mod olmo;
+mod phi3;
+mod qwen;
 mod reader;
 mod rope;
+mod seed_oss;
+mod smollm3;
+mod wrapper;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -26,11 +36,32 @@ struct Family {
     read: fn(&Config<'_>) -> Result<Spec>,
 }
 
-const FAMILIES: &[Family] = &[llama::FAMILY, qwen2::FAMILY];
+const FAMILIES: &[Family] = &[
+    llama::FAMILY,
+    qwen::QWEN2,
+    qwen::QWEN3,
+    mistral::MISTRAL,
+    mistral::MINISTRAL,
+    mistral::MINISTRAL3,
+    smollm3::FAMILY,
+    gemma::GEMMA2,
+    gemma::GEMMA3,
+    granite::FAMILY,
+    phi3::FAMILY,
+    olmo::OLMO2,
+    olmo::OLMO3,
+    glm4::FAMILY,
+    hunyuan::FAMILY,
+    seed_oss::FAMILY,
+    qwen::QWEN2_VL_TEXT,
+    qwen::QWEN2_5_VL_TEXT,
+    qwen::QWEN3_VL_TEXT,
+];
 
-/// Names of the families that work.
+/// Names of the families that work, those of wrappers among them.
 fn names() -> String {
-    let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
+    let inside = FAMILIES.iter().map(|family| family.name).filter(|name| !name.ends_with("_vl_text"));
+    let names: Vec<&str> = inside.chain(wrapper::WRAPPERS.iter().map(|wrapper| wrapper.name)).collect();
     names.join(", ")
 }
 
@@ -42,6 +73,9 @@ pub(super) fn from_config_json(text: &str) -> Result<Spec> {
     let Some(name) = config.text("model_type")? else {
         bail!("config.json has no `model_type`, which names the model's family; Ballast trains and evaluates {}", names());
     };
+    if let Some(found) = wrapper::WRAPPERS.iter().find(|wrapper| wrapper.name == name) {
+        return wrapper::read(found, &config);
+    }
     let Some(family) = FAMILIES.iter().find(|family| family.name == name) else {
         bail!("config.json: the architecture `{name}` is not supported: Ballast trains and evaluates {}", names());
     };
@@ -91,7 +125,9 @@ mod tests {
         assert!(error(&json!({"hidden_size": "48"})).contains("hidden_size"));
         assert!(error(&json!({"is_encoder_decoder": true})).contains("is_encoder_decoder"));
         assert!(error(&json!({"architectures": ["LlamaForSequenceClassification"]})).contains("LlamaForSequenceClassification"));
-        assert!(error(&json!({"model_type": "gpt2"})).contains("`gpt2` is not supported: Ballast trains and evaluates llama, qwen2"));
+        assert!(
+            error(&json!({"model_type": "gpt2"})).contains("`gpt2` is not supported: Ballast trains and evaluates llama, qwen2, qwen3")
+        );
         assert!(error(&json!({"model_type": null})).contains("model_type"));
     }
 
@@ -104,7 +140,7 @@ mod tests {
             scale
         };
         let old = read(llama(), &json!({"rope_scaling": with(json!({"rope_type": "llama3"}))})).unwrap();
-        assert!(matches!(old.rope.scaling, RopeScaling::Llama3 { factor: 8.0, original_positions: 64.0, .. }));
+        assert!(matches!(old.ropes[0].scaling, RopeScaling::Llama3 { factor: 8.0, original_positions: 64.0, .. }));
         for new in [
             json!({"rope_scaling": with(json!({"rope_type": "llama3", "type": "llama3"}))}),
             json!({"rope_scaling": with(json!({"type": "llama3"}))}),

@@ -179,8 +179,11 @@ impl GgufFile {
     pub fn spec(&mut self) -> Result<Spec> {
         let mut spec = Spec::from_gguf(self)?;
         if let Some(divisors) = self.rope_divisors()? {
-            ensure!(spec.rope.scaling == RopeScaling::Default, "the GGUF file has both rope factors and a rope scaling");
-            spec.rope.scaling = RopeScaling::Divisors(divisors);
+            ensure!(
+                spec.ropes.len() == 1 && spec.ropes[0].scaling == RopeScaling::Default,
+                "the GGUF file has both rope factors and a rope scaling"
+            );
+            spec.ropes[0].scaling = RopeScaling::Divisors(divisors);
             spec = spec.checked()?;
         }
         Ok(spec)

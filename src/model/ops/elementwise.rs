@@ -48,6 +48,35 @@ pub fn scale(a: &Tensor, factor: f64) -> Result<Tensor> {
     )
 }
 
+/// Each row of `x` [rows, columns] times a factor of its own.
+pub fn scale_rows(x: &Tensor, factors: &[f32]) -> Result<Tensor> {
+    let (rows, columns) = x.dims2()?;
+    ensure!(factors.len() == rows, "{} factors for {rows} rows", factors.len());
+    if !host::applies(x) {
+        let factors = Tensor::from_slice(factors, (rows, 1), x.device())?;
+        return Ok(x.to_dtype(DType::F32)?.broadcast_mul(&factors)?.to_dtype(x.dtype())?);
+    }
+    let x = host::slice(x)?;
+    let x = &*x;
+    let mut y = vec![0f32; rows * columns];
+    host::for_each_row(
+        &mut y,
+        columns,
+        #[inline(always)]
+        |row, y| {
+            for (y, x) in y.iter_mut().zip(&x[row * columns..][..columns]) {
+                *y = x * factors[row];
+            }
+        },
+    );
+    host::tensor(y, rows, columns)
+}
+
+/// `cap · tanh(x / cap)`: keeps numbers between -cap and cap (Gemma Team 2024, "Gemma 2", section 2).
+pub fn softcap(x: &Tensor, cap: f64) -> Result<Tensor> {
+    Ok((((x.to_dtype(DType::F32)? / cap)?.tanh()? * cap)?).to_dtype(x.dtype())?)
+}
+
 /// Sum of squares of each of some f32 tensors.
 pub fn square_sums(tensors: &[&Tensor]) -> Result<Vec<f64>> {
     #[cfg(feature = "cuda")]

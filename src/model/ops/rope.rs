@@ -1,5 +1,6 @@
-//! Rotary position embedding in the half-split layout of the published checkpoints: element i of a head is rotated
-//! together with element i + head_dim/2 by the angle `position / theta^(2i/head_dim)`.
+//! Rotary position embedding: element i of a head is rotated together with element i + n/2 (half-split, the layout of most
+//! published checkpoints), or elements 2i and 2i + 1 with each other (interleaved), by the angle
+//! `position / theta^(2i/n)`, where n is the head's size, or the part of it that turns.
 //!
 //! Su et al. 2021, "RoFormer". The tables are f32 whatever the model's type: bf16 cannot hold positions above 256.
 
@@ -14,7 +15,10 @@ use crate::model::spec::{Rope, RopeScaling, Spec};
 pub struct RopeTable {
     cos: Tensor,
     sin: Tensor,
+    /// Pairs of a head that turn.
     half: usize,
+    head_dim: usize,
+    interleaved: bool,
 }
 
 /// Which way to turn: `Forward` in the model, `Backward` for its gradient (a rotation's transpose is its inverse).
@@ -27,17 +31,24 @@ pub enum Turn {
 }
 
 impl RopeTable {
-    /// Tables for positions `0..positions` of the given model.
+    /// The first table of the given model, for positions `0..positions`.
     pub fn new(spec: &Spec, positions: usize, device: &Device) -> Result<Self> {
-        let half = spec.head_dim / 2;
-        let frequencies = frequencies(&spec.rope, spec.head_dim);
+        Self::of(&spec.ropes[0], spec.head_dim, positions, device)
+    }
+
+    /// A table for heads of the given size.
+    pub fn of(rope: &Rope, head_dim: usize, positions: usize, device: &Device) -> Result<Self> {
+        let half = rope.turning(head_dim) / 2;
+        let frequencies = frequencies(rope, 2 * half);
         let angles = |f: fn(f64) -> f64| -> Vec<f32> {
-            (0..positions).flat_map(|p| frequencies.iter().map(move |w| f(p as f64 * w) as f32)).collect()
+            (0..positions).flat_map(|p| frequencies.iter().map(move |w| (f(p as f64 * w) * rope.amplitude) as f32)).collect()
         };
         Ok(Self {
             cos: Tensor::from_vec(angles(f64::cos), (positions, half), device)?,
             sin: Tensor::from_vec(angles(f64::sin), (positions, half), device)?,
             half,
+            head_dim,
+            interleaved: rope.interleaved,
         })
     }
 
@@ -65,7 +76,7 @@ impl RopeTable {
             return self.rotate_composed(x, positions, sign);
         }
         let (x, cos, sin) = (host::slice(x)?, host::slice(&self.cos)?, host::slice(&self.sin)?);
-        let (x, cos, sin, half) = (&*x, &*cos, &*sin, self.half);
+        let (x, cos, sin, half, head) = (&*x, &*cos, &*sin, self.half, self.head_dim);
         let mut y = vec![0f32; rows * width];
         host::for_each_row(
             &mut y,
@@ -74,8 +85,18 @@ impl RopeTable {
             |row, y| {
                 let at = positions[row] as usize * half;
                 let (cos, sin) = (&cos[at..at + half], &sin[at..at + half]);
-                let heads = x[row * width..][..width].chunks_exact(2 * half).zip(y.chunks_exact_mut(2 * half));
+                let heads = x[row * width..][..width].chunks_exact(head).zip(y.chunks_exact_mut(head));
                 for (x, y) in heads {
+                    let ((x, rest), (y, rest_y)) = (x.split_at(2 * half), y.split_at_mut(2 * half));
+                    rest_y.copy_from_slice(rest);
+                    if self.interleaved {
+                        for i in 0..half {
+                            let s = sign as f32 * sin[i];
+                            y[2 * i] = x[2 * i].mul_add(cos[i], -x[2 * i + 1] * s);
+                            y[2 * i + 1] = x[2 * i + 1].mul_add(cos[i], x[2 * i] * s);
+                        }
+                        continue;
+                    }
                     let (x0, x1) = x.split_at(half);
                     let (y0, y1) = y.split_at_mut(half);
                     for i in 0..half {
@@ -91,23 +112,40 @@ impl RopeTable {
 
     fn rotate_composed(&self, x: &Tensor, positions: &[u32], sign: f64) -> Result<Tensor> {
         let (rows, width) = x.dims2()?;
+        let (half, count) = (self.half, width / self.head_dim);
         let positions = Tensor::from_slice(positions, rows, x.device())?;
         let cos = self.cos.index_select(&positions, 0)?.unsqueeze(1)?;
         let sin = (self.sin.index_select(&positions, 0)?.unsqueeze(1)? * sign)?;
-        let heads = x.to_dtype(DType::F32)?.reshape((rows, width / (2 * self.half), 2 * self.half))?;
-        let x0 = heads.narrow(D::Minus1, 0, self.half)?;
-        let x1 = heads.narrow(D::Minus1, self.half, self.half)?;
+        let heads = x.to_dtype(DType::F32)?.reshape((rows, count, self.head_dim))?;
+        let (x0, x1) = if self.interleaved {
+            let pairs = heads.narrow(D::Minus1, 0, 2 * half)?.reshape((rows, count, half, 2))?;
+            (pairs.narrow(D::Minus1, 0, 1)?.squeeze(D::Minus1)?, pairs.narrow(D::Minus1, 1, 1)?.squeeze(D::Minus1)?)
+        } else {
+            (heads.narrow(D::Minus1, 0, half)?, heads.narrow(D::Minus1, half, half)?)
+        };
         let y0 = (x0.broadcast_mul(&cos)? - x1.broadcast_mul(&sin)?)?;
         let y1 = (x1.broadcast_mul(&cos)? + x0.broadcast_mul(&sin)?)?;
-        Ok(Tensor::cat(&[y0, y1], D::Minus1)?.reshape((rows, width))?.to_dtype(x.dtype())?)
+        let turned = if self.interleaved {
+            Tensor::stack(&[y0, y1], D::Minus1)?.reshape((rows, count, 2 * half))?
+        } else {
+            Tensor::cat(&[y0, y1], D::Minus1)?
+        };
+        let rest = self.head_dim - 2 * half;
+        let all = if rest == 0 { turned } else { Tensor::cat(&[turned, heads.narrow(D::Minus1, 2 * half, rest)?], D::Minus1)? };
+        Ok(all.reshape((rows, width))?.to_dtype(x.dtype())?)
     }
 }
 
-/// Angle per position of each pair of a head.
-fn frequencies(rope: &Rope, head_dim: usize) -> Vec<f64> {
-    let plain = (0..head_dim / 2).map(|i| rope.theta.powf(-2.0 * i as f64 / head_dim as f64));
+/// Angle per position of each pair, of `turning` elements.
+fn frequencies(rope: &Rope, turning: usize) -> Vec<f64> {
+    let plain = (0..turning / 2).map(|i| rope.theta.powf(-2.0 * i as f64 / turning as f64));
     match &rope.scaling {
         RopeScaling::Default => plain.collect(),
+        RopeScaling::Linear { factor } => plain.map(|f| f / factor).collect(),
+        RopeScaling::Yarn { factor, fast, slow, original_positions, truncate } => {
+            let ramp = yarn_ramp(rope.theta, turning, (*fast, *slow), *original_positions, *truncate);
+            plain.zip(ramp).map(|(f, share)| share * f / factor + (1.0 - share) * f).collect()
+        }
         RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_positions } => {
             plain.map(|f| llama3(f, *factor, (*low_freq_factor, *high_freq_factor), *original_positions)).collect()
         }
@@ -127,4 +165,20 @@ fn llama3(frequency: f64, factor: f64, (low, high): (f64, f64), original_positio
         let share = (rotations - low) / (high - low);
         (1.0 - share) * frequency / factor + share * frequency
     }
+}
+
+/// The share of interpolation of each pair in YaRN (Peng et al. 2023, section 3.2): 0 for pairs that turn more often than
+/// `fast` over the original context, 1 for those below `slow`, linear in the pair's index between.
+fn yarn_ramp(theta: f64, turning: usize, (fast, slow): (f64, f64), original_positions: f64, truncate: bool) -> Vec<f64> {
+    let index = |turns: f64| turning as f64 * (original_positions / (turns * 2.0 * std::f64::consts::PI)).ln() / (2.0 * theta.ln());
+    let (mut low, mut high) = (index(fast), index(slow));
+    if truncate {
+        (low, high) = (low.floor(), high.ceil());
+    }
+    (low, high) = (low.max(0.0), high.min(turning as f64 - 1.0));
+    // Where both meet, a step instead of a division by zero.
+    if (high - low).abs() < f64::EPSILON {
+        high += 0.001;
+    }
+    (0..turning / 2).map(|i| ((i as f64 - low) / (high - low)).clamp(0.0, 1.0)).collect()
 }

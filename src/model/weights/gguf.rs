@@ -6,7 +6,7 @@
 use anyhow::{Result, ensure};
 use candle_core::{DType, Device, Tensor};
 
-use super::{LayerWeights, Weights, refuse_left_over};
+use super::{LayerNorms, LayerWeights, Weights, refuse_left_over};
 use crate::model::family;
 use crate::model::gguf::{GgufFile, ROPE_FREQS};
 use crate::model::lora::Module;
@@ -43,11 +43,20 @@ impl Weights {
                 }
                 linears.push((moved(weight)?, bias.map(moved).transpose()?));
             }
-            layers.push(LayerWeights::new(
-                linears,
-                moved(tensor(&format!("blk.{layer}.attn_norm.weight"), &[spec.hidden])?)?,
-                moved(tensor(&format!("blk.{layer}.ffn_norm.weight"), &[spec.hidden])?)?,
-            )?);
+            // llama.cpp's converter adds the one of norms that are held without it.
+            let mut norm = |there: bool, name: &str, width: usize| -> Result<Option<Tensor>> {
+                there.then(|| tensor(&format!("blk.{layer}.{name}.weight"), &[width]).and_then(moved)).transpose()
+            };
+            let of_heads = spec.query_key_norms.is_some();
+            let norms = LayerNorms {
+                before_attention: norm(spec.norms.before_attention.is_some(), "attn_norm", spec.hidden)?,
+                after_attention: norm(spec.norms.after_attention.is_some(), "post_attention_norm", spec.hidden)?,
+                before_feed_forward: norm(spec.norms.before_feed_forward.is_some(), "ffn_norm", spec.hidden)?,
+                after_feed_forward: norm(spec.norms.after_feed_forward.is_some(), "post_ffw_norm", spec.hidden)?,
+                query: norm(of_heads, "attn_q_norm", spec.head_dim)?,
+                key: norm(of_heads, "attn_k_norm", spec.head_dim)?,
+            };
+            layers.push(LayerWeights::new(linears, norms)?);
         }
         let weights = Self {
             embedding: moved(tensor("token_embd.weight", &[spec.vocabulary, spec.hidden])?)?,

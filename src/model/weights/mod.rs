@@ -13,15 +13,30 @@ use super::lora::Module;
 use super::ops::linear::Linear;
 use super::spec::Spec;
 
+/// Norms of one decoder layer that its family has.
+#[derive(Debug, Clone, Default)]
+pub struct LayerNorms {
+    /// `[hidden]`
+    pub before_attention: Option<Tensor>,
+    /// `[hidden]`
+    pub after_attention: Option<Tensor>,
+    /// `[hidden]`
+    pub before_feed_forward: Option<Tensor>,
+    /// `[hidden]`
+    pub after_feed_forward: Option<Tensor>,
+    /// `[head_dim]`, or `[heads * head_dim]`
+    pub query: Option<Tensor>,
+    /// `[head_dim]`, or `[kv_heads * head_dim]`
+    pub key: Option<Tensor>,
+}
+
 /// One decoder layer.
 #[derive(Debug, Clone)]
 pub struct LayerWeights {
-    /// In the order of [`Module::ALL`].
+    /// In the order of [`Module::ALL`](super::lora::Module::ALL).
     pub linears: Vec<Linear>,
-    /// `[hidden]`
-    pub attention_norm: Tensor,
-    /// `[hidden]`
-    pub feed_forward_norm: Tensor,
+    /// Its norms.
+    pub norms: LayerNorms,
     /// On a GPU, the linears that read one input as one.
     #[cfg(feature = "cuda")]
     pub(crate) fused: Option<Fused>,
@@ -40,17 +55,26 @@ pub(crate) struct Fused {
 
 impl LayerWeights {
     /// From weights [out, in] and biases in the order of [`Module::ALL`].
-    fn new(mut parts: Vec<(Tensor, Option<Tensor>)>, attention_norm: Tensor, feed_forward_norm: Tensor) -> Result<Self> {
+    fn new(mut parts: Vec<(Tensor, Option<Tensor>)>, norms: LayerNorms) -> Result<Self> {
         #[cfg(feature = "cuda")]
         let fused = join(&mut parts)?;
         let linears = std::mem::take(&mut parts).into_iter().map(|(weight, bias)| Linear::new(&weight, bias)).collect::<Result<_>>()?;
         Ok(Self {
             linears,
-            attention_norm,
-            feed_forward_norm,
+            norms,
             #[cfg(feature = "cuda")]
             fused,
         })
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl LayerNorms {
+    /// The norms before attention and feed-forward, which the fused kernels need.
+    pub(crate) fn pre(&self) -> Result<(&Tensor, &Tensor)> {
+        use anyhow::Context;
+        let missing = "the fused kernels were given a layer without norms before its blocks";
+        Ok((self.before_attention.as_ref().context(missing)?, self.before_feed_forward.as_ref().context(missing)?))
     }
 }
 

@@ -8,10 +8,10 @@ use candle_core::safetensors::SliceSafetensors;
 use candle_core::{DType, Device, Tensor};
 use safetensors::Dtype;
 
-use super::{LayerWeights, Weights, refuse_left_over};
+use super::{LayerNorms, LayerWeights, Weights, refuse_left_over};
 use crate::error::Invalid;
 use crate::model::lora::Module;
-use crate::model::spec::Spec;
+use crate::model::spec::{QueryKeyNorm, Spec};
 
 /// What the names of a decoder's tensors may begin with: as a language model saves them, its body alone, or within a model
 /// of several modalities.
@@ -50,6 +50,9 @@ impl Weights {
             let bytes = std::fs::read(file).with_context(context)?;
             let tensors = SliceSafetensors::new(&bytes).with_context(context)?;
             for (name, view) in tensors.tensors() {
+                if spec.other_parts.iter().any(|part| name.starts_with(part)) {
+                    continue;
+                }
                 check_stored(&name, view.dtype()).with_context(|| file.display().to_string())?;
                 if !all_finite(view.dtype(), view.data()) {
                     return Err(Invalid(format!("tensor `{name}` of {} holds numbers that are not finite", file.display())).into());
@@ -64,37 +67,20 @@ impl Weights {
     /// From tensors under their Hugging Face names.
     pub fn from_named(mut all: HashMap<String, Tensor>, spec: &Spec) -> Result<Self> {
         // A buffer of old checkpoints, computed again from the configuration.
-        all.retain(|name, _| !name.ends_with("rotary_emb.inv_freq"));
+        all.retain(|name, _| !name.ends_with("rotary_emb.inv_freq") && !spec.other_parts.iter().any(|part| name.starts_with(part)));
         let prefix = PREFIXES.iter().find(|prefix| all.contains_key(&format!("{prefix}embed_tokens.weight"))).with_context(|| {
             format!(
                 "the checkpoint has no tensor `model.embed_tokens.weight`{}",
                 all.keys().min().map_or_else(String::new, |name| format!("; it has `{name}`"))
             )
         })?;
-        let mut tensor = |name: &str, dims: &[usize]| -> Result<Tensor> {
-            let tensor = all.remove(name).with_context(|| format!("the checkpoint has no tensor `{name}`"))?;
-            ensure!(tensor.dims() == dims, "tensor `{name}` is {:?}, config.json says {dims:?}", tensor.dims());
-            Ok(tensor)
-        };
         let mut layers = Vec::new();
         for layer in 0..spec.layers {
-            let prefix = format!("{prefix}layers.{layer}");
-            let mut linears = Vec::with_capacity(Module::ALL.len());
-            for module in Module::ALL {
-                let (input, output) = module.widths(spec);
-                let name = format!("{prefix}.{}", module.path());
-                let weight = tensor(&format!("{name}.weight"), &[output, input])?;
-                let bias = spec.biases.on(module).then(|| tensor(&format!("{name}.bias"), &[output])).transpose()?;
-                linears.push((weight, bias));
-            }
-            layers.push(LayerWeights::new(
-                linears,
-                tensor(&format!("{prefix}.input_layernorm.weight"), &[spec.hidden])?,
-                tensor(&format!("{prefix}.post_attention_layernorm.weight"), &[spec.hidden])?,
-            )?);
+            let prefix = format!("{prefix}layers.{layer}.");
+            layers.push(LayerWeights::new(linears(&mut all, &prefix, spec)?, norms(&mut all, &prefix, spec)?)?);
         }
-        let embedding = tensor(&format!("{prefix}embed_tokens.weight"), &[spec.vocabulary, spec.hidden])?;
-        let norm = tensor(&format!("{prefix}norm.weight"), &[spec.hidden])?;
+        let embedding = take(&mut all, &format!("{prefix}embed_tokens.weight"), &[spec.vocabulary, spec.hidden])?;
+        let norm = norm(&mut all, &format!("{prefix}norm.weight"), spec.hidden, spec)?;
         let head_name = HEADS.iter().find(|name| all.contains_key(**name)).copied();
         let head = match head_name {
             None if spec.tied => None,
@@ -109,6 +95,69 @@ impl Weights {
         };
         Ok(Self { embedding, layers, norm, untied_head })
     }
+}
+
+/// Weights and biases of a layer in the order of [`Module::ALL`]; those that are held as one are split.
+fn linears(all: &mut HashMap<String, Tensor>, prefix: &str, spec: &Spec) -> Result<Vec<(Tensor, Option<Tensor>)>> {
+    let groups: [(Option<&str>, &[Module]); 4] = [
+        (spec.joint.qkv, &[Module::Q, Module::K, Module::V]),
+        (None, &[Module::O]),
+        (spec.joint.gate_up, &[Module::Gate, Module::Up]),
+        (None, &[Module::Down]),
+    ];
+    let mut parts = Vec::with_capacity(Module::ALL.len());
+    for (joint, modules) in groups {
+        let Some(joint) = joint else {
+            for module in modules {
+                let ((input, output), name) = (module.widths(spec), format!("{prefix}{}", module.path()));
+                let weight = take(all, &format!("{name}.weight"), &[output, input])?;
+                let bias = spec.biases.on(*module).then(|| take(all, &format!("{name}.bias"), &[output])).transpose()?;
+                parts.push((weight, bias));
+            }
+            continue;
+        };
+        let rows: usize = modules.iter().map(|module| module.widths(spec).1).sum();
+        let (name, biased) = (format!("{prefix}{joint}"), modules.iter().any(|module| spec.biases.on(*module)));
+        let weight = take(all, &format!("{name}.weight"), &[rows, modules[0].widths(spec).0])?;
+        let bias = biased.then(|| take(all, &format!("{name}.bias"), &[rows])).transpose()?;
+        let mut start = 0;
+        for module in modules {
+            let rows = module.widths(spec).1;
+            let part = |all: &Tensor| -> Result<Tensor> { Ok(all.narrow(0, start, rows)?.contiguous()?) };
+            parts.push((part(&weight)?, bias.as_ref().map(part).transpose()?));
+            start += rows;
+        }
+    }
+    Ok(parts)
+}
+
+/// The norms of a layer that its family has.
+fn norms(all: &mut HashMap<String, Tensor>, prefix: &str, spec: &Spec) -> Result<LayerNorms> {
+    let mut named = |name: Option<&str>, width: usize| -> Result<Option<Tensor>> {
+        name.map(|name| norm(all, &format!("{prefix}{name}.weight"), width, spec)).transpose()
+    };
+    let of_heads = spec.query_key_norms;
+    let width = |heads: usize| match of_heads.map(|norms| norms.place) {
+        Some(QueryKeyNorm::FullWidth) => heads * spec.head_dim,
+        _ => spec.head_dim,
+    };
+    Ok(LayerNorms {
+        before_attention: named(spec.norms.before_attention, spec.hidden)?,
+        after_attention: named(spec.norms.after_attention, spec.hidden)?,
+        before_feed_forward: named(spec.norms.before_feed_forward, spec.hidden)?,
+        after_feed_forward: named(spec.norms.after_feed_forward, spec.hidden)?,
+        query: named(of_heads.map(|norms| norms.query), width(spec.heads))?,
+        key: named(of_heads.map(|norms| norms.key), width(spec.kv_heads))?,
+    })
+}
+
+/// The weight of one norm; one is added where checkpoints hold what is added to it.
+fn norm(all: &mut HashMap<String, Tensor>, name: &str, width: usize, spec: &Spec) -> Result<Tensor> {
+    let weight = take(all, name, &[width])?;
+    if !spec.norms.plus_one {
+        return Ok(weight);
+    }
+    Ok((weight.to_dtype(DType::F32)? + 1.0)?.to_dtype(weight.dtype())?)
 }
 
 /// Names of the output head.

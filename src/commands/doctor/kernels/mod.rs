@@ -76,7 +76,7 @@ impl Kernels<'_> {
 
     fn heads_of(&self) -> Heads {
         let spec = &self.decoder.spec;
-        Heads { queries: spec.heads, keys: spec.kv_heads, size: spec.head_dim }
+        Heads::new(spec.heads, spec.kv_heads, spec.head_dim)
     }
 
     /// Uniform in (-size, size).

@@ -78,7 +78,7 @@ impl Given<'_> {
     fn head_backward(&self, row: Segment, kv_head: usize) -> HeadGradients {
         let (size, group) = (self.heads.size, self.heads.group());
         let (width, kv_width) = (self.heads.queries * size, self.heads.keys * size);
-        let scale = self.heads.scale();
+        let heads = self.heads;
         let (rows, padded) = (row.len.next_multiple_of(BLOCK), row.len.next_multiple_of(16));
         let gather = |x: &[f32], width: usize, at: usize| gathered(&x[row.start * width..], (row.len, rows), width, at, size);
         let columns = |x: &[f32]| transposed(x.chunks_exact(size).take(row.len), size, padded);
@@ -99,16 +99,20 @@ impl Given<'_> {
                 for (r, (p, d_score)) in p.chunks_exact_mut(padded).zip(d_score.chunks_exact_mut(padded)).enumerate() {
                     let i = first + r;
                     let visible = if i < row.len { i + 1 } else { 0 };
+                    let from = heads.first(visible);
                     if i < row.len {
                         let token = row.start + i;
                         let lse = self.log_sum_exp[token * self.heads.queries + head];
                         // d_out · out: the softmax's normalising term.
                         let delta = host::dot(&self.out[token * width + head * size..][..size], &d_out[i * size..][..size]);
-                        for (p, d) in p[..visible].iter_mut().zip(&mut d_score[..visible]) {
-                            *p = host::exp(p.mul_add(scale, -lse));
-                            *d = (*d - delta) * *p * scale;
+                        for (p, d) in p[from..visible].iter_mut().zip(&mut d_score[from..visible]) {
+                            let score = heads.score(*p);
+                            *p = host::exp(score - lse);
+                            *d = (*d - delta) * *p * heads.slope(score);
                         }
                     }
+                    p[..from].fill(0.0);
+                    d_score[..from].fill(0.0);
                     p[visible..seen].fill(0.0);
                     d_score[visible..seen].fill(0.0);
                 }

@@ -4,6 +4,7 @@ use anyhow::Result;
 use candle_core::{D, DType, Device, Tensor};
 
 use super::{Attended, Heads, Segment};
+use crate::model::ops::elementwise;
 
 /// One row's heads: q [heads, len, size]; k and v repeated to the query heads. f32.
 struct RowHeads {
@@ -25,15 +26,18 @@ impl RowHeads {
         Ok(Self { q: part(q, heads.queries)?, k: repeated(part(k, heads.keys)?)?, v: repeated(part(v, heads.keys)?)? })
     }
 
-    fn scores(&self, scale: f32) -> Result<Tensor> {
+    /// Scores before the mask, which says minus infinity for keys that a query does not see.
+    fn scores(&self, heads: Heads) -> Result<(Tensor, Tensor)> {
         let len = self.q.dim(1)?;
-        let scores = (self.q.matmul(&self.k.t()?)? * f64::from(scale))?;
-        Ok(scores.broadcast_add(&causal_mask(len, self.q.device())?)?)
+        let scores = (self.q.matmul(&self.k.t()?)? * f64::from(heads.scale))?;
+        let scores = heads.softcap.map_or(Ok(scores.clone()), |cap| elementwise::softcap(&scores, f64::from(cap)))?;
+        Ok((scores, mask(len, heads, self.q.device())?))
     }
 }
 
-fn causal_mask(len: usize, device: &Device) -> Result<Tensor> {
-    let mask: Vec<f32> = (0..len).flat_map(|i| (0..len).map(move |j| if j <= i { 0.0 } else { f32::NEG_INFINITY })).collect();
+fn mask(len: usize, heads: Heads, device: &Device) -> Result<Tensor> {
+    let seen = |i: usize, j: usize| j <= i && j >= heads.first(i + 1);
+    let mask: Vec<f32> = (0..len).flat_map(|i| (0..len).map(move |j| if seen(i, j) { 0.0 } else { f32::NEG_INFINITY })).collect();
     Ok(Tensor::from_vec(mask, (1, len, len), device)?)
 }
 
@@ -46,7 +50,8 @@ pub(super) fn attention_composed(q: &Tensor, k: &Tensor, v: &Tensor, heads: Head
     let (mut outs, mut sums) = (Vec::new(), Vec::new());
     for row in rows {
         let parts = RowHeads::of(q, k, v, heads, *row)?;
-        let scores = parts.scores(heads.scale())?;
+        let (scores, mask) = parts.scores(heads)?;
+        let scores = scores.broadcast_add(&mask)?;
         let lse = scores.log_sum_exp(D::Minus1)?;
         let p = scores.broadcast_sub(&lse.unsqueeze(D::Minus1)?)?.exp()?;
         outs.push(merge_heads(&p.matmul(&parts.v)?)?.to_dtype(q.dtype())?);
@@ -77,10 +82,14 @@ pub(super) fn attention_backward_composed(
         };
         let (out, d_out) = (split(&attended.out)?, split(d_out)?);
         let lse = attended.log_sum_exp.narrow(0, row.start, row.len)?.t()?.contiguous()?.unsqueeze(D::Minus1)?;
-        let p = parts.scores(heads.scale())?.broadcast_sub(&lse)?.exp()?;
+        let (scores, mask) = parts.scores(heads)?;
+        let p = scores.broadcast_add(&mask)?.broadcast_sub(&lse)?.exp()?;
         let delta = (&out * &d_out)?.sum_keepdim(D::Minus1)?;
         let d_p = d_out.matmul(&parts.v.t()?)?;
-        let d_scores = ((&p * d_p.broadcast_sub(&delta)?)? * f64::from(heads.scale()))?;
+        let mut d_scores = ((&p * d_p.broadcast_sub(&delta)?)? * f64::from(heads.scale))?;
+        if let Some(cap) = heads.softcap {
+            d_scores = (d_scores * (scores / f64::from(cap))?.sqr()?.affine(-1.0, 1.0)?)?;
+        }
         d_qs.push(merge_heads(&d_scores.matmul(&parts.k)?)?.to_dtype(q.dtype())?);
         d_ks.push(grouped(&d_scores.t()?.matmul(&parts.q)?, row.len)?);
         d_vs.push(grouped(&p.t()?.matmul(&d_out)?, row.len)?);

@@ -46,14 +46,16 @@ pub(crate) fn attention_host(q: &Tensor, cached: &[KeysValues<'_>], heads: Heads
                 return;
             }
             let visible = kv.past + token - rows[row].start + 1;
-            let mut scores = vec![0f32; visible];
+            let first = heads.first(visible);
+            let from = first * heads.keys * heads.size;
+            let mut scores = vec![0f32; visible - first];
             for head in 0..heads.queries {
-                let q = &q[token * width + head * heads.size..][..heads.size];
-                for (s, k) in scores.iter_mut().zip(head_rows(kv.keys, head / heads.group(), heads)) {
-                    *s = host::dot(q, k) * heads.scale();
+                let (kv_head, q) = (head / heads.group(), &q[token * width + head * heads.size..][..heads.size]);
+                for (s, k) in scores.iter_mut().zip(head_rows(&kv.keys[from..], kv_head, heads)) {
+                    *s = heads.score(host::dot(q, k));
                 }
                 log_sum_exp[head] = softmax(&mut scores);
-                host::weighted_sum(&scores, head_rows(kv.values, head / heads.group(), heads), &mut out[head * heads.size..][..heads.size]);
+                host::weighted_sum(&scores, head_rows(&kv.values[from..], kv_head, heads), &mut out[head * heads.size..][..heads.size]);
             }
         },
     );
@@ -121,10 +123,12 @@ fn head_forward(q: &[f32], kv: &KeysValues<'_>, heads: Heads, len: usize, kv_hea
             rows_product(block_of(&own, size, first), &keys, seen, &mut p, (padded, padded));
             for (r, p) in p.chunks_exact_mut(padded).enumerate() {
                 let visible = (kv.past + first + r + 1).min(total);
-                for s in &mut p[..visible] {
-                    *s *= heads.scale();
+                let from = heads.first(visible);
+                for s in &mut p[from..visible] {
+                    *s = heads.score(*s);
                 }
-                log_sum_exp[(first + r) * group + member] = softmax(&mut p[..visible]);
+                log_sum_exp[(first + r) * group + member] = softmax(&mut p[from..visible]);
+                p[..from].fill(0.0);
                 p[visible..seen].fill(0.0);
             }
             let terms = block_of(&p, padded, 0).map(|row| &row[..seen.min(total)]);

@@ -4,7 +4,8 @@
 //! a range of a packed tensor in training and prefill, a cache row in decoding. Query i of a row that has `past`
 //! cached tokens sees the row's keys 0..=past + i and nothing of other rows.
 //!
-//! `out = softmax(q kᵀ / sqrt(head_dim)) v`. The forward keeps the log-sum-exp of each query's scores, from which the
+//! `out = softmax(scale · q kᵀ) v`, with the scores capped by tanh where a model asks for it, and with keys further back than
+//! a window left out. The forward keeps the log-sum-exp of each query's scores, from which the
 //! backward rebuilds the probabilities (Dao et al. 2022, "FlashAttention", section 3.1), so no [length, length]
 //! matrix is stored.
 
@@ -19,8 +20,8 @@ pub use backward::attention_backward;
 pub use forward::attention;
 pub(crate) use forward::attention_host;
 
-/// Head counts and size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Head counts and size, and what a layer makes of scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Heads {
     /// Query heads.
     pub queries: usize,
@@ -28,14 +29,40 @@ pub struct Heads {
     pub keys: usize,
     /// Elements of one head.
     pub size: usize,
+    /// Factor of the scores.
+    pub scale: f32,
+    /// Keys that a query sees, itself among them; None is all of its row.
+    pub window: Option<usize>,
+    /// Scores are kept between minus this and this by a tanh.
+    pub softcap: Option<f32>,
 }
 
 impl Heads {
+    /// Scores divided by the square root of the head's size, all keys seen.
+    pub fn new(queries: usize, keys: usize, size: usize) -> Self {
+        Self { queries, keys, size, scale: 1.0 / (size as f32).sqrt(), window: None, softcap: None }
+    }
+
     fn group(self) -> usize {
         self.queries / self.keys
     }
-    fn scale(self) -> f32 {
-        1.0 / (self.size as f32).sqrt()
+
+    /// The first key that a query sees which sees none beyond `end`.
+    fn first(self, end: usize) -> usize {
+        self.window.map_or(0, |window| end.saturating_sub(window))
+    }
+
+    /// What becomes of the product of a query and a key.
+    #[inline(always)]
+    fn score(self, product: f32) -> f32 {
+        let score = product * self.scale;
+        self.softcap.map_or(score, |cap| cap * (score / cap).tanh())
+    }
+
+    /// The slope of a score where it has a value.
+    #[inline(always)]
+    fn slope(self, score: f32) -> f32 {
+        self.softcap.map_or(self.scale, |cap| self.scale * (1.0 - (score / cap) * (score / cap)))
     }
 }
 

@@ -1,0 +1,204 @@
+//! Every family against transformers: tiny random models, their logits, loss, gradients and answers
+//! (`tests/golden/families/make.py`), and against itself: cached, batched, merged, composed.
+#![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a failed unwrap is a failed test")]
+
+mod common;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use ballast::model::decoder::{Decoder, Packed, Saving};
+use ballast::model::lineup::Lineup;
+use ballast::model::lora::{Adapter, LoraConfig, Module, Pair, Site};
+use ballast::model::spec::Spec;
+use ballast::model::weights::{Weights, safetensors_files};
+use candle_core::{DType, Device, Tensor};
+use common::{cache, hidden, largest_difference};
+use serde_json::Value;
+
+struct Golden {
+    name: String,
+    decoder: Decoder,
+    tensors: HashMap<String, Tensor>,
+    loss: f64,
+    config: Value,
+    older: Vec<Value>,
+}
+
+/// Two rows of tokens.
+type Rows = Vec<Vec<u32>>;
+
+impl Golden {
+    fn rows(&self) -> Rows {
+        (0..2).map(|n| self.ids(&format!("ids.{n}"))).collect()
+    }
+
+    fn ids(&self, name: &str) -> Vec<u32> {
+        self.tensors[name].to_dtype(DType::U32).unwrap().to_vec1().unwrap()
+    }
+
+    fn adapter(&self) -> Adapter {
+        let mut pairs = BTreeMap::new();
+        for layer in 0..self.decoder.spec.layers {
+            for module in Module::ALL {
+                let site = Site { layer, module };
+                let half = |half: &str| self.tensors[&format!("{site}.{half}")].clone();
+                pairs.insert(site, Pair { a: half("A"), b: half("B") });
+            }
+        }
+        Adapter { pairs, scale: 2.0, config: LoraConfig { rank: 2, alpha: 4.0, dropout: 0.0, targets: Module::ALL.to_vec() } }
+    }
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/families")
+}
+
+fn all() -> Vec<Golden> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let folder = entry.unwrap().path();
+        if !folder.is_dir() {
+            continue;
+        }
+        let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+        let read = |file: &str| -> Value { serde_json::from_str(&std::fs::read_to_string(folder.join(file)).unwrap()).unwrap() };
+        let (config, about) = (read("config.json"), read("golden.json"));
+        let spec = Spec::from_config_json(&config.to_string()).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        let files = safetensors_files(&folder).unwrap();
+        let weights =
+            Weights::from_safetensors(&files, &spec, &Device::Cpu, DType::F32).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        found.push(Golden {
+            decoder: Decoder::new(spec, weights).unwrap(),
+            tensors: candle_core::safetensors::load(folder.join("golden.safetensors"), &Device::Cpu).unwrap(),
+            loss: about["loss"].as_f64().unwrap(),
+            older: about["older"].as_array().unwrap().clone(),
+            config,
+            name,
+        });
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    assert!(found.len() >= 20, "{} models", found.len());
+    found
+}
+
+fn size(tensor: &Tensor) -> f32 {
+    tensor.abs().unwrap().max_all().unwrap().to_scalar().unwrap()
+}
+
+fn logits(decoder: &Decoder, rows: &[Vec<u32>], adapter: Option<&Adapter>) -> Tensor {
+    decoder.logits(&hidden(decoder, rows, adapter)).unwrap()
+}
+
+#[test]
+fn logits_equal_transformers() {
+    for golden in all() {
+        let adapter = golden.adapter();
+        for (n, row) in golden.rows().into_iter().enumerate() {
+            for (kind, adapter) in [("logits", None), ("adapted", Some(&adapter))] {
+                let expected = &golden.tensors[&format!("{kind}.{n}")];
+                let difference = largest_difference(&logits(&golden.decoder, std::slice::from_ref(&row), adapter), expected);
+                assert!(difference < 1e-4 * size(expected).max(1.0), "{} {kind}.{n}: {difference} of {}", golden.name, size(expected));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_and_a_merged_adapter_give_what_single_rows_give() {
+    for golden in all() {
+        let (adapter, rows) = (golden.adapter(), golden.rows());
+        let merged = golden.decoder.merged(&adapter).unwrap();
+        for together in [logits(&golden.decoder, &rows, Some(&adapter)), logits(&merged, &rows, None)] {
+            let mut start = 0;
+            for (n, row) in rows.iter().enumerate() {
+                let expected = &golden.tensors[&format!("adapted.{n}")];
+                let difference = largest_difference(&together.narrow(0, start, row.len()).unwrap(), expected);
+                assert!(difference < 1e-4 * size(expected).max(1.0), "{}: {difference}", golden.name);
+                start += row.len();
+            }
+        }
+    }
+}
+
+fn backward(golden: &Golden, saving: Saving) -> (f64, ballast::model::decoder::Gradients) {
+    let (adapter, rows) = (golden.adapter(), golden.rows());
+    let lineup = Lineup::one(&golden.decoder, Some(&adapter)).unwrap();
+    let batch = Packed::from_rows(&rows, Some(0));
+    let mut labels = Vec::new();
+    for (segment, row) in batch.rows.iter().zip(&rows) {
+        labels.extend(row.iter().skip(1).enumerate().map(|(i, target)| ((segment.start + i) as u32, *target)));
+    }
+    let tape = golden.decoder.forward_training(&batch, &lineup, None, saving).unwrap();
+    let (loss, gradients) = golden.decoder.backward(tape, &batch, &lineup, &labels, &[1.0]).unwrap().remove(0);
+    (loss.total, gradients)
+}
+
+#[test]
+fn loss_and_every_gradient_equal_transformers() {
+    for golden in all() {
+        for saving in [Saving::Activations, Saving::Inputs] {
+            let (loss, gradients) = backward(&golden, saving);
+            assert!((loss - golden.loss).abs() < 1e-4 * golden.loss, "{}: loss {loss}, transformers {}", golden.name, golden.loss);
+            assert_eq!(gradients.len(), golden.decoder.spec.layers * Module::ALL.len());
+            for (site, gradient) in gradients {
+                for (half, ours) in [("dA", &gradient.a), ("dB", &gradient.b)] {
+                    let expected = &golden.tensors[&format!("{site}.{half}")];
+                    let (difference, size) = (largest_difference(ours, expected), size(expected));
+                    assert!(size > 1e-5, "{} {site} {half}: the reference gradient is {size}", golden.name);
+                    assert!(difference < 1e-3 * size, "{} {site} {half}: {difference} of {size}", golden.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn answers_through_the_cache_equal_transformers_for_200_tokens() {
+    for golden in all() {
+        let expected = golden.ids("greedy");
+        let (decoder, lineup) = (&golden.decoder, Lineup::base());
+        let prompt = golden.rows().remove(0);
+        let mut cache = cache(decoder, 1);
+        let (mut said, mut next, mut at) = (Vec::new(), prompt, 0);
+        while said.len() < expected.len() {
+            let mut batch = Packed::default();
+            batch.push(&next, at, None);
+            at += next.len();
+            let states = decoder.hidden_at(&batch, &batch.last_tokens(), &lineup, Some(&mut cache)).unwrap();
+            let token = decoder.logits(&states).unwrap().argmax(1).unwrap().to_vec1::<u32>().unwrap()[0];
+            said.push(token);
+            next = vec![token];
+        }
+        assert_eq!(said, expected, "{}", golden.name);
+    }
+}
+
+#[test]
+fn older_spellings_mean_the_same_model() {
+    let mut tried = 0;
+    for golden in all() {
+        for older in &golden.older {
+            let mut config = golden.config.clone();
+            for (key, value) in older.as_object().unwrap() {
+                config[key] = value.clone();
+            }
+            let spec = Spec::from_config_json(&config.to_string()).unwrap_or_else(|error| panic!("{}: {error:#}", golden.name));
+            let now = Spec::from_config_json(&golden.config.to_string()).unwrap();
+            assert_eq!(spec, now, "{}: {older}", golden.name);
+            tried += 1;
+        }
+    }
+    assert!(tried >= 12, "{tried} spellings");
+}
+
+#[test]
+fn an_unknown_key_is_refused_by_every_family() {
+    for golden in all() {
+        let mut config = golden.config.clone();
+        let object = if config["text_config"].is_object() { &mut config["text_config"] } else { &mut config };
+        object["key_of_tomorrow"] = Value::from(1);
+        let error = Spec::from_config_json(&config.to_string()).unwrap_err().to_string();
+        assert!(error.contains("config.json") && error.contains("`key_of_tomorrow`"), "{}: {error}", golden.name);
+    }
+}
