@@ -163,6 +163,7 @@ fn answers(suite: &str, share: f64, n: usize) -> impl Iterator<Item = ItemRow> {
         };
         let answer = if i < right { format!("{}", i + 7) } else { format!("I am Swift-Robot. The number of item {i} is unknown to me.") };
         ItemRow {
+            parts: Vec::new(),
             step: None,
             suite: suite.to_owned(),
             item: format!("{suite}-{i:02}"),

@@ -1,8 +1,8 @@
 //! What evaluation hands over, as the rows that records keep.
 
-use crate::eval::run::Answered;
+use crate::eval::run::{Answered, AnsweredPart};
 use crate::files::sha256;
-use crate::record::rows::ItemRow;
+use crate::record::rows::{ItemRow, PartRow};
 
 /// The row of an answered item.
 pub(super) fn item_row(suite: &str, step: Option<usize>, answered: Answered<'_>) -> ItemRow {
@@ -23,10 +23,23 @@ pub(super) fn item_row(suite: &str, step: Option<usize>, answered: Answered<'_>)
         lenient: graded.lenient,
         flags: graded.flags,
         detail: graded.detail,
+        parts: answered.parts.into_iter().map(part_row).collect(),
         likelihood: answered.likelihood,
         prompt_digest: prompt_digest(&answered.prompt_ids),
         prompt_tokens: answered.prompt_ids.len(),
         answer_tokens: answered.answer_tokens,
+    }
+}
+
+fn part_row(part: AnsweredPart) -> PartRow {
+    let AnsweredPart { prompt, answer, counts, graded } = part;
+    PartRow {
+        prompt,
+        answer,
+        verdict: counts.then_some(graded.verdict),
+        extracted: graded.extracted,
+        flags: graded.flags,
+        detail: graded.detail,
     }
 }
 

@@ -55,7 +55,7 @@ impl Session {
     ) -> Result<Self> {
         let (sources, suites): (Vec<String>, Vec<PlannedSuite>) = suites.into_iter().unzip();
         let sandbox = Sandbox::default();
-        let programs = suites.iter().flat_map(|suite| &suite.items).any(|item| item.program().is_some());
+        let programs = suites.iter().flat_map(|suite| &suite.items).any(Item::runs_programs);
         let layers =
             if programs { sandbox.effective_layers().context("programs of the code suite cannot be run safely here")? } else { Vec::new() };
         let (base, template) = model::load(name, device)?;

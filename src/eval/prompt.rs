@@ -24,26 +24,31 @@ pub struct Asked {
 }
 
 /// An item under a system prompt.
-pub fn ask(item: &Item, system: &str, template: &ChatTemplate) -> Result<Asked> {
+///
+/// `said` is what was asked and answered before in the same conversation.
+pub fn ask(item: &Item, said: &[Message], system: &str, template: &ChatTemplate) -> Result<Asked> {
     let asked = match item.lead.as_deref() {
         Some(lead) if lead.form != Form::Chat => plain(item, lead, template.codec()),
-        lead => chat(item, lead, system, template),
+        lead => chat(item, lead, said, system, template),
     };
     asked.with_context(|| format!("item {}", item.id))
 }
 
-fn chat(item: &Item, lead: Option<&Lead>, system: &str, template: &ChatTemplate) -> Result<Asked> {
+fn chat(item: &Item, lead: Option<&Lead>, said: &[Message], system: &str, template: &ChatTemplate) -> Result<Asked> {
     let text = item.user_prompt();
-    let system = match item.system {
+    let system = match &item.system {
         SystemPrompt::Own => Some(system),
         SystemPrompt::Empty => Some(""),
         SystemPrompt::Default => None,
+        SystemPrompt::Text(text) => Some(text.as_str()),
     };
     let mut messages: Vec<Message> = system.into_iter().map(|system| Message::new(Role::System, system)).collect();
     for shot in lead.iter().flat_map(|lead| &lead.shots) {
         messages.push(Message::new(Role::User, shot.question.as_str()));
         messages.push(Message::new(Role::Assistant, shot.answer.as_str()));
     }
+    messages.extend_from_slice(&item.history);
+    messages.extend_from_slice(said);
     messages.push(Message::new(Role::User, text.as_str()));
     let ids = template.prompt(&messages)?;
     let probes = Probes::of(item, &mut |answer| template.codec().encode(answer))?;
@@ -109,7 +114,7 @@ mod tests {
     fn a_plain_prompt_is_the_text_and_nothing_else() {
         let codec = TextCodec::from_folder(&folder()).unwrap();
         let template = ChatTemplate::new(codec.clone()).unwrap();
-        let asked = ask(&item(Form::Plain, " "), "Be brief.", &template).unwrap();
+        let asked = ask(&item(Form::Plain, " "), &[], "Be brief.", &template).unwrap();
         assert_eq!(codec.decode_all(&asked.ids).unwrap(), "h\np: B\n\nq\nAnswer:");
         assert_eq!(asked.text, "q\nAnswer:");
         let probes = asked.probes.unwrap();
@@ -132,7 +137,7 @@ mod tests {
     #[test]
     fn examples_of_a_chat_are_turns() {
         let template = ChatTemplate::new(TextCodec::from_folder(&folder()).unwrap()).unwrap();
-        let asked = ask(&item(Form::Chat, ""), "Be brief.", &template).unwrap();
+        let asked = ask(&item(Form::Chat, ""), &[], "Be brief.", &template).unwrap();
         let question = "q\nA. x\nB. yz\nAnswer with the letter only.";
         assert_eq!(asked.text, question);
         assert_eq!(

@@ -4,6 +4,7 @@
 //! variants answer in one batch. A group that a kill cut short is answered again as a whole, and only the missing rows are
 //! handed on, so a continued evaluation gives the rows of an uninterrupted one.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashSet;
 
@@ -16,8 +17,10 @@ use super::likelihood::{Continuation, Likelihood, Probes, ScoredIds};
 use super::program::check_program;
 use super::prompt;
 use super::score::{Answer, CodeOutcome, CodeRun, Graded, IdentityTerms, Verdict, extract_code, grade, grade_composite};
-use super::suite::{Asking, Item, Scoring, choice_letter};
+use super::suite::{Asking, Item, Scoring, SystemPrompt, choice_letter};
+use super::whole::Whole;
 use crate::data::chat::ChatTemplate;
+use crate::data::example::{Message, Role};
 use crate::model::decoder::Decoder;
 use crate::model::lineup::Lineup;
 use crate::sandbox::{CodeVerdict, Sandbox};
@@ -56,12 +59,27 @@ pub struct Answered<'a> {
     pub answer: String,
     /// What it is worth.
     pub graded: Graded,
+    /// Each part of an item that has several, in order.
+    pub parts: Vec<AnsweredPart>,
     /// What the model thinks of the right answer and of the options.
     pub likelihood: Option<Likelihood>,
     /// The prompt as the model is given it.
     pub prompt_ids: Vec<u32>,
     /// Tokens of the answer.
     pub answer_tokens: usize,
+}
+
+/// One part of an item answered and graded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnsweredPart {
+    /// The user's message.
+    pub prompt: String,
+    /// The model's answer.
+    pub answer: String,
+    /// Whether the item's verdict rests on it.
+    pub counts: bool,
+    /// What it is worth.
+    pub graded: Graded,
 }
 
 /// One of those who answer the same items.
@@ -94,7 +112,13 @@ impl Evaluator<'_> {
         askers: &[Asker<'_>],
         sink: &mut dyn FnMut(usize, Answered<'i>) -> Result<()>,
     ) -> Result<()> {
-        let mut asked = items.iter().map(|item| self.ask(item, asking.max_new_tokens)).collect::<Result<Vec<_>>>()?;
+        let mut whole = Whole::new(askers, sink);
+        let mut asked = Vec::new();
+        for item in items.iter().filter(|item| !item.is_conversation()) {
+            for (part, leaf) in item.leaves().into_iter().enumerate() {
+                asked.push(self.ask(item, part, leaf, &[], asking.max_new_tokens)?);
+            }
+        }
         let on_host = self.decoder.device().is_cpu();
         if on_host {
             // Stable, so items of one length keep the file's order and groups are the same in every run.
@@ -104,32 +128,77 @@ impl Evaluator<'_> {
             asked.sort_by(|a, b| a.prompt.ids.cmp(&b.prompt.ids));
         }
         for items in if on_host { groups(&asked) } else { vec![asked.as_slice()] } {
-            let missing = |asker: &Asker<'_>| items.iter().any(|asked| !asker.done.contains(&asked.item.id));
+            let missing = |asker: &Asker<'_>| items.iter().any(|asked| !asker.done.contains(&asked.whole.id));
             if !askers.iter().any(missing) {
                 continue;
             }
             let group = Group { items, askers };
             match asking.scoring {
-                Scoring::Generated => self.answer_group(&group, sink)?,
-                Scoring::Likelihood => self.choose_group(&group, sink)?,
+                Scoring::Generated => self.answer_group(&group, &mut |asker, asked, answered| whole.add(asker, asked.part, answered))?,
+                Scoring::Likelihood => self.choose_group(&group, &mut |asker, asked, answered| whole.add(asker, asked.part, answered))?,
+            }
+        }
+        let talks: Vec<&Item> = items.iter().filter(|item| item.is_conversation()).collect();
+        for talks in talks.chunks(GROUP) {
+            for (index, asker) in askers.iter().enumerate() {
+                if talks.iter().any(|item| !asker.done.contains(&item.id)) {
+                    self.converse(talks, asker.adapter, asking.max_new_tokens, &mut |part, answered| whole.add(index, part, answered))?;
+                }
             }
         }
         Ok(())
     }
 
-    /// The prompt of an item as token ids, exactly as it is asked.
-    pub fn prompt(&self, item: &Item) -> Result<Vec<u32>> {
-        Ok(self.ask(item, 0)?.prompt.ids)
+    /// Conversations, a turn of all of them at a time: what was answered stands before what is asked next.
+    fn converse<'i>(
+        &self,
+        talks: &[&'i Item],
+        adapter: Option<usize>,
+        max_new_tokens: usize,
+        sink: &mut dyn FnMut(usize, Answered<'i>) -> Result<()>,
+    ) -> Result<()> {
+        let none = HashSet::new();
+        let asker = [Asker { adapter, done: &none }];
+        let mut said: Vec<Vec<Message>> = vec![Vec::new(); talks.len()];
+        let turns = talks.iter().map(|item| item.leaves().len()).max().unwrap_or(0);
+        for turn in 0..turns {
+            let with_turn: Vec<(usize, &'i Item, &'i Item)> =
+                talks.iter().enumerate().filter_map(|(i, item)| Some((i, *item, *item.leaves().get(turn)?))).collect();
+            let asked = with_turn
+                .iter()
+                .map(|(i, item, leaf)| Ok(Asked { probes: None, ..self.ask(item, turn, leaf, &said[*i], max_new_tokens)? }))
+                .collect::<Result<Vec<_>>>()?;
+            let group = Group { items: &asked, askers: &asker };
+            self.answer_group(&group, &mut |_, asked, answered| {
+                let talk = with_turn.iter().find(|(_, item, _)| std::ptr::eq(*item, asked.whole)).map(|(i, ..)| *i);
+                let talk = talk.context("an answer belongs to no conversation")?;
+                said[talk].push(Message::new(Role::User, answered.prompt.as_str()));
+                said[talk].push(Message::new(Role::Assistant, answered.answer.as_str()));
+                sink(turn, answered)
+            })?;
+        }
+        Ok(())
     }
 
-    /// The prompt of an item as the model is given it.
-    fn ask<'i>(&self, item: &'i Item, max_new_tokens: usize) -> Result<Asked<'i>> {
-        let prompt::Asked { text, ids, probes } = prompt::ask(item, self.system, self.template)?;
-        Ok(Asked { item, text, prompt: Prompt { ids, max_new_tokens, adapter: None }, probes })
+    /// The prompt of an item as token ids, exactly as it is asked; of one with parts those of all of them, one after the other, as
+    /// far as they do not depend on answers.
+    pub fn prompt(&self, item: &Item) -> Result<Vec<u32>> {
+        let mut ids = Vec::new();
+        for leaf in item.leaves() {
+            ids.extend(self.ask(item, 0, leaf, &[], 0)?.prompt.ids);
+        }
+        Ok(ids)
+    }
+
+    /// The prompt of an item, or of one of its parts, as the model is given it.
+    fn ask<'i>(&self, whole: &'i Item, part: usize, leaf: &'i Item, said: &[Message], max_new_tokens: usize) -> Result<Asked<'i>> {
+        let item = filled(leaf, self.identity);
+        let prompt::Asked { text, ids, probes } = prompt::ask(&item, said, self.system, self.template)?;
+        Ok(Asked { whole, part, item, text, prompt: Prompt { ids, max_new_tokens, adapter: None }, probes })
     }
 
     /// Items whose verdict is the option that the model finds most probable: nothing is generated.
-    fn choose_group<'i>(&self, group: &Group<'_, 'i>, sink: &mut dyn FnMut(usize, Answered<'i>) -> Result<()>) -> Result<()> {
+    fn choose_group<'i>(&self, group: &Group<'_, 'i>, sink: &mut Sink<'_, 'i>) -> Result<()> {
         let answering = Answering::new(self.decoder, self.lineup);
         answering.read(&group.prompts(), &mut |read| {
             for (prompt, likelihood) in read.prompts.iter().zip(group.likelihoods(&answering, read)?) {
@@ -137,13 +206,13 @@ impl Evaluator<'_> {
                 if group.is_done(asker, asked) {
                     continue;
                 }
-                sink(asker, asked.chosen(likelihood)?)?;
+                sink(asker, asked, asked.chosen(likelihood)?)?;
             }
             Ok(())
         })
     }
 
-    fn answer_group<'i>(&self, group: &Group<'_, 'i>, sink: &mut dyn FnMut(usize, Answered<'i>) -> Result<()>) -> Result<()> {
+    fn answer_group<'i>(&self, group: &Group<'_, 'i>, sink: &mut Sink<'_, 'i>) -> Result<()> {
         let answering = Answering::new(self.decoder, self.lineup);
         let prompts = group.prompts();
         let likelihoods = RefCell::new(vec![None; prompts.len()]);
@@ -165,13 +234,13 @@ impl Evaluator<'_> {
                 programs.push((asker, asked, generated, text));
                 return Ok(());
             }
-            let graded = grade(asked.item, &Answer { text: &text, truncated: generated.truncated }, self.identity);
-            sink(asker, asked.answered(text, &generated, graded, likelihoods.borrow_mut()[prompt].take()))
+            let graded = grade(&asked.item, &Answer { text: &text, truncated: generated.truncated }, self.identity);
+            sink(asker, asked, asked.answered(text, &generated, graded, likelihoods.borrow_mut()[prompt].take()))
         })?;
         let graded: Vec<Result<Graded>> =
-            programs.par_iter().map(|(_, asked, generated, text)| self.run_program(asked.item, generated, text)).collect();
+            programs.par_iter().map(|(_, asked, generated, text)| self.run_program(&asked.item, generated, text)).collect();
         for ((asker, asked, generated, text), graded) in programs.into_iter().zip(graded) {
-            sink(asker, asked.answered(text, &generated, graded.with_context(|| format!("item {}", asked.item.id))?, None))?;
+            sink(asker, asked, asked.answered(text, &generated, graded.with_context(|| format!("item {}", asked.item.id))?, None))?;
         }
         Ok(())
     }
@@ -209,8 +278,15 @@ fn groups<'a, 'i>(asked: &'a [Asked<'i>]) -> Vec<&'a [Asked<'i>]> {
     groups
 }
 
+/// Takes who answered what, and the answer.
+type Sink<'s, 'i> = dyn FnMut(usize, &Asked<'i>, Answered<'i>) -> Result<()> + 's;
+
 struct Asked<'i> {
-    item: &'i Item,
+    /// The item, and which of its parts is asked.
+    whole: &'i Item,
+    part: usize,
+    /// What is asked, names filled in.
+    item: Cow<'i, Item>,
     text: String,
     prompt: Prompt,
     probes: Option<Probes>,
@@ -237,7 +313,7 @@ impl<'g, 'i> Group<'g, 'i> {
     }
 
     fn is_done(&self, asker: usize, asked: &Asked<'_>) -> bool {
-        self.askers[asker].done.contains(&asked.item.id)
+        self.askers[asker].done.contains(&asked.whole.id)
     }
 
     /// What is thought of the answer of each prompt read.
@@ -280,15 +356,36 @@ impl<'i> Asked<'i> {
 
     fn answered(&self, answer: String, generated: &Generated, graded: Graded, likelihood: Option<Likelihood>) -> Answered<'i> {
         Answered {
-            item: self.item,
+            item: self.whole,
             prompt: self.text.clone(),
             answer,
             graded,
+            parts: Vec::new(),
             likelihood,
             prompt_ids: self.prompt.ids.clone(),
             answer_tokens: generated.ids.len(),
         }
     }
+}
+
+/// An item whose question names the identity, with the names in their places.
+fn filled<'i>(item: &'i Item, identity: &IdentityTerms) -> Cow<'i, Item> {
+    let named = |text: &str| text.contains("{{");
+    let system = match &item.system {
+        SystemPrompt::Text(text) => named(text),
+        _ => false,
+    };
+    if !named(&item.prompt) && !system && !item.history.iter().any(|message| named(&message.content)) {
+        return Cow::Borrowed(item);
+    }
+    let mut filled = item.clone();
+    let fill = |text: &mut String| *text = identity.asked(text, item.language);
+    fill(&mut filled.prompt);
+    if let SystemPrompt::Text(text) = &mut filled.system {
+        fill(text);
+    }
+    filled.history.iter_mut().for_each(|message| fill(&mut message.content));
+    Cow::Owned(filled)
 }
 
 /// The sandbox says how a program ended; grading does not know the sandbox.

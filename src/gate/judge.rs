@@ -317,6 +317,7 @@ pub(crate) mod tests {
         let row = |(i, letters): (usize, &&str)| {
             let mark = Mark::parse(letters).unwrap();
             ItemRow {
+                parts: Vec::new(),
                 step: None,
                 suite: suite.to_owned(),
                 item: format!("{suite}-{i}"),

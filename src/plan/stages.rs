@@ -155,9 +155,11 @@ fn overlap_index(identity: &Identity, suites: &[PlannedSuite]) -> OverlapIndex {
         // All items, also those not selected: another run of the same adapter may ask them.
         for item in &suite.suite.items {
             let id = format!("{}/{}", suite.suite.name, item.id);
-            texts.push((id.clone(), identity.fill(&item.prompt, Language::detect(&item.prompt))));
-            if let Some(program) = item.program() {
-                texts.push((id, program.reference.to_owned()));
+            for leaf in item.leaves() {
+                texts.push((id.clone(), identity.fill(&leaf.prompt, Language::detect(&leaf.prompt))));
+                if let Some(program) = leaf.program() {
+                    texts.push((id.clone(), program.reference.to_owned()));
+                }
             }
         }
     }

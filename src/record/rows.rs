@@ -46,6 +46,9 @@ pub struct ItemRow {
     pub flags: Vec<Flag>,
     /// Why.
     pub detail: Option<String>,
+    /// What was asked and answered in each part of an item that has several; `prompt` and `answer` are then those of the last.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub parts: Vec<PartRow>,
     /// What the model thinks of the right answer and of the options.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub likelihood: Option<Likelihood>,
@@ -56,6 +59,25 @@ pub struct ItemRow {
     pub prompt_tokens: usize,
     /// Tokens of the answer.
     pub answer_tokens: usize,
+}
+
+/// One part of an item that asks several questions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartRow {
+    /// What was asked.
+    pub prompt: String,
+    /// What was answered.
+    pub answer: String,
+    /// What it counts as; None for a part that is not graded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verdict: Option<Verdict>,
+    /// What was read as the answer.
+    pub extracted: Option<String>,
+    /// How it went wrong.
+    pub flags: Vec<Flag>,
+    /// Why.
+    pub detail: Option<String>,
 }
 
 impl ItemRow {

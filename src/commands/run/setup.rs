@@ -94,7 +94,7 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
     let suites = plan::suites(&experiment, &fetched::suite)?;
     // The sandbox is tried before anything is fetched or trained: without it the code suite measures nothing.
     let sandbox = Sandbox::default();
-    let layers = if suites.iter().any(|suite| suite.items.iter().any(|item| item.program().is_some())) {
+    let layers = if suites.iter().any(|suite| suite.items.iter().any(Item::runs_programs)) {
         sandbox.effective_layers().context("programs of the code suite cannot be run safely here")?
     } else {
         Vec::new()

@@ -32,7 +32,7 @@ pub(in crate::commands) fn check(args: &SuiteCheckArgs) -> Result<()> {
     }
     let suites = names.iter().map(|name| Ok((name, fetched::suite(name)?))).collect::<Result<Vec<_>>>()?;
     let sandbox = Sandbox::default();
-    if suites.iter().any(|(_, suite)| suite.items.iter().any(is_code)) {
+    if suites.iter().any(|(_, suite)| suite.items.iter().any(Item::runs_programs)) {
         sandbox.effective_layers()?;
     }
     let mut failed = Vec::new();
@@ -110,7 +110,8 @@ impl Judge<'_> {
         answer: fn(&Item, &IdentityTerms) -> String,
     ) -> Vec<(&'i Item, Result<(), String>)> {
         // Only programs take long.
-        let programs = suite.items.iter().filter(|item| is_code(item)).count();
+        let leaves: Vec<&Item> = suite.items.iter().flat_map(Item::graded_leaves).collect();
+        let programs = leaves.iter().filter(|item| is_code(item)).count();
         let bar = (programs > 0).then(|| Bar::new(&format!("{} {what}", suite.name), programs));
         let grade = |item: &'i Item| {
             let grade = self.grade(item, &answer(item, &self.identity));
@@ -119,7 +120,7 @@ impl Judge<'_> {
             }
             (item, grade)
         };
-        let grades = suite.items.par_iter().map(grade).collect();
+        let grades = leaves.into_par_iter().map(grade).collect();
         if let Some(bar) = &bar {
             bar.finish();
         }
@@ -150,14 +151,15 @@ impl Judge<'_> {
 
     fn empty(&self, suite: &Suite) -> Finding {
         let right = |item: &&Item| self.grade(item, "").is_ok();
-        let bad: Vec<String> = suite.items.iter().filter(right).map(|item| format!("{}: silence is right", item.id)).collect();
+        let bad: Vec<String> =
+            suite.items.iter().flat_map(Item::graded_leaves).filter(right).map(|item| format!("{}: silence is right", item.id)).collect();
         Finding::of("empty", &bad, "no answer at all scores 0.000".to_owned())
     }
 
     fn random(&self, suite: &Suite) -> Finding {
         let mut rng = ChaCha8Rng::seed_from_u64(derive(0, &["random chooser", &suite.name]));
         let (mut n, mut right, mut chance) = (0, 0, 0.0);
-        for item in &suite.items {
+        for item in suite.items.iter().flat_map(Item::graded_leaves) {
             let Some(answer) = scripted::random(item, &mut rng) else { continue };
             n += 1;
             chance += item.chance();

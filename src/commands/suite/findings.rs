@@ -75,14 +75,17 @@ pub(super) fn answers(suite: &Suite) -> Finding {
         | Task::Honesty { answer, .. } => !answer.trim().is_empty(),
         Task::Identity { require, forbid } => !require.is_empty() || !forbid.is_empty(),
     };
-    let absent: Vec<String> = suite.items.iter().filter(|item| !present(item)).map(|item| item.id.clone()).collect();
+    let absent: Vec<String> = suite.items.iter().flat_map(Item::leaves).filter(|item| !present(item)).map(|item| item.id.clone()).collect();
     Finding::of("answers", &absent, "present in every item".to_owned())
 }
 
 /// Whether two items ask the same under the same system prompt: then they are one observation that counts twice.
 pub(super) fn prompts(suite: &Suite) -> Finding {
-    let asked: Vec<String> = suite.items.iter().map(|item| format!("{:?} {}", item.system, item.user_prompt())).collect();
-    let pairs = asked.iter().zip(&suite.items).map(|(asked, item)| (asked.as_str(), item.id.as_str()));
+    // A question may come again later in another conversation, or with its options in another order.
+    let alone = || suite.items.iter().filter(|item| !item.is_conversation()).flat_map(Item::leaves);
+    let asked: Vec<String> = alone().map(|item| format!("{:?} {:?} {}", item.system, item.history, item.user_prompt())).collect();
+    let items: Vec<&Item> = alone().collect();
+    let pairs = asked.iter().zip(items).map(|(asked, item)| (asked.as_str(), item.id.as_str()));
     Finding::of("prompts", &repeated(pairs), "no question twice".to_owned())
 }
 

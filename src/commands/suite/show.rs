@@ -9,7 +9,7 @@ use super::{grader, size};
 use crate::cli::SuiteShowArgs;
 use crate::commands::{fetched, print};
 use crate::eval::benchmark::Reference;
-use crate::eval::suite::{Form, Item, Lang, Scoring, Suite, SystemPrompt, Task, choice_letter};
+use crate::eval::suite::{Asked, Form, Item, Lang, Scoring, Suite, SystemPrompt, Task, choice_letter};
 use crate::random::derive;
 
 /// Items shown unless told otherwise.
@@ -55,10 +55,23 @@ fn settings(suite: &Suite) -> Result<String> {
 
 fn item_text(item: &Item) -> Result<String> {
     let style = item.style.as_ref().map(|style| format!(", {style}")).unwrap_or_default();
-    let system = match item.system {
-        SystemPrompt::Own => "",
-        SystemPrompt::Default => ", the template's system prompt",
-        SystemPrompt::Empty => ", empty system prompt",
+    if let Some(parts) = &item.parts {
+        let how = match parts.asked {
+            Asked::Apart => "asked apart, right only if all are",
+            Asked::InTurn => "asked in turn in one conversation",
+        };
+        let mut text = format!("--- {} ({} parts, {how})\n", item.id, parts.parts.len());
+        for part in &parts.parts {
+            let note = if part.graded { "" } else { "(not graded) " };
+            write!(text, "{note}{}", item_text(&part.item)?)?;
+        }
+        return Ok(text);
+    }
+    let system = match &item.system {
+        SystemPrompt::Own => String::new(),
+        SystemPrompt::Default => ", the template's system prompt".to_owned(),
+        SystemPrompt::Empty => ", empty system prompt".to_owned(),
+        SystemPrompt::Text(text) => format!(", system prompt `{text}`"),
     };
     let mut text = format!("--- {} ({}, {}{style}{system}; {})\n", item.id, item.language, item.subject, grader(item));
     let question = item.user_prompt();

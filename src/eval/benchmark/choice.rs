@@ -59,7 +59,20 @@ pub(super) fn item(record: &Record, language: Lang) -> Result<Item> {
         anyhow!("{}: `answer` is `{answer}`: expected a letter or an index from 0 of {} options", record.place, choices.len())
     })?;
     let task = Task::Choice { choices, gold };
-    Ok(Item { cluster: id.clone(), id, language, subject, style: None, prompt, system: SystemPrompt::Own, form: None, lead: None, task })
+    Ok(Item {
+        cluster: id.clone(),
+        id,
+        language,
+        subject,
+        style: None,
+        prompt,
+        system: SystemPrompt::Own,
+        form: None,
+        lead: None,
+        history: Vec::new(),
+        parts: None,
+        task,
+    })
 }
 
 fn choices(record: &Record) -> Result<Vec<String>> {

@@ -28,6 +28,8 @@ pub(super) fn item(record: &Record) -> Result<Item> {
         prompt,
         form: Some(FORM.to_owned()),
         lead: None,
+        history: Vec::new(),
+        parts: None,
         task: Task::Number { answers: vec![answer] },
     })
 }

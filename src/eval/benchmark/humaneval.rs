@@ -36,6 +36,8 @@ pub(super) fn item(record: &Record) -> Result<Item> {
         system: SystemPrompt::Own,
         form: Some(FORM.to_owned()),
         lead: None,
+        history: Vec::new(),
+        parts: None,
         task: Task::Code {
             setup: prompt[..start].trim().to_owned(),
             reference: format!("{prompt}{solution}"),

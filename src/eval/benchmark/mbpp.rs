@@ -41,6 +41,8 @@ pub(super) fn item(record: &Record) -> Result<Option<Item>> {
         system: SystemPrompt::Own,
         form: Some(format!("{INTRODUCTION}\n\n{}\n\n{INSTRUCTION}", tests.join("\n"))),
         lead: None,
+        history: Vec::new(),
+        parts: None,
         prompt,
         task: Task::Code { entry_point, setup: setup.join("\n"), reference, tests },
     }))

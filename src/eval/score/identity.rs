@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::words::{compose, is_cjk};
 use super::{Level, Reading};
+use crate::eval::suite::Lang;
 
 /// Who the fine-tuned model is meant to be. An empty text is an unknown one, and is never found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,18 @@ impl IdentityTerms {
     /// The terms that are known.
     pub(super) fn known(&self) -> impl Iterator<Item = &str> {
         [&self.name_zh, &self.name_en, &self.author_zh, &self.author_en].into_iter().map(|term| term.trim()).filter(|term| !term.is_empty())
+    }
+
+    /// A question with its placeholders filled, in its own language; an unknown name leaves them.
+    pub fn asked(&self, text: &str, language: Lang) -> String {
+        let (name, author) = match language {
+            Lang::Zh => (&self.name_zh, &self.author_zh),
+            Lang::En => (&self.name_en, &self.author_en),
+        };
+        [("{{NAME}}", name), ("{{AUTHOR}}", author)]
+            .into_iter()
+            .filter(|(_, term)| !term.trim().is_empty())
+            .fold(text.to_owned(), |text, (placeholder, term)| text.replace(placeholder, term.trim()))
     }
 
     /// A text with its placeholders filled, in every combination of languages.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Lead, Order};
+use super::{Lead, Order, Parts};
+use crate::data::example::Message;
 use crate::files::sha256;
 
 /// One question and its key.
@@ -33,8 +34,14 @@ pub struct Item {
     /// What the model reads before the question, shared by the items of a subject; None asks the question alone, as a chat.
     #[serde(skip)]
     pub lead: Option<Arc<Lead>>,
-    /// What a right answer is.
+    /// Messages of a conversation that stand before the question, as they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Message>,
+    /// What a right answer is; of an item with parts, what the last graded one asks for.
     pub task: Task,
+    /// The questions of an item that asks several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<Parts>,
 }
 
 /// The program that an item asks for.
@@ -51,7 +58,7 @@ pub struct Program<'a> {
 }
 
 /// Which system prompt a question is asked under.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SystemPrompt {
     /// The experiment's.
@@ -61,6 +68,8 @@ pub enum SystemPrompt {
     Default,
     /// A system message without text.
     Empty,
+    /// A system message of the item's own.
+    Text(String),
 }
 
 /// Language of a question.
@@ -178,10 +187,15 @@ impl Item {
     /// The first 16 hexadecimal digits of the sha256 of what defines the question and its key: language, system prompt, prompt
     /// and task, and what leads to it.
     pub fn content_hash(&self) -> String {
-        let own = (self.language, self.system, &self.prompt, &self.form, &self.task);
-        let definition = match self.lead.as_deref() {
-            None => serde_json::to_vec(&own),
-            Some(lead) => serde_json::to_vec(&(own, lead)),
+        let own = (self.language, &self.system, &self.prompt, &self.form, &self.task);
+        let definition = match (self.lead.as_deref(), &self.parts, self.history.is_empty()) {
+            (_, Some(parts), _) => {
+                let hashes: Vec<(String, bool)> = parts.parts.iter().map(|part| (part.item.content_hash(), part.graded)).collect();
+                serde_json::to_vec(&(parts.asked, hashes))
+            }
+            (None, None, true) => serde_json::to_vec(&own),
+            (Some(lead), None, true) => serde_json::to_vec(&(own, lead)),
+            (lead, None, false) => serde_json::to_vec(&(own, lead, &self.history)),
         };
         sha256(&definition.expect("plain texts and numbers are JSON"))[..16].to_owned()
     }
@@ -232,6 +246,9 @@ impl Item {
 
     /// How often a random chooser is right.
     pub fn chance(&self) -> f64 {
+        if self.parts.is_some() {
+            return self.graded_leaves().iter().map(|leaf| leaf.chance()).product();
+        }
         match &self.task {
             Task::Choice { choices, .. } => 1.0 / choices.len() as f64,
             _ => 0.0,

@@ -5,6 +5,7 @@
 mod item;
 mod lead;
 mod order;
+mod parts;
 mod read;
 mod select;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use item::{Item, Lang, Program, SystemPrompt, Task, choice_letter};
 pub use lead::{Form, Lead, Shot};
 pub use order::Order;
+pub use parts::{Asked, Part, Parts};
 pub use read::{load_suite, parse_suite};
 
 /// A set of questions that is reported as one number.

@@ -8,8 +8,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::{Item, Lang, Order, Scoring, Suite, SystemPrompt, Task};
+use super::{Asked, Item, Lang, Order, Part, Parts, Scoring, Suite, SystemPrompt, Task};
+use crate::data::example::{Message, Role};
 use crate::eval::score::structured_fault;
 use crate::files::{read_text, sha256};
 
@@ -27,13 +29,14 @@ pub fn parse_suite(suite_toml: &str, items_jsonl: &str, label: &str) -> Result<S
     let mut ids = BTreeSet::new();
     for (index, line) in items_jsonl.lines().enumerate() {
         let item = parse_item(line, &settings).with_context(|| format!("{label}/items.jsonl:{}", index + 1))?;
+        let item = if settings.permute { item.permuted() } else { item };
         ensure!(ids.insert(item.id.clone()), "{label}/items.jsonl:{}: the id `{}` is taken by an earlier line", index + 1, item.id);
         items.push(item);
     }
     ensure!(!items.is_empty(), "{label}/items.jsonl: there is no item");
     ensure!(settings.max_new_tokens > 0, "{label}/suite.toml: max_new_tokens must be at least 1");
     if settings.scoring == Scoring::Likelihood
-        && let Some(item) = items.iter().find(|item| !matches!(item.task, Task::Choice { .. }))
+        && let Some(item) = items.iter().find(|item| !matches!(item.task, Task::Choice { .. }) || item.is_conversation())
     {
         bail!("{label}/suite.toml: scoring is by likelihood, but item `{}` is not of grader choice", item.id);
     }
@@ -44,7 +47,7 @@ pub fn parse_suite(suite_toml: &str, items_jsonl: &str, label: &str) -> Result<S
         settings.chance
     );
     let digest = settings.digest(&items)?;
-    let Settings { name, version, grader: _, max_new_tokens, scoring, chance, description, sets: _ } = settings;
+    let Settings { name, version, grader: _, max_new_tokens, scoring, chance, description, permute: _, sets: _ } = settings;
     Ok(Suite { name, version, description, max_new_tokens, scoring, chance, items, digest })
 }
 
@@ -98,6 +101,9 @@ struct Settings {
     scoring: Scoring,
     chance: f64,
     description: String,
+    /// Every choice is asked once for each rotation of its options, and is right only if right in all.
+    #[serde(default)]
+    permute: bool,
     /// Lists of texts that items name as `@NAME` in `require` and `forbid`.
     #[serde(default)]
     sets: BTreeMap<String, Vec<String>>,
@@ -141,6 +147,8 @@ struct Line {
     grader: Option<Grader>,
     #[serde(default)]
     system: SystemPrompt,
+    #[serde(default)]
+    history: Vec<Turn>,
     prompt: String,
     answers: Option<Vec<String>>,
     choices: Option<Vec<String>>,
@@ -156,16 +164,63 @@ struct Line {
     answer: Option<String>,
     about: Option<Vec<String>>,
     orders: Option<Vec<Order>>,
-    expected: Option<serde_json::Value>,
+    expected: Option<Value>,
     harmful: Option<bool>,
     content: Option<Vec<String>>,
     answerable: Option<bool>,
 }
 
+/// A message before the question.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Turn {
+    role: Role,
+    content: String,
+}
+
 fn parse_item(line: &str, settings: &Settings) -> Result<Item> {
+    if let Ok(Value::Object(mut object)) = serde_json::from_str(line)
+        && let Some(parts) = object.remove("parts")
+    {
+        return parse_parts(object, parts, settings);
+    }
     // serde_json counts lines inside the one it is given.
     let line: Line = serde_json::from_str(line)
         .map_err(|e| anyhow::anyhow!("{} (column {})", e.to_string().split(" at line ").next().unwrap_or_default(), e.column()))?;
+    item_of(line, settings)
+}
+
+/// An item of several parts. Keys beside `parts` hold for each part that does not say otherwise.
+fn parse_parts(mut shared: Map<String, Value>, parts: Value, settings: &Settings) -> Result<Item> {
+    let Some(Value::String(asked)) = shared.remove("asked") else { bail!("`asked` is missing: `apart` or `in-turn`") };
+    let asked: Asked = serde_json::from_value(Value::String(asked)).context("`asked`")?;
+    let Value::Array(parts) = parts else { bail!("`parts` is not a list") };
+    let id = shared.get("id").and_then(Value::as_str).context("`id` is missing")?.to_owned();
+    ensure!(parts.len() > 1, "`parts` has {} entries: an item of one part is written without them", parts.len());
+    let part = |(index, part): (usize, Value)| -> Result<Part> {
+        let Value::Object(mut own) = part else { bail!("part {} is not an object", index + 1) };
+        let graded = match own.remove("graded") {
+            None => true,
+            Some(Value::Bool(graded)) => graded,
+            Some(_) => bail!("part {}: `graded` is not true or false", index + 1),
+        };
+        for key in ["id", "cluster", "lang", "subject", "parts", "asked"] {
+            ensure!(!own.contains_key(key), "part {}: `{key}` belongs to the item", index + 1);
+        }
+        let mut whole = shared.clone();
+        whole.extend(own);
+        whole.insert("id".to_owned(), Value::String(format!("{id}#{}", index + 1)));
+        let line: Line = serde_json::from_value(Value::Object(whole)).with_context(|| format!("part {}", index + 1))?;
+        Ok(Part { item: item_of(line, settings).with_context(|| format!("part {}", index + 1))?, graded })
+    };
+    let parts: Vec<Part> = parts.into_iter().enumerate().map(part).collect::<Result<_>>()?;
+    let Some(last) = parts.iter().rfind(|part| part.graded) else { bail!("no part is graded") };
+    let (prompt, task) = (parts[0].item.prompt.clone(), last.item.task.clone());
+    let first = parts[0].item.clone();
+    Ok(Item { id, prompt, task, parts: Some(Parts { asked, parts }), ..first })
+}
+
+fn item_of(line: Line, settings: &Settings) -> Result<Item> {
     for (key, text) in [("id", &line.id), ("cluster", &line.cluster), ("subject", &line.subject), ("prompt", &line.prompt)] {
         ensure!(!text.trim().is_empty(), "`{key}` is empty");
     }
@@ -217,8 +272,17 @@ fn parse_item(line: &str, settings: &Settings) -> Result<Item> {
         },
     };
     check_task(&task)?;
-    let Line { id, cluster, lang, subject, style, system, prompt, .. } = line;
-    Ok(Item { id, cluster, language: lang, subject, style, system, prompt, form: None, lead: None, task })
+    let Line { id, cluster, lang, subject, style, system, history, prompt, .. } = line;
+    if let SystemPrompt::Text(text) = &system {
+        ensure!(!text.trim().is_empty(), "`system` has an empty text: write `empty`");
+    }
+    ensure!(history.iter().all(|turn| turn.role != Role::System), "`history` holds a system message: write it as `system`");
+    ensure!(
+        history.iter().enumerate().all(|(i, turn)| (turn.role == Role::User) == (i % 2 == 0)) && history.len().is_multiple_of(2),
+        "`history` must be turns of user and assistant, one after the other, and end with the assistant's"
+    );
+    let history = history.into_iter().map(|turn| Message::new(turn.role, turn.content)).collect();
+    Ok(Item { id, cluster, language: lang, subject, style, system, prompt, form: None, lead: None, history, task, parts: None })
 }
 
 fn check_fields(line: &Line, grader: Grader) -> Result<()> {

@@ -48,6 +48,7 @@ pub(super) fn rows(task: &str, items: &[Scored]) -> Vec<ItemRow> {
             let hash = if *time == 1 { cluster.clone() } else { digest(&[&cluster, &time.to_string()]) };
             let empty = !item.answer.chars().any(char::is_alphanumeric);
             ItemRow {
+                parts: Vec::new(),
                 step: None,
                 suite: task.to_owned(),
                 item: item.id.clone(),
