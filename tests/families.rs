@@ -198,7 +198,7 @@ fn an_unknown_key_is_refused_by_every_family() {
         let mut config = golden.config.clone();
         let object = if config["text_config"].is_object() { &mut config["text_config"] } else { &mut config };
         object["key_of_tomorrow"] = Value::from(1);
-        let error = Spec::from_config_json(&config.to_string()).unwrap_err().to_string();
+        let error = format!("{:#}", Spec::from_config_json(&config.to_string()).unwrap_err());
         assert!(error.contains("config.json") && error.contains("`key_of_tomorrow`"), "{}: {error}", golden.name);
     }
 }

@@ -74,13 +74,16 @@ pub(super) fn from_config_json(text: &str) -> Result<Spec> {
         bail!("config.json has no `model_type`, which names the model's family; Ballast trains and evaluates {}", names());
     };
     if let Some(found) = wrapper::WRAPPERS.iter().find(|wrapper| wrapper.name == name) {
-        return wrapper::read(found, &config);
+        return wrapper::read(found, &config).with_context(|| format!("the configuration of a {name} model cannot be used"));
     }
     let Some(family) = FAMILIES.iter().find(|family| family.name == name) else {
         bail!("config.json: the architecture `{name}` is not supported: Ballast trains and evaluates {}", names());
     };
-    config.check(family.keys)?;
-    (family.read)(&config)
+    let read = || {
+        config.check(family.keys)?;
+        (family.read)(&config)
+    };
+    read().with_context(|| format!("the configuration of a {name} model cannot be used"))
 }
 
 #[cfg(test)]

@@ -79,12 +79,12 @@ impl Weights {
             let prefix = format!("{prefix}layers.{layer}.");
             layers.push(LayerWeights::new(linears(&mut all, &prefix, spec)?, norms(&mut all, &prefix, spec)?)?);
         }
-        let embedding = take(&mut all, &format!("{prefix}embed_tokens.weight"), &[spec.vocabulary, spec.hidden])?;
+        let embedding = take(&mut all, &format!("{prefix}embed_tokens.weight"), &[spec.vocabulary, spec.hidden], spec)?;
         let norm = norm(&mut all, &format!("{prefix}norm.weight"), spec.hidden, spec)?;
         let head_name = HEADS.iter().find(|name| all.contains_key(**name)).copied();
         let head = match head_name {
             None if spec.tied => None,
-            name => Some(take(&mut all, name.unwrap_or(HEADS[0]), &[spec.vocabulary, spec.hidden])?),
+            name => Some(take(&mut all, name.unwrap_or(HEADS[0]), &[spec.vocabulary, spec.hidden], spec)?),
         };
         refuse_left_over(all.into_keys().collect(), spec)?;
         // Checkpoints of tied models may hold the table twice. A head that differs was trained apart, whatever the
@@ -110,16 +110,16 @@ fn linears(all: &mut HashMap<String, Tensor>, prefix: &str, spec: &Spec) -> Resu
         let Some(joint) = joint else {
             for module in modules {
                 let ((input, output), name) = (module.widths(spec), format!("{prefix}{}", module.path()));
-                let weight = take(all, &format!("{name}.weight"), &[output, input])?;
-                let bias = spec.biases.on(*module).then(|| take(all, &format!("{name}.bias"), &[output])).transpose()?;
+                let weight = take(all, &format!("{name}.weight"), &[output, input], spec)?;
+                let bias = spec.biases.on(*module).then(|| take(all, &format!("{name}.bias"), &[output], spec)).transpose()?;
                 parts.push((weight, bias));
             }
             continue;
         };
         let rows: usize = modules.iter().map(|module| module.widths(spec).1).sum();
         let (name, biased) = (format!("{prefix}{joint}"), modules.iter().any(|module| spec.biases.on(*module)));
-        let weight = take(all, &format!("{name}.weight"), &[rows, modules[0].widths(spec).0])?;
-        let bias = biased.then(|| take(all, &format!("{name}.bias"), &[rows])).transpose()?;
+        let weight = take(all, &format!("{name}.weight"), &[rows, modules[0].widths(spec).0], spec)?;
+        let bias = biased.then(|| take(all, &format!("{name}.bias"), &[rows], spec)).transpose()?;
         let mut start = 0;
         for module in modules {
             let rows = module.widths(spec).1;
@@ -153,7 +153,7 @@ fn norms(all: &mut HashMap<String, Tensor>, prefix: &str, spec: &Spec) -> Result
 
 /// The weight of one norm; one is added where checkpoints hold what is added to it.
 fn norm(all: &mut HashMap<String, Tensor>, name: &str, width: usize, spec: &Spec) -> Result<Tensor> {
-    let weight = take(all, name, &[width])?;
+    let weight = take(all, name, &[width], spec)?;
     if !spec.norms.plus_one {
         return Ok(weight);
     }
@@ -163,9 +163,10 @@ fn norm(all: &mut HashMap<String, Tensor>, name: &str, width: usize, spec: &Spec
 /// Names of the output head.
 const HEADS: &[&str] = &["lm_head.weight", "language_model.lm_head.weight", "model.lm_head.weight"];
 
-fn take(all: &mut HashMap<String, Tensor>, name: &str, dims: &[usize]) -> Result<Tensor> {
-    let tensor = all.remove(name).with_context(|| format!("the checkpoint has no tensor `{name}`"))?;
-    ensure!(tensor.dims() == dims, "tensor `{name}` is {:?}, config.json says {dims:?}", tensor.dims());
+fn take(all: &mut HashMap<String, Tensor>, name: &str, dims: &[usize], spec: &Spec) -> Result<Tensor> {
+    let tensor =
+        all.remove(name).with_context(|| format!("the checkpoint has no tensor `{name}`, which this {} model needs", spec.family))?;
+    ensure!(tensor.dims() == dims, "tensor `{name}` is {:?}, the configuration of this {} model says {dims:?}", tensor.dims(), spec.family);
     Ok(tensor)
 }
 
