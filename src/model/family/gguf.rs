@@ -12,7 +12,7 @@ use crate::model::gguf::GgufFile;
 use crate::model::spec::{Biases, Rope, Sizes, Spec};
 
 /// Architectures that are read, in llama.cpp's names, which here are those of the families.
-const ARCHITECTURES: &[&str] = &["llama", "qwen2"];
+const ARCHITECTURES: &[&str] = &["llama", "qwen2", "qwen3"];
 
 const KEYS: Table = Table {
     what: "the GGUF header",
@@ -115,6 +115,7 @@ fn read(name: &'static str, file: &GgufFile, header: &Config<'_>) -> Result<Spec
         ropes: vec![rope(header)?],
         // A converter writes a bias where the model has one; no key says so.
         biases: Biases { qkv: has("blk.0.attn_q.bias"), o: has("blk.0.attn_output.bias"), feed_forward: has("blk.0.ffn_down.bias") },
+        query_key_norms: has("blk.0.attn_q_norm.weight").then_some(super::qwen::HEADS_BEFORE).filter(|_| name == "qwen3"),
         max_positions: header.size("context_length")?,
         tied: !has("output.weight"),
         ..Spec::new(name, sizes)
