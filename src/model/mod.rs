@@ -14,5 +14,6 @@ pub mod lineup;
 pub mod lora;
 pub mod ops;
 pub mod spec;
+pub mod template;
 pub mod tokenizer;
 pub mod weights;
