@@ -1,18 +1,17 @@
 //! Chat messages to token ids, in one place for training and evaluation.
 //!
-//! The model's own Jinja template is rendered as transformers renders it. The text is then cut into segments at the
-//! borders between what the model is shown and what it must say, and each segment is tokenized alone, so that prompt
-//! and answer never share a token and training sees the very prompt ids that evaluation sends. An answer's segment
-//! ends with the end-of-turn token, which is a label; what the template writes after it belongs to the next prompt,
-//! and after the last answer it is left out.
+//! A prompt's ids are those of transformers' `apply_chat_template`: the whole text is tokenized at once. A training row is
+//! its last answer's prompt, with the very ids that evaluation sends, and the answer after it; earlier answers in it are
+//! labelled by where their text stands, and a token that is partly prompt is none. An answer ends with the first token that
+//! ends generation after what the assistant says, which is a label; what the template writes after it belongs to the next
+//! prompt, and after the last answer it is left out.
 
 use anyhow::{Context, Result, bail, ensure};
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Error, ErrorKind, Value, context};
 use serde::Serialize;
 
 use super::example::{Message, Role};
 use crate::files::sha256;
+use crate::model::template::{Rendering, Template};
 use crate::model::tokenizer::TextCodec;
 
 /// A rendered piece of a conversation.
@@ -42,25 +41,19 @@ impl Encoded {
 
 /// Renders and tokenizes conversations for one model.
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    template: Template,
     codec: TextCodec,
 }
 
-const NAME: &str = "chat";
-
 impl ChatTemplate {
-    /// Compiles the template of the given model.
+    /// Compiles the template of the given model. One that does not write what the user says is refused.
     pub fn new(codec: TextCodec) -> Result<Self> {
-        let mut environment = Environment::new();
-        environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
-            Err(Error::new(ErrorKind::InvalidOperation, message))
-        });
-        // Templates that print today's date would make a run depend on the day: they get a fixed one.
-        environment.add_function("strftime_now", |_format: String| "2024-01-01".to_owned());
-        environment.add_template_owned(NAME, codec.template.clone()).context("the model's chat template does not compile")?;
-        Ok(Self { environment, codec })
+        const WORD: &str = "ballast";
+        let compiled = Self { template: Template::compile(&codec.template)?, codec };
+        if let Ok(text) = compiled.render(&[Message::new(Role::User, WORD)], true) {
+            ensure!(text.contains(WORD), "the model's chat template does not write what the user says");
+        }
+        Ok(compiled)
     }
 
     /// The tokenizer.
@@ -75,19 +68,36 @@ impl ChatTemplate {
 
     /// Token ids that ask for the next answer of the assistant.
     pub fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>> {
-        // Earlier answers were separate segments in training, so they are here.
-        let mut segments = self.turns(messages)?;
-        let shown = self.render(messages, true)?;
-        let said: usize = segments.iter().map(|segment| segment.text.len()).sum();
-        ensure!(shown.is_char_boundary(said.min(shown.len())) && said <= shown.len(), "the chat template rewrites earlier turns");
-        segments.push(ChatSegment { text: shown[said..].to_owned(), label: false });
-        Ok(self.tokenize(&segments)?.ids)
+        self.codec.encode(&self.render(messages, true)?)
     }
 
     /// A conversation that ends with an answer, as ids and loss mask.
     pub fn training_row(&self, messages: &[Message]) -> Result<Encoded> {
         ensure!(messages.last().is_some_and(|m| m.role == Role::Assistant), "a training row must end with an assistant message");
-        self.tokenize(&self.turns(messages)?)
+        let segments = self.turns(messages)?;
+        let (answer, shown) = segments.split_last().context("a conversation without an answer")?;
+        let (mut prompt, mut labels) = (String::new(), Vec::new());
+        for segment in shown {
+            let start = prompt.len();
+            prompt.push_str(&segment.text);
+            if segment.label {
+                labels.push(start..prompt.len());
+            }
+        }
+        let places = self.codec.encode_with_places(&prompt)?;
+        let label =
+            |place: &std::ops::Range<usize>| labels.iter().any(|of| of.start <= place.start && place.end <= of.end && !place.is_empty());
+        let mut encoded =
+            Encoded { ids: places.iter().map(|(id, _)| *id).collect(), mask: places.iter().map(|(_, place)| label(place)).collect() };
+        // The answer as it stands in the whole text, unless tokens would join over its border: the model goes on from the prompt.
+        let whole = self.codec.encode(&format!("{prompt}{}", answer.text))?;
+        let ids = match whole.strip_prefix(encoded.ids.as_slice()) {
+            Some(ids) => ids.to_vec(),
+            None => self.codec.encode_on(&answer.text)?,
+        };
+        encoded.mask.extend(std::iter::repeat_n(answer.label, ids.len()));
+        encoded.ids.extend(ids);
+        Ok(encoded)
     }
 
     /// Prompt and answer segments in turn, up to the last answer.
@@ -103,11 +113,7 @@ impl ChatTemplate {
             let (Some(unlabelled), Some(answer)) = (prompt.strip_prefix(said.as_str()), full.strip_prefix(prompt.as_str())) else {
                 bail!("the chat template does not append turns one after another, so answers cannot be told from prompts");
             };
-            let end = answer
-                .rfind(self.codec.eos_token.as_str())
-                .with_context(|| format!("the chat template does not end an answer with `{}`", self.codec.eos_token))?
-                + self.codec.eos_token.len();
-            let answer = &answer[..end];
+            let answer = &answer[..self.end(answer, &message.content)?];
             segments.push(ChatSegment { text: unlabelled.to_owned(), label: false });
             // A row can say which of its answers carry loss; without a word they all do.
             segments.push(ChatSegment { text: answer.to_owned(), label: message.loss.unwrap_or(true) });
@@ -116,23 +122,20 @@ impl ChatTemplate {
         Ok(segments)
     }
 
-    fn tokenize(&self, segments: &[ChatSegment]) -> Result<Encoded> {
-        let mut encoded = Encoded { ids: Vec::new(), mask: Vec::new() };
-        for segment in segments {
-            let ids = self.codec.encode(&segment.text)?;
-            encoded.mask.extend(std::iter::repeat_n(segment.label, ids.len()));
-            encoded.ids.extend(ids);
-        }
-        Ok(encoded)
+    /// Where an answer ends: after the first stop token behind what the assistant says, or after the last one where the
+    /// template writes that otherwise.
+    fn end(&self, answer: &str, content: &str) -> Result<usize> {
+        let stops = self.codec.stop_texts();
+        let said = answer.rfind(content.trim()).map_or(0, |at| at + content.trim().len());
+        let after = |from: usize| stops.iter().filter_map(move |stop| Some(from + answer[from..].find(stop)? + stop.len())).min();
+        let first = if content.trim().is_empty() { after(0) } else { Some(said).filter(|said| *said > 0).and_then(after) };
+        let last = || stops.iter().filter_map(|stop| Some(answer.rfind(stop)? + stop.len())).max();
+        first.or_else(last).with_context(|| format!("the chat template does not end an answer with {}", stops.join(" or ")))
     }
 
     /// The whole conversation as text.
     pub fn render(&self, messages: &[Message], ask: bool) -> Result<String> {
-        let turns: Vec<Value> = messages.iter().map(|m| context! { role => m.role.as_str(), content => m.content.as_str() }).collect();
-        let template = self.environment.get_template(NAME)?;
-        let (bos, eos) = (&self.codec.bos_token, &self.codec.eos_token);
-        template
-            .render(context! { messages => turns, add_generation_prompt => ask, bos_token => bos, eos_token => eos })
-            .context("the model's chat template refuses this conversation")
+        let messages: Vec<(&str, &str)> = messages.iter().map(|m| (m.role.as_str(), m.content.as_str())).collect();
+        self.template.render(Rendering { messages: &messages, ask, specials: self.codec.specials() })
     }
 }

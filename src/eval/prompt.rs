@@ -51,7 +51,7 @@ fn chat(item: &Item, lead: Option<&Lead>, said: &[Message], system: &str, templa
     messages.extend_from_slice(said);
     messages.push(Message::new(Role::User, text.as_str()));
     let ids = template.prompt(&messages)?;
-    let probes = Probes::of(item, &mut |answer| template.codec().encode(answer))?;
+    let probes = Probes::of(item, &mut |answer| template.codec().encode_on(answer))?;
     Ok(Asked { text, ids, probes })
 }
 

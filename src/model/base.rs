@@ -52,6 +52,7 @@ impl BaseModel {
                 (spec, weights, TextCodec::from_folder(folder).with_context(context)?, files)
             }
         };
+        let codec = codec.within(spec.vocabulary);
         Ok(Self { name: name.to_owned(), decoder: Decoder::new(spec, weights)?, codec, digest: digest(&digested)?, device: device.clone() })
     }
 }

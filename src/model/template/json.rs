@@ -15,6 +15,7 @@ struct Style {
 }
 
 /// The filter.
+#[allow(clippy::needless_pass_by_value, reason = "minijinja passes named arguments by value")]
 pub(super) fn filter(state: &State<'_, '_>, value: &Value, ensure_ascii: Option<bool>, kwargs: Kwargs) -> Result<Value, Error> {
     let named: Option<bool> = kwargs.get("ensure_ascii")?;
     let indent: Option<Value> = kwargs.get::<Option<Value>>("indent")?.filter(|indent| !indent.is_none());

@@ -21,8 +21,8 @@ pub(super) fn call(state: &mut State<'_, '_>, value: &Value, method: &str, args:
 }
 
 /// The filter `trim`: `str(value).strip(chars)`.
-pub(super) fn trim(value: &Value, chars: Option<String>) -> Result<Value, Error> {
-    Ok(strip(&value.to_string(), chars.as_deref(), true, true).into())
+pub(super) fn trim(value: &Value, chars: Option<&str>) -> Value {
+    strip(&value.to_string(), chars, true, true).into()
 }
 
 /// The test `sequence`: what has a length and items. An undefined value has both in jinja2.

@@ -17,7 +17,7 @@ use std::io::{self, Write};
 use anyhow::{Context, Result, bail, ensure};
 use minijinja::formatting::{FormatStyle, format};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Tuple, ValueKind};
+use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Value, context, escape_formatter};
 
 const NAME: &str = "chat";
@@ -120,13 +120,12 @@ impl Template {
 }
 
 /// `text % values`, as Python has it for texts; the source is rewritten to call this.
-fn percent(text: String, values: &Value, kwargs: Kwargs) -> Result<Value, Error> {
-    kwargs.assert_all_used()?;
+fn percent(text: &str, values: &Value) -> Result<Value, Error> {
     let values = match values.downcast_object_ref::<Tuple>() {
         Some(_) => values.try_iter()?.collect(),
         None => vec![values.clone()],
     };
-    format(FormatStyle::Printf, &text, &values).map(Value::from)
+    format(FormatStyle::Printf, text, &values).map(Value::from)
 }
 
 /// What a loop goes over: minijinja passes over none in silence where Python fails.

@@ -166,7 +166,7 @@ fn percents(tag: &str) -> String {
         let operand = after.trim_start();
         let len = operand_len(operand);
         if len > 0 {
-            out.push_str(&format!("|{PERCENT}({})", percents(&operand[..len])));
+            out.extend(["|", PERCENT, "(", &percents(&operand[..len]), ")"]);
             at = tag.len() - operand.len() + len;
         }
     }
