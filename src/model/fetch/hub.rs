@@ -1,40 +1,40 @@
-//! Repositories on the hub, through hf-hub's blocking client and in its cache layout.
+//! Repositories on the hub, in hf-hub's cache layout.
 //!
 //! A branch is first resolved to a commit, and every file is taken at that commit: files of two commits never mix.
 //! Once a revision is complete the hub is not asked about it again, so a branch stays where it was; delete its folder
 //! in the cache, or name a commit, to get a newer one.
 //!
-//! What hf-hub 0.5 leaves to its caller, and is done here:
-//! - it continues `<blob>.part` where it ends, but fails on one that has all bytes (killed just before the rename);
-//! - its own retries append to the wrong place if one of them gets no byte, so they are off and the loop is here;
-//! - it checks neither digest nor size: files in large-file storage are named by their sha256, which is compared;
-//! - it knows `HF_ENDPOINT` but not `HF_TOKEN`;
-//! - it sets no timeout: the first request here has one, so that a dead network is noticed; a transfer that stalls
-//!   later ends only when the system closes the connection.
+//! The requests are this module's own (`client`): hf-hub's follows redirects with the token and makes paths of what a server
+//! says. Here nothing that a server says becomes part of a path but a commit of 40 hexadecimal digits, file names of a narrow
+//! alphabet, and the digest by which a blob is named; any other name of a blob is hashed first. Files in large-file storage are
+//! named by their sha256, which is compared with what arrived.
 
 use std::env;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Error, Result, bail};
+use anyhow::{Context, Error, Result, bail, ensure};
 use hf_hub::CacheRepo;
 use hf_hub::api::RepoInfo;
-use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo, Metadata};
 use serde::de::IgnoredAny;
 
+use super::client::{Client, Described};
 use super::lock::Lock;
 use super::reference::{INDEX, REQUIRED, SINGLE, check_folder, is_plain, shards};
 use super::snapshot::{Snapshot, as_sha256, repo};
 use super::{HubRef, Progress, digest, disk};
+use crate::files::sha256;
 
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 const OPTIONAL: [&str; 3] = ["tokenizer_config.json", "generation_config.json", "chat_template.jinja"];
 
-/// For the first request only: it is small.
-const FIRST_ANSWER: Duration = Duration::from_secs(30);
+/// Most bytes of the list of a repository's files.
+const LARGEST_LIST: u64 = 1 << 26;
+/// Most bytes of a file that is no weights: a tokenizer of a million entries has a tenth of it.
+const LARGEST_TEXT: u64 = 1 << 28;
 
 /// Where the hub is and how patient to be with it.
 #[derive(Clone, PartialEq, Eq)]
@@ -150,17 +150,11 @@ impl Hub {
 
     /// Asks the hub which commit a revision is and what files it has.
     fn open<'a>(&'a self, model: &'a HubRef, folder: &Path, progress: &'a dyn Progress) -> Result<Commit<'a>> {
-        let api = ApiBuilder::from_cache(hf_hub::Cache::new(folder.to_owned()))
-            .with_endpoint(self.endpoint.clone())
-            .with_token(self.token.clone())
-            .with_retries(0)
-            .build()
-            .context("failed to set up the client of the hub")?;
-        let request = api.repo(repo(model, &model.revision)).info_request();
-        let answer = request.config().timeout_global(Some(FIRST_ANSWER)).build().call();
-        let answer = answer.map_err(|error| self.explain(model, &ApiError::from(Box::new(error))))?;
+        let client = Client::new(&self.endpoint, self.token.as_deref())?;
+        let url = repo(model, &model.revision).api_url();
+        let answer = client.text(&format!("{}/api/{url}", self.endpoint), LARGEST_LIST).map_err(|error| self.explain(model, &error))?;
         let info: RepoInfo =
-            answer.into_body().read_json().with_context(|| format!("{} gave no description of {model}; is it a hub?", self.endpoint))?;
+            serde_json::from_slice(&answer).with_context(|| format!("{} gave no description of {model}; is it a hub?", self.endpoint))?;
         let is_commit = info.sha.len() == 40 && info.sha.bytes().all(|b| b.is_ascii_hexdigit());
         if !is_commit {
             bail!("{} gave {:?} as the commit of {model}", self.endpoint, info.sha);
@@ -169,15 +163,15 @@ impl Hub {
             hub: self,
             model,
             progress,
-            remote: api.repo(repo(model, &info.sha)),
+            client,
             cached: hf_hub::Cache::new(folder.to_owned()).repo(repo(model, &info.sha)),
-            api,
+            folder: folder.join(repo(model, &info.sha).folder_name()),
             info,
         })
     }
 
     /// Turns the client's error into one that says what to do.
-    fn explain(&self, model: &HubRef, error: &ApiError) -> Error {
+    fn explain(&self, model: &HubRef, error: &Error) -> Error {
         let place = &self.endpoint;
         let text = match status(error) {
             Some(404) => {
@@ -190,13 +184,12 @@ impl Hub {
             Some(code) => {
                 format!("{place} answered with status {code} for {model}; try again later")
             }
-            None if is_transport(error) => format!(
+            None if error.is::<ureq::Error>() => format!(
                 "{place} cannot be reached or broke off ({error}); check the network or set HF_ENDPOINT to a mirror, \
                  then run again to continue"
             ),
-            None => format!("{model} from {place}: {error}"),
+            None => format!("{model} from {place}: {error:#}"),
         };
-        // As text: the client's errors repeat their cause in their own message.
         Error::msg(text)
     }
 }
@@ -206,9 +199,10 @@ struct Commit<'a> {
     hub: &'a Hub,
     model: &'a HubRef,
     progress: &'a dyn Progress,
-    api: Api,
-    remote: ApiRepo,
+    client: Client,
     cached: CacheRepo,
+    /// Of the repository in the cache.
+    folder: PathBuf,
     info: RepoInfo,
 }
 
@@ -236,15 +230,9 @@ impl Commit<'_> {
                 Ok(path) => return Ok(path),
                 Err(error) => error,
             };
-            let refused = error
-                .downcast_ref::<ApiError>()
-                .and_then(status)
-                .is_some_and(|code| (400..500).contains(&code) && code != 408 && code != 429);
+            let refused = status(&error).is_some_and(|code| (400..500).contains(&code) && code != 408 && code != 429);
             if refused || attempt >= self.hub.attempts {
-                let error = match error.downcast::<ApiError>() {
-                    Ok(error) => self.hub.explain(self.model, &error),
-                    Err(other) => other,
-                };
+                let error = if error.is::<ureq::Error>() { self.hub.explain(self.model, &error) } else { error };
                 return Err(error.context(format!("failed to fetch {name}")));
             }
             thread::sleep(Duration::from_millis(500) * 2_u32.pow(attempt - 1));
@@ -253,15 +241,18 @@ impl Commit<'_> {
     }
 
     fn try_download(&self, name: &str) -> Result<PathBuf> {
+        ensure!(name.split('/').all(is_plain), "{name:?} is no name that a file in the cache may have");
         let path = self.cached.pointer_path(&self.info.sha).join(name);
-        let remote = self.api.metadata(&self.remote.url(name))?;
+        let url = format!("{}/{}/resolve/{}/{name}", self.hub.endpoint, repo(self.model, &self.info.sha).url(), self.info.sha);
+        let remote = self.client.describe(&url)?;
         if !self.is_intact(&path, &remote)? {
-            self.prepare(&path, &remote)?;
-            let bridge = Bridge { progress: self.progress, what: format!("fetching {name} of {}", self.model), begun: false };
-            self.remote.download_with_progress(name, bridge)?;
+            let blob = self.prepare(&path, &remote)?;
+            self.progress.begin(&format!("fetching {name} of {}", self.model), Some(remote.size));
+            self.receive(&url, &blob, &remote, is_weights(&path))?;
+            point(&blob, &path)?;
             self.progress.finish();
             if !self.is_intact(&path, &remote)? {
-                let what = match as_sha256(remote.etag()) {
+                let what = match as_sha256(&remote.etag) {
                     Some(expected) => {
                         let found = digest::sha256_file(&path, self.progress)?;
                         format!("its sha256 is {found}, expected {expected}")
@@ -275,16 +266,16 @@ impl Commit<'_> {
         Ok(path)
     }
 
-    fn is_intact(&self, path: &Path, remote: &Metadata) -> Result<bool> {
+    fn is_intact(&self, path: &Path, remote: &Described) -> Result<bool> {
         let Ok(blob) = fs::canonicalize(path) else {
             return Ok(false);
         };
-        if let Some(sha256) = as_sha256(remote.etag()) {
+        if let Some(sha256) = as_sha256(&remote.etag) {
             return digest::matches(&blob, sha256, self.progress);
         }
         // Named by a Git object id or something of a mirror's own: what can be compared is the size.
         let length = fs::metadata(&blob).with_context(|| format!("failed to read {}", blob.display()))?.len();
-        let size = remote.size() as u64;
+        let size = remote.size;
         if is_weights(path) {
             return Ok(length == size);
         }
@@ -296,52 +287,78 @@ impl Commit<'_> {
         Ok(serde_json::from_slice::<IgnoredAny>(&bytes).is_ok())
     }
 
-    /// Brings the cache into a state that hf-hub can continue from.
-    fn prepare(&self, path: &Path, remote: &Metadata) -> Result<()> {
+    /// Where the bytes go. What is there of them is kept where it can be continued: `<blob>.part`.
+    fn prepare(&self, path: &Path, remote: &Described) -> Result<PathBuf> {
         remove_both(path)?;
-        let blob = self.cached.blob_path(remote.etag());
+        let blob = self.folder.join("blobs").join(blob_name(&remote.etag));
         let part = blob.with_extension("part");
-        if as_sha256(remote.etag()).is_none() && !is_weights(path) {
+        disk::create_parent(&blob)?;
+        if as_sha256(&remote.etag).is_none() && !is_weights(path) {
             disk::remove_file(&blob)?;
-            return disk::remove_file(&part);
-        }
-        if blob.is_file() {
+            disk::remove_file(&part)?;
+        } else if blob.is_file() {
             fs::rename(&blob, &part).with_context(|| format!("failed to rename {}", blob.display()))?;
         }
-        let size = remote.size() as u64;
-        match fs::metadata(&part).map(|metadata| metadata.len()) {
-            Ok(length) if length > size => disk::remove_file(&part),
-            // One byte is left to ask for; the digest is checked afterwards.
-            Ok(length) if length == size && size > 0 => fs::File::options()
-                .write(true)
-                .open(&part)
-                .and_then(|file| file.set_len(size - 1))
-                .with_context(|| format!("failed to shorten {}", part.display())),
-            _ => Ok(()),
+        if fs::symlink_metadata(&part).is_ok_and(|part| !part.is_file() || part.len() > remote.size) {
+            disk::remove_file(&part)?;
         }
+        Ok(blob)
+    }
+
+    /// Gets what is missing of a blob. No more is written than the hub said there is.
+    fn receive(&self, url: &str, blob: &Path, remote: &Described, weights: bool) -> Result<()> {
+        let part = blob.with_extension("part");
+        let failed = || format!("failed to write {}", part.display());
+        let mut file = fs::File::options().create(true).append(true).open(&part).with_context(failed)?;
+        let start = file.metadata().with_context(failed)?.len();
+        self.progress.advance(start);
+        // A text may be compressed on the way, and its size be given as that.
+        let most = if weights { remote.size } else { LARGEST_TEXT };
+        if start < remote.size || remote.size == 0 {
+            let mut body = self.client.body(url, start)?.take(most - start + 1);
+            let mut buffer = vec![0; 1 << 16];
+            let mut total = start;
+            loop {
+                let read = body.read(&mut buffer).map_err(ureq::Error::Io)?;
+                if read == 0 {
+                    break;
+                }
+                total += read as u64;
+                ensure!(total <= most, "{url} sends more than the {most} bytes that it has");
+                file.write_all(&buffer[..read]).with_context(failed)?;
+                self.progress.advance(read as u64);
+            }
+            if weights && total < remote.size {
+                bail!(ureq::Error::Io(std::io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+        drop(file);
+        fs::rename(&part, blob).with_context(|| format!("failed to rename {}", part.display()))
     }
 }
 
-/// hf-hub's progress on ours. It calls `init` twice, and counts bytes that were there before.
-struct Bridge<'a> {
-    progress: &'a dyn Progress,
-    what: String,
-    begun: bool,
+/// The name of a blob in the cache: the digest or Git id that the hub names it by; of anything else the hash, since what a
+/// server says must not be part of a path.
+fn blob_name(etag: &str) -> String {
+    let is_digest = matches!(etag.len(), 40 | 64) && etag.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_digest { etag.to_owned() } else { sha256(etag.as_bytes()) + "-etag" }
 }
 
-impl hf_hub::api::Progress for Bridge<'_> {
-    fn init(&mut self, size: usize, _filename: &str) {
-        if !self.begun {
-            self.progress.begin(&self.what, Some(size as u64));
-            self.begun = true;
-        }
+/// Makes the file of a snapshot point to its blob, below the same repository.
+fn point(blob: &Path, path: &Path) -> Result<()> {
+    disk::create_parent(path)?;
+    let failed = || format!("failed to create {}", path.display());
+    #[cfg(unix)]
+    {
+        // `snapshots/COMMIT/name` and deeper: one step up for each folder of the name, and two more.
+        let repository = blob.parent().and_then(Path::parent).context("a blob lies in a repository")?;
+        let below = path.strip_prefix(repository).with_context(failed)?.components().count() - 1;
+        let to: PathBuf =
+            std::iter::repeat_n("..", below).map(Path::new).collect::<PathBuf>().join("blobs").join(blob.file_name().unwrap_or_default());
+        std::os::unix::fs::symlink(to, path).with_context(failed)
     }
-
-    fn update(&mut self, size: usize) {
-        self.progress.advance(size as u64);
-    }
-
-    fn finish(&mut self) {}
+    #[cfg(not(unix))]
+    fs::rename(blob, path).with_context(failed)
 }
 
 /// Removes a file of a snapshot and what it points to.
@@ -356,23 +373,24 @@ fn is_weights(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "safetensors" || extension == "gguf")
 }
 
-fn status(error: &ApiError) -> Option<u16> {
-    match error {
-        ApiError::RequestError(error) => match **error {
-            ureq::Error::StatusCode(code) => Some(code),
-            _ => None,
-        },
+fn status(error: &Error) -> Option<u16> {
+    match error.downcast_ref::<ureq::Error>() {
+        Some(ureq::Error::StatusCode(code)) => Some(*code),
         _ => None,
     }
 }
 
-/// Whether the network is to blame. An error of the disk arrives in the same variant as a connection that broke.
-fn is_transport(error: &ApiError) -> bool {
-    match error {
-        ApiError::RequestError(_) => true,
-        ApiError::IoError(error) => {
-            !matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blob_is_named_by_a_digest_or_a_hash() {
+        let digest = "ab".repeat(32);
+        assert_eq!((blob_name(&digest), blob_name(&digest[..40])), (digest.clone(), digest[..40].to_owned()));
+        for etag in ["../../../../etc/passwd", "/etc/passwd", "a\\b", "", ".", "con:1", "5d41402a-3", &"a".repeat(300)] {
+            let name = blob_name(etag);
+            assert!(name.len() == 69 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{name}");
         }
-        _ => false,
     }
 }

@@ -5,6 +5,7 @@
 //! not checked beforehand, and nothing is ever removed from the cache to make some.
 
 mod cache;
+mod client;
 mod digest;
 mod disk;
 mod hub;

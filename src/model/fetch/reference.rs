@@ -163,7 +163,8 @@ impl HubRef {
 /// Part of a path that names something below where it stands.
 pub(super) fn is_plain(part: &str) -> bool {
     !part.is_empty()
-        && !part.starts_with('.')
+        && part.len() <= 200
+        && !part.starts_with(['.', '-'])
         && !part.contains("..")
         && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
@@ -214,7 +215,7 @@ pub(super) fn shards(index: &[u8]) -> Option<Vec<String>> {
     let mut files: Vec<String> = index.weight_map.into_values().collect();
     files.sort();
     files.dedup();
-    let plain = |name: &String| name.ends_with(".safetensors") && !name.contains(['/', '\\', ':']) && !name.starts_with('.');
+    let plain = |name: &String| name.ends_with(".safetensors") && is_plain(name);
     (!files.is_empty() && files.iter().all(plain)).then_some(files)
 }
 
