@@ -831,3 +831,45 @@ fn checks_run_side_by_side() {
         assert_eq!(verdict, expected, "{number}");
     }
 }
+
+#[test]
+fn installed_packages_cannot_be_read() {
+    let program = "import os, sysconfig\nfolder = sysconfig.get_path('purelib')\n\
+                   for root in {folder, '/usr/lib/python3/dist-packages'}:\n\
+                   \x20   for name in ('README.txt', 'pip/__init__.py', 'six.py'):\n\
+                   \x20       try: open(os.path.join(root, name)).read()\n\
+                   \x20       except OSError: continue\n\
+                   \x20       print('read', root, name)\n\
+                   import json, decimal, sqlite3, ssl, ctypes.util\nprint('done')";
+    let outcome = run(program, &limits());
+    assert_eq!((outcome.ending, outcome.stdout.as_str()), (Ending::Exited(0), "done\n"), "{}", outcome.stderr);
+}
+
+#[test]
+fn no_rename_leaves_a_device_node() {
+    let program = "import ctypes, os\nopen('a', 'w').close()\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+                   done = libc.syscall(316, -100, b'a', -100, b'b', 4)\nprint(done, os.path.exists('b'))";
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(run(program, &limits()).stdout, "-1 False\n");
+    }
+}
+
+/// Files without a name: removed and open, removed and mapped, and never named.
+#[test]
+fn files_without_a_name_count() {
+    let hold = |take: &str| {
+        format!(
+            "import mmap, os, time\nheld = []\nfor i in range(40):\n    fd = os.open(*{take})\n    os.write(fd, b'x' * 1000000)\n\
+             \x20   {{}}\ntime.sleep(3)\nprint('held', len(held))"
+        )
+    };
+    let named = "('f', os.O_RDWR | os.O_CREAT)";
+    for program in [
+        hold(named).replace("{}", "os.unlink('f'); held.append(fd)"),
+        hold(named).replace("{}", "held.append(mmap.mmap(fd, 4096, mmap.MAP_PRIVATE)); os.unlink('f'); os.close(fd)"),
+        hold("('.', os.O_RDWR | os.O_TMPFILE, 0o600)").replace("{}", "held.append(fd)"),
+    ] {
+        let outcome = run(&program, &limits());
+        assert!(!outcome.stdout.contains("held"), "{program}: {:?}", outcome.ending);
+    }
+}

@@ -110,8 +110,7 @@ fn restrict_files(orders: &Orders) -> Result<()> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let write = AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile | AccessFs::Truncate;
     let folder = if orders.limits.file_bytes > 0 { read | write } else { read };
-    let system = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache"];
-    let Interpreter { executable, loaders, readable } = &orders.interpreter;
+    let Interpreter { executable, loaders, readable, listed } = &orders.interpreter;
     let binaries = loaders.iter().chain([executable]);
 
     // What the first version of Landlock guards is required; what later kernels add is taken where it is there.
@@ -123,8 +122,9 @@ fn restrict_files(orders: &Orders) -> Result<()> {
         .handle_access(AccessNet::from_all(ABI::V5))?
         .scope(Scope::from_all(ABI::V6))?
         .create()?
-        .add_rules(path_beneath_rules(system, read))?
+        .add_rules(path_beneath_rules(["/etc/ld.so.cache"], read))?
         .add_rules(path_beneath_rules(readable, read))?
+        .add_rules(path_beneath_rules(listed, AccessFs::ReadDir))?
         .add_rules(path_beneath_rules(binaries, AccessFs::ReadFile | AccessFs::Execute))?
         .add_rules(path_beneath_rules(["/dev/null"], AccessFs::ReadFile | AccessFs::WriteFile))?
         .add_rules(path_beneath_rules(["/dev/urandom"], AccessFs::ReadFile))?

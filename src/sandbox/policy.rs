@@ -19,7 +19,8 @@ pub struct Limits {
     pub wall: Duration,
     /// Address space. The interpreter itself needs up to 32 MiB of it.
     pub memory_bytes: u64,
-    /// Bytes in the private folder: exact for one file, looked at every few milliseconds for all together.
+    /// Bytes in the private folder: exact for one file, looked at every few milliseconds for all together, those among them
+    /// that were removed and are still open or mapped.
     /// With 0 nothing on disk can be written.
     pub file_bytes: u64,
     /// Bytes on standard output and standard error together.

@@ -124,7 +124,7 @@ impl Process {
             Some(Ending::CpuLimit)
         } else if self.started.elapsed() >= self.limits.wall {
             Some(Ending::WallLimit)
-        } else if self.limits.file_bytes > 0 && self.folder.holds_more_than(self.limits.file_bytes) {
+        } else if self.limits.file_bytes > 0 && self.folder.holds_more_than(self.limits.file_bytes, self.child.id()) {
             Some(Ending::OutputLimit)
         } else {
             None

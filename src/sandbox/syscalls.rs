@@ -34,6 +34,8 @@ pub(super) fn filter(own_pid: u32) -> Result<BpfProgram> {
         (libc::SYS_ioctl, any_of(1, controls)?),
         // Not F_SETOWN and F_SETSIG, which make the kernel send signals to others, nor leases.
         (libc::SYS_fcntl, any_of(1, commands)?),
+        // Not RENAME_WHITEOUT, which leaves a device node behind.
+        (libc::SYS_renameat2, any_of(4, [0, u64::from(libc::RENAME_NOREPLACE)])?),
         (libc::SYS_prlimit64, vec![SeccompRule::new(reads_own_limits)?]),
     ]);
 
@@ -82,7 +84,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_chdir,
     libc::SYS_fchdir,
     libc::SYS_unlinkat,
-    libc::SYS_renameat2,
     // Memory.
     libc::SYS_brk,
     libc::SYS_mmap,
