@@ -14,7 +14,7 @@ use ureq::{Agent, Body};
 const REDIRECTS: usize = 8;
 /// For a connection, and for the head of an answer. A body may take long.
 const CONNECT: Duration = Duration::from_secs(15);
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 
 /// What the hub says about a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
