@@ -18,8 +18,8 @@
 //! | [`train`] | windows, loss, schedule, AdamW, checkpoints, the loop: one variant, or several in shared passes |
 //! | [`eval`] | suites and items, and public `benchmark`s as suites; greedy answers by continuous batching; `score`, one grader a file; drift; likelihood |
 //! | [`sandbox`] | candidate programs run here and nowhere else |
-//! | [`record`] | the run directory: rows, append-only or replaced whole; `import`, other harnesses' logs as rows |
-//! | [`plan`] | an experiment once its files are read: the rows of every stage, the items of every suite |
+//! | [`record`] | the run directory: rows, append-only or replaced whole; its lock, digests of finished cells; `import`, other harnesses' logs as rows |
+//! | [`plan`] | an experiment once its files are read: the rows of every stage, the items of every suite, the cells in groups that share their passes |
 //! | [`stats`] | pure f64: intervals, paired differences, permutation, Holm, non-inferiority, power |
 //! | [`analysis`] | rows to numbers, each once: pairs, shares, paired differences, retention, outcomes, dose; a run arranged, sources side by side, any number of runs as one frame |
 //! | [`gate`] | paired answers and margins to a verdict; the baseline it is judged by, or answers alone; the rule simulated |
@@ -27,7 +27,7 @@
 //! | [`frame`] | Parquet in and out, the only file that names polars |
 //! | [`shown`] | text of others made safe to show: control characters visible, no cell a formula |
 //! | [`keys`] | keys of files that others wrote: used, harmless for a stated reason, or refused by name |
-//! | [`random`], [`files`], [`error`], [`progress`] | every draw, whole-file writes, exit codes, bars |
+//! | [`random`], [`files`], [`error`], [`progress`] | every draw, whole-file writes and files that grow, exit codes, bars and how long the rest takes |
 //!
 //! # Invariants
 //!

@@ -5,6 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::DeviceArgs;
+use crate::library;
+
+/// The help of an experiment's name.
+fn shipped() -> String {
+    let names: Vec<&str> = library::experiment_names().collect();
+    format!("A shipped experiment ({}) or a TOML file", names.join(", "))
+}
 
 /// `ballast run`
 #[derive(Debug, Args)]
@@ -13,8 +20,9 @@ use super::DeviceArgs;
   ballast run --model qwen2.5-coder-0.5b-instruct
   ballast run my-experiment.toml                start from experiments/quick.toml; every key is explained there")]
 pub struct RunArgs {
-    /// A shipped experiment (quick, paper) or a TOML file
-    #[arg(default_value = "quick", value_name = "EXPERIMENT")]
+    // What ships is said by the library.
+    #[arg(default_value = "quick", value_name = "EXPERIMENT", help = shipped())]
+    #[expect(missing_docs, reason = "its help is made at run time")]
     pub experiment: String,
     /// Use this base model instead of the experiment's
     #[arg(long, value_name = "MODEL")]
@@ -56,8 +64,9 @@ pub enum DataCommand {
 /// `ballast data check`
 #[derive(Debug, Args)]
 pub struct DataArgs {
-    /// A shipped experiment (quick, paper) or a TOML file
-    #[arg(default_value = "quick", value_name = "EXPERIMENT")]
+    // What ships is said by the library.
+    #[arg(default_value = "quick", value_name = "EXPERIMENT", help = shipped())]
+    #[expect(missing_docs, reason = "its help is made at run time")]
     pub experiment: String,
     /// Count with this model's tokenizer instead of the experiment's
     #[arg(long, value_name = "MODEL")]

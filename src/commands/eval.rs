@@ -38,7 +38,7 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
     let (base, template) = model::load(&args.adapted.model, args.device.device)?;
     let adapter = model::adapter(args.adapted.adapter.as_deref(), args.adapted.lambda, &base)?;
     let sandbox = Sandbox::default();
-    let layers: Vec<String> = sandbox.effective_layers()?.iter().map(ToString::to_string).collect();
+    let layers = session::layers(&sandbox, &suites)?;
     let identity = session::terms(&args.questions.name, &args.questions.author);
     let merged = model::merged(&base, adapter.as_ref())?;
     let decoder = merged.as_ref().unwrap_or(&base.decoder);

@@ -55,11 +55,8 @@ impl Session {
     ) -> Result<Self> {
         let (sources, suites): (Vec<String>, Vec<PlannedSuite>) = suites.into_iter().unzip();
         let sandbox = Sandbox::default();
-        let programs = suites.iter().flat_map(|suite| &suite.items).any(Item::runs_programs);
-        let layers =
-            if programs { sandbox.effective_layers().context("programs of the code suite cannot be run safely here")? } else { Vec::new() };
+        let layers = layers(&sandbox, &suites)?;
         let (base, template) = model::load(name, device)?;
-        let layers = layers.iter().map(ToString::to_string).collect();
         Ok(Self {
             base,
             template,
@@ -138,6 +135,15 @@ impl Session {
             budgets: &self.budgets,
         }
     }
+}
+
+/// The sandbox's layers in force where a suite has programs to run; none are needed where none has.
+pub(super) fn layers(sandbox: &Sandbox, suites: &[PlannedSuite]) -> Result<Vec<String>> {
+    if !suites.iter().flat_map(|suite| &suite.items).any(Item::runs_programs) {
+        return Ok(Vec::new());
+    }
+    let layers = sandbox.effective_layers().context("programs of the code suite cannot be run safely here")?;
+    Ok(layers.iter().map(ToString::to_string).collect())
 }
 
 /// Suites with where they are and the items that are asked, at most so many of each; all shipped ones if none is named.

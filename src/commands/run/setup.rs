@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use super::work;
 use crate::cli::RunArgs;
 use crate::commands::circumstances::{describe, utc_date};
-use crate::commands::session::{Asking, evidence};
+use crate::commands::session::{Asking, evidence, layers};
 use crate::commands::{fetched, model};
 use crate::config::file::Experiment;
 use crate::data::chat::ChatTemplate;
@@ -94,11 +94,7 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
     let suites = plan::suites(&experiment, &fetched::suite)?;
     // The sandbox is tried before anything is fetched or trained: without it the code suite measures nothing.
     let sandbox = Sandbox::default();
-    let layers = if suites.iter().any(|suite| suite.items.iter().any(Item::runs_programs)) {
-        sandbox.effective_layers().context("programs of the code suite cannot be run safely here")?
-    } else {
-        Vec::new()
-    };
+    let layers = layers(&sandbox, &suites)?;
     let device = args.device.device;
     let (base, template) = model::load(&experiment.model, device)?;
     let mut stages = BTreeMap::new();
@@ -119,7 +115,6 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
         author_en: terms.author.en.clone(),
     };
     let budgets = Budgets::default();
-    let layers: Vec<String> = layers.iter().map(ToString::to_string).collect();
     let lineup = Lineup::base();
     let evaluator = Evaluator {
         decoder: &base.decoder,
