@@ -56,7 +56,8 @@
 //!   at once. So variants train side by side and base and variants answer a suite together, on a GPU several times faster
 //!   than one after the other. Tests hold it against each alone.
 //! - **A layer has two bodies**: operation by operation (`decoder/forward.rs`, `backward.rs`), and with fused kernels on a
-//!   GPU (`decoder/device.rs`). `ballast doctor` holds them against each other on the machine at hand, and every kernel
+//!   GPU (`decoder/device.rs`). A model with switches that the kernels lack runs operation by operation there
+//!   (`Spec::fits_fused_kernels`). `ballast doctor` holds them against each other on the machine at hand, and every kernel
 //!   against its host twin. The kernels are the only unsafe code, in `model/ops/cuda`, and repeat their sums in one order,
 //!   so a run repeats.
 //! - **Dropout is drawn alike on host and GPU**: the kernel makes the very ChaCha8 stream, so a step is the same update.

@@ -202,3 +202,47 @@ fn an_unknown_key_is_refused_by_every_family() {
         assert!(error.contains("config.json") && error.contains("`key_of_tomorrow`"), "{}: {error}", golden.name);
     }
 }
+
+/// A golden value proves a switch only where the switch changes it.
+#[test]
+fn every_switch_acts_on_the_golden_logits() {
+    let changes = [
+        ("llama3-rope", "/rope_parameters/factor", Value::from(16.0)),
+        ("qwen2-yarn-sliding", "/rope_parameters/factor", Value::from(8.0)),
+        ("qwen2-yarn-sliding", "/rope_parameters/beta_fast", Value::from(2.0)),
+        ("qwen2-yarn-sliding", "/sliding_window", Value::from(7)),
+        ("mistral", "/sliding_window", Value::from(8)),
+        ("ministral3", "/rope_parameters/llama_4_scaling_beta", Value::from(0.2)),
+        ("ministral3", "/rope_parameters/mscale", Value::from(2.0)),
+        ("smollm3", "/no_rope_layers/3", Value::from(1)),
+        ("gemma2", "/attn_logit_softcapping", Value::from(6.0)),
+        ("gemma2", "/final_logit_softcapping", Value::from(4.0)),
+        ("gemma2", "/query_pre_attn_scalar", Value::from(16)),
+        ("gemma3", "/rope_parameters/full_attention/factor", Value::from(4.0)),
+        ("gemma3", "/rope_parameters/sliding_attention/rope_theta", Value::from(1e5)),
+        ("granite", "/embedding_multiplier", Value::from(2.0)),
+        ("granite", "/residual_multiplier", Value::from(0.5)),
+        ("granite", "/attention_multiplier", Value::from(0.2)),
+        ("granite", "/logits_scaling", Value::from(5.0)),
+        ("phi3", "/sliding_window", Value::from(8)),
+        ("phi4-mini", "/rope_parameters/short_factor/1", Value::from(2.0)),
+        ("phi4-mini", "/original_max_position_embeddings", Value::from(128)),
+        ("olmo3", "/layer_types/0", Value::from("full_attention")),
+        ("glm4", "/rope_parameters/rope_theta", Value::from(1e5)),
+        ("hunyuan", "/rope_parameters/alpha", Value::from(10.0)),
+        ("seed-oss", "/rms_norm_eps", Value::from(1e-2)),
+    ];
+    let all = all();
+    for (name, pointer, value) in changes {
+        let golden = all.iter().find(|golden| golden.name == name).unwrap();
+        let mut config = golden.config.clone();
+        *config.pointer_mut(pointer).unwrap_or_else(|| panic!("{name} has no {pointer}")) = value;
+        let spec = Spec::from_config_json(&config.to_string()).unwrap_or_else(|error| panic!("{name} {pointer}: {error:#}"));
+        let weights =
+            Weights::from_safetensors(&safetensors_files(&folder().join(name)).unwrap(), &spec, &Device::Cpu, DType::F32).unwrap();
+        let changed = logits(&Decoder::new(spec, weights).unwrap(), &golden.rows()[..1], None);
+        let expected = &golden.tensors["logits.0"];
+        let difference = largest_difference(&changed, expected);
+        assert!(difference > 1e-3 * size(expected), "{name} {pointer}: {difference} of {}", size(expected));
+    }
+}

@@ -1,4 +1,4 @@
-//! The one decoder: training and evaluation, llama and qwen2, any row lengths.
+//! The one decoder: training and evaluation, every family, any row lengths.
 //!
 //! A batch is rows laid end to end ([`Packed`]), so there is no padding and no padding mask: linears see [tokens,
 //! width], and attention knows where rows begin. `forward.rs` computes hidden states, `backward.rs` the adapters'

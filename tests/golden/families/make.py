@@ -34,6 +34,8 @@ BASE = dict(vocab_size=259, hidden_size=32, intermediate_size=48, num_hidden_lay
             pad_token_id=None)
 LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
 YARN = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=16, beta_fast=4.0, beta_slow=1.0)
+# Blended pairs: 0, 0, 0.5, 1.
+YARN_BLENDED = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=512, beta_fast=8.0, beta_slow=1.0)
 SLIDE = ["sliding_attention", "full_attention", "sliding_attention", "full_attention"]
 VISION = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=8, patch_size=4)
 
@@ -41,7 +43,7 @@ MODELS = {
     "llama": dict(model_type="llama", rope_theta=5e5, tie_word_embeddings=True),
     "llama3-rope": dict(model_type="llama", rope_parameters=dict(LLAMA3, rope_theta=5e5), attention_bias=True, mlp_bias=True),
     "qwen2": dict(model_type="qwen2", rope_theta=1e6),
-    "qwen2-yarn-sliding": dict(model_type="qwen2", rope_parameters=dict(YARN, rope_theta=1e6), use_sliding_window=True, sliding_window=6,
+    "qwen2-yarn-sliding": dict(model_type="qwen2", rope_parameters=dict(YARN_BLENDED, rope_theta=1e3), use_sliding_window=True, sliding_window=6,
                                max_window_layers=1),
     "qwen3": dict(model_type="qwen3", rope_theta=1e6, head_dim=16, tie_word_embeddings=True),
     "mistral": dict(model_type="mistral", rope_theta=1e4, head_dim=16, sliding_window=7),
@@ -91,8 +93,8 @@ OLDER = {
         dict(rope_parameters=None, rope_theta=5e5, rope_scaling={**LLAMA3, "type": "llama3"}),
         dict(rope_parameters=None, rope_theta=5e5, rope_scaling={("type" if k == "rope_type" else k): v for k, v in LLAMA3.items()})],
     "qwen2": [dict(rope_parameters=None, rope_theta=1e6)],
-    "qwen2-yarn-sliding": [dict(rope_parameters=None, rope_theta=1e6, layer_types=None,
-                                rope_scaling={("type" if k == "rope_type" else k): v for k, v in YARN.items()})],
+    "qwen2-yarn-sliding": [dict(rope_parameters=None, rope_theta=1e3, layer_types=None,
+                                rope_scaling={("type" if k == "rope_type" else k): v for k, v in YARN_BLENDED.items()})],
     "gemma3": [dict(rope_parameters=None, rope_theta=1e6, rope_local_base_freq=1e4, rope_scaling=dict(rope_type="linear", factor=8.0),
                     layer_types=None, sliding_window_pattern=3)],
     "phi4-mini": [dict(rope_parameters=None, rope_theta=1e4, rope_scaling=dict(
