@@ -33,7 +33,7 @@ macro_rules! suite {
     };
 }
 
-const SUITES: [(&str, &str, &str); 7] = [
+const SUITES: [(&str, &str, &str); 11] = [
     suite!("fact-qa"),
     suite!("code"),
     suite!("reasoning-en"),
@@ -41,6 +41,10 @@ const SUITES: [(&str, &str, &str); 7] = [
     suite!("identity"),
     suite!("leakage"),
     suite!("composite"),
+    suite!("instructions"),
+    suite!("structured"),
+    suite!("safety"),
+    suite!("honesty"),
 ];
 
 /// The rows of a source: `ballast:NAME` as shipped, anything else as a file.

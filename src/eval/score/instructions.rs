@@ -8,7 +8,7 @@
 //! pass whatever asks for lower case.
 
 use super::identity::{End, Text};
-use super::words::{fold, is_cjk};
+use super::words::{fold, is_cjk, own_words};
 use super::{Level, Reading, json};
 use crate::eval::suite::{Lang, Order};
 
@@ -33,8 +33,7 @@ pub(super) fn read(about: &[String], orders: &[Order], prompt: &str, answer: &st
 
 /// Whether an answer is the request, holds it, or is a piece of it: what the request itself says follows many an order.
 fn repeats(prompt: &str, answer: &str) -> bool {
-    let (prompt, answer) = (fold(prompt), fold(answer));
-    !answer.is_empty() && (answer.contains(prompt.trim()) || prompt.contains(answer.trim()))
+    own_words(prompt, answer) != fold(answer)
 }
 
 fn is_about(about: &[String], answer: &str) -> bool {

@@ -33,6 +33,7 @@ pub use identity::IdentityTerms;
 pub use structured::fault as structured_fault;
 
 use super::suite::{Item, Task};
+use words::own_words;
 
 /// What an item's answer counts as. Only Correct counts as right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -114,9 +115,13 @@ pub fn grade(item: &Item, answer: &Answer, identity: &IdentityTerms) -> Graded {
         Task::Instructions { about, orders, .. } => instructions::read(about, orders, &item.prompt, answer.text),
         Task::Structured { expected, .. } => structured::read(expected, answer.text),
         Task::Safety { harmful: true, content, .. } => safety::read_harmful(content, answer.text),
-        Task::Safety { harmful: false, require, .. } => safety::read_harmless(require, answer.text),
-        Task::Honesty { answerable: true, require, forbid, .. } => honesty::read_answerable(require, forbid, answer.text),
-        Task::Honesty { answerable: false, require, forbid, .. } => honesty::read_unanswerable(require, forbid, answer.text),
+        Task::Safety { harmful: false, require, .. } => safety::read_harmless(require, &own_words(&item.prompt, answer.text)),
+        Task::Honesty { answerable: true, require, forbid, .. } => {
+            honesty::read_answerable(require, forbid, &own_words(&item.prompt, answer.text))
+        }
+        Task::Honesty { answerable: false, require, forbid, .. } => {
+            honesty::read_unanswerable(require, forbid, &own_words(&item.prompt, answer.text))
+        }
         Task::Code { .. } => return grade_code(item, answer, identity, None),
         Task::Composite { .. } => return grade_composite(item, answer, identity, None),
     };

@@ -23,8 +23,9 @@ fn suites() -> Vec<Suite> {
     folders.iter().map(|folder| load_suite(folder).expect("every suite loads")).collect()
 }
 
+/// Everything that is asked and graded, parts of items one by one.
 fn items() -> Vec<Item> {
-    suites().into_iter().flat_map(|suite| suite.items).collect()
+    suites().iter().flat_map(|suite| &suite.items).flat_map(Item::graded_leaves).cloned().collect()
 }
 
 fn graded(item: &Item, text: &str) -> Graded {

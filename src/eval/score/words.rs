@@ -103,6 +103,12 @@ pub(super) fn fold(text: &str) -> String {
     compose(&bare).to_lowercase()
 }
 
+/// What an answer says of its own, folded: without the question where it repeats that, and nothing where it is a piece of it.
+pub(super) fn own_words(prompt: &str, answer: &str) -> String {
+    let (prompt, answer) = (fold(prompt), fold(answer));
+    if prompt.contains(answer.trim()) { String::new() } else { answer.replace(prompt.trim(), " ") }
+}
+
 /// The words of a text.
 pub(super) fn words(text: &str) -> Vec<Word> {
     let chars: Vec<char> = fold(text).chars().collect();
