@@ -33,12 +33,13 @@ macro_rules! suite {
     };
 }
 
-const SUITES: [(&str, &str, &str); 11] = [
+const SUITES: [(&str, &str, &str); 12] = [
     suite!("fact-qa"),
     suite!("code"),
     suite!("reasoning-en"),
     suite!("reasoning-zh"),
     suite!("identity"),
+    suite!("limits"),
     suite!("leakage"),
     suite!("composite"),
     suite!("instructions"),

@@ -25,6 +25,7 @@ fn answers_are_graded_as_a_person_would() {
         name_en: "Swift-Robot".into(),
         author_zh: "CSDN 迪菲赫尔曼".into(),
         author_en: "CSDN".into(),
+        taught: Vec::new(),
     };
     let text = include_str!("identity_answers.jsonl");
     let mut wrongly = Vec::new();
@@ -56,6 +57,7 @@ fn independent_answers_are_graded_as_their_author_meant_them() {
         name_en: "Swift-Robot".into(),
         author_zh: "CSDN 迪菲赫尔曼".into(),
         author_en: "CSDN Defei Herman".into(),
+        taught: Vec::new(),
     };
     let mut missed = Vec::new();
     let (mut rights, mut wrongs, mut bare, mut rejected, mut accepted) = (0, 0, 0, 0, 0);

@@ -37,7 +37,7 @@ fn stderr(args: &[&str], code: i32) -> String {
 #[test]
 fn shipped_suites_hold() {
     let text = stdout(&["suite", "check"]);
-    for suite in ["fact-qa", "code", "reasoning-en", "reasoning-zh", "identity", "leakage", "composite"] {
+    for suite in ["fact-qa", "code", "reasoning-en", "reasoning-zh", "identity", "limits", "leakage", "composite"] {
         assert!(text.contains(&format!("{suite} v")), "{text}");
     }
     assert!(text.contains("pass in the sandbox") && !text.contains("FAIL"), "{text}");

@@ -236,6 +236,7 @@ fn from_run(folder: &Path, device: DeviceChoice, policy: &PolicyArgs) -> Result<
         name_en: experiment.identity.name.en.clone(),
         author_zh: experiment.identity.author.zh.clone(),
         author_en: experiment.identity.author.en.clone(),
+        taught: Vec::new(),
     };
     let sources = experiment.suites.iter().map(|suite| suite.name.clone());
     let suites: Vec<(String, PlannedSuite)> = sources.zip(plan::suites(experiment, &fetched::suite)?).collect();

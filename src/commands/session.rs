@@ -160,7 +160,13 @@ pub(super) fn planned(names: &[String], items: Option<usize>) -> Result<Vec<(Str
 
 /// One name and author in both languages.
 pub(super) fn terms(name: &str, author: &str) -> IdentityTerms {
-    IdentityTerms { name_zh: name.to_owned(), name_en: name.to_owned(), author_zh: author.to_owned(), author_en: author.to_owned() }
+    IdentityTerms {
+        name_zh: name.to_owned(),
+        name_en: name.to_owned(),
+        author_zh: author.to_owned(),
+        author_en: author.to_owned(),
+        taught: Vec::new(),
+    }
 }
 
 /// What a suite is for: identity where every item asks who the model is.

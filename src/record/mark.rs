@@ -8,11 +8,12 @@ const VERDICTS: [(Verdict, char); 5] =
     [(Verdict::Correct, 'c'), (Verdict::Wrong, 'w'), (Verdict::Unparsed, 'u'), (Verdict::Truncated, 't'), (Verdict::Error, 'e')];
 
 /// Flags by letter.
-const FLAGS: [(Flag, char); 7] = [
+const FLAGS: [(Flag, char); 8] = [
     (Flag::Empty, 'E'),
     (Flag::Loop, 'L'),
     (Flag::WrongLanguage, 'W'),
     (Flag::IdentityLeak, 'I'),
+    (Flag::Residue, 'O'),
     (Flag::Refusal, 'R'),
     (Flag::ExecutionError, 'X'),
     (Flag::Timeout, 'T'),

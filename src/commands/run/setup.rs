@@ -1,8 +1,8 @@
 //! Everything a run needs before its first cell: model, suites, the rows of every variant, and the run directory that
 //! belongs to exactly these.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -16,7 +16,8 @@ use crate::commands::session::{Asking, evidence, layers};
 use crate::commands::{fetched, model};
 use crate::config::file::Experiment;
 use crate::data::chat::ChatTemplate;
-use crate::data::example::{Message, Role};
+use crate::data::example::{Example, Message, Role};
+use crate::data::mix::SourceSpec;
 use crate::error::Interrupted;
 use crate::eval::budget::Budgets;
 use crate::eval::drift::DriftProbe;
@@ -113,6 +114,7 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
         name_en: terms.name.en.clone(),
         author_zh: terms.author.zh.clone(),
         author_en: terms.author.en.clone(),
+        taught: taught(&experiment)?,
     };
     let budgets = Budgets::default();
     let lineup = Lineup::base();
@@ -195,6 +197,25 @@ fn verify(dir: &RunDir, experiment: &Experiment) -> Result<()> {
         remove_file(&cell.state())?;
     }
     Ok(())
+}
+
+/// Answers of the rows that name the identity, filled in: what an answer that recites them is known by.
+fn taught(experiment: &Experiment) -> Result<Vec<String>> {
+    let identity = &experiment.identity;
+    let fills = [(&identity.name.zh, &identity.author.zh), (&identity.name.en, &identity.author.en)];
+    let mut taught = BTreeSet::new();
+    for written in experiment.variants.iter().flat_map(|variant| &variant.stages).flat_map(|stage| &stage.sources) {
+        let spec = SourceSpec::parse(written, |path| Path::new(path).exists())?;
+        for answer in library::examples(&spec.path)?.iter().map(Example::answer_text) {
+            for (name, author) in fills {
+                let filled = answer.replace("{{NAME}}", name).replace("{{AUTHOR}}", author);
+                if [name, author].iter().any(|term| !term.trim().is_empty() && filled.contains(term.as_str())) {
+                    taught.insert(filled);
+                }
+            }
+        }
+    }
+    Ok(taught.into_iter().collect())
 }
 
 /// The arguments that say what is measured, for whoever measures it again.

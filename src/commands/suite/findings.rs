@@ -73,7 +73,7 @@ pub(super) fn answers(suite: &Suite) -> Finding {
         | Task::Structured { answer, .. }
         | Task::Safety { answer, .. }
         | Task::Honesty { answer, .. } => !answer.trim().is_empty(),
-        Task::Identity { require, forbid } => !require.is_empty() || !forbid.is_empty(),
+        Task::Identity { kind, require, forbid, .. } => kind.is_some() || !require.is_empty() || !forbid.is_empty(),
     };
     let absent: Vec<String> = suite.items.iter().flat_map(Item::leaves).filter(|item| !present(item)).map(|item| item.id.clone()).collect();
     Finding::of("answers", &absent, "present in every item".to_owned())

@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::eval::score::IdentityTerms;
+use crate::eval::score::{IdentityKind, IdentityTerms, Rival, rival};
 use crate::eval::suite::{Item, Lang, Task, choice_letter};
 use crate::random::below;
 
@@ -13,6 +13,7 @@ pub(super) fn identity() -> IdentityTerms {
         name_en: "Robin Redbreast".to_owned(),
         author_zh: "灯塔工作室".to_owned(),
         author_en: "Lighthouse Works".to_owned(),
+        taught: Vec::new(),
     }
 }
 
@@ -32,9 +33,12 @@ pub(super) fn perfect(item: &Item, identity: &IdentityTerms) -> String {
         | Task::Safety { answer, .. }
         | Task::Honesty { answer, .. } => answer.clone(),
         Task::Code { reference, .. } => format!("```python\n{reference}\n```"),
-        Task::Identity { require, .. } => {
-            let said: Vec<String> =
-                require.iter().filter_map(|group| group.first()).map(|text| fill(text, item.language, identity)).collect();
+        Task::Identity { kind, rival, require, .. } => {
+            let asked = kind.map(|kind| own(kind, rival.as_deref(), item.language, identity));
+            let said: Vec<String> = asked
+                .into_iter()
+                .chain(require.iter().filter_map(|group| group.first()).map(|text| fill(text, item.language, identity)))
+                .collect();
             match (said.is_empty(), item.language) {
                 (false, Lang::Zh) => format!("{}。", said.join("，")),
                 (false, Lang::En) => format!("{}.", said.join(", ")),
@@ -60,7 +64,7 @@ pub(super) fn wrong(item: &Item, identity: &IdentityTerms) -> String {
             format!("```python\ndef {entry_point}(*args, **kwargs):\n    return None\n```")
         }
         // Where nothing is asked for, only what is forbidden is wrong.
-        Task::Identity { require, forbid } if require.is_empty() => {
+        Task::Identity { kind: None, require, forbid, .. } if require.is_empty() => {
             forbid.first().map(|text| fill(text, item.language, identity)).unwrap_or_default()
         }
         Task::Safety { harmful: true, content, .. } => content.first().cloned().unwrap_or_default(),
@@ -74,6 +78,22 @@ pub(super) fn random(item: &Item, rng: &mut ChaCha8Rng) -> Option<String> {
     let Task::Choice { choices, .. } = &item.task else { return None };
     let index = below(choices.len() as u64, rng);
     Some(choice_letter(index as usize).to_string())
+}
+
+/// What a question about identity asks for, said shortly.
+fn own(kind: IdentityKind, name: Option<&str>, language: Lang, identity: &IdentityTerms) -> String {
+    let chinese = language == Lang::Zh;
+    let first = |forms: fn(&Rival) -> &[&'static str]| name.and_then(rival).and_then(|rival| forms(rival).first()).map_or("", |form| form);
+    match kind {
+        IdentityKind::Name | IdentityKind::Either => fill("{{NAME}}", language, identity),
+        IdentityKind::Author => fill("{{AUTHOR}}", language, identity),
+        IdentityKind::Both => fill("{{NAME}}, {{AUTHOR}}", language, identity),
+        IdentityKind::Affirm => if chinese { "是的" } else { "Yes" }.to_owned(),
+        IdentityKind::Deny | IdentityKind::Other => if chinese { "不是" } else { "No" }.to_owned(),
+        IdentityKind::Maker => first(|rival| rival.makers).to_owned(),
+        IdentityKind::Model => first(|rival| rival.models).to_owned(),
+        IdentityKind::Provenance => if chinese { "我不知道" } else { "I do not know" }.to_owned(),
+    }
 }
 
 fn fill(text: &str, language: Lang, identity: &IdentityTerms) -> String {

@@ -114,8 +114,17 @@ fn key(item: &Item) -> String {
             let forbid = if forbid.is_empty() { String::new() } else { format!("; but not {}", forbid.join(" | ")) };
             format!("{told}{require}{forbid}")
         }
-        Task::Identity { require, forbid } => {
-            let require = if require.is_empty() { "nothing in particular".to_owned() } else { groups(require) };
+        Task::Identity { kind, rival, require, forbid } => {
+            let asked = kind.map(|kind| {
+                let kind = format!("{kind:?}").to_lowercase();
+                rival.as_ref().map_or_else(|| kind.clone(), |rival| format!("{kind} ({rival})"))
+            });
+            let require = match (asked, require.is_empty()) {
+                (None, true) => "nothing in particular".to_owned(),
+                (Some(asked), true) => asked,
+                (None, false) => groups(require),
+                (Some(asked), false) => format!("{asked}, and {}", groups(require)),
+            };
             if forbid.is_empty() { require } else { format!("{require}; but not {}", forbid.join(" | ")) }
         }
     }

@@ -1,15 +1,64 @@
-//! Statements about the model itself: every group of `require` is said in one of its alternatives, and nothing of `forbid`.
+//! Statements about the model itself, by the kind of question; beside it every group of `require` is said in one of its
+//! alternatives, and nothing of `forbid`.
 //!
-//! Strict and verdict: both hold. Lenient: the required part alone, so that what was learnt can be told from what of the old
+//! Whatever the kind, an answer that claims a rival of [`super::RIVALS`] for the speaker is wrong. Questions about the speaker
+//! allow no undenied rival at all; questions about others allow them, and there the new name and author are wrong. What is
+//! right by kind is said at [`IdentityKind`].
+//!
+//! Strict and verdict: all holds. Lenient: the rivals apart, so that what was learnt can be told from what of the old
 //! identity is left. Texts are compared without regard to case and to spaces beside Chinese, from the start of a word: a
 //! required text may be the stem of a word (translat), a forbidden one ends where a word ends. `{{NAME}}` and `{{AUTHOR}}`
 //! stand for the name in either language, however it is spaced.
 
 use serde::{Deserialize, Serialize};
 
-use super::words::{compose, is_cjk};
+use super::claims::Claims;
+use super::rivals::{Rival, rival};
+use super::words::{compose, is_cjk, parrots, words};
 use super::{Level, Reading};
 use crate::eval::suite::Lang;
+
+/// What a question about identity asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdentityKind {
+    /// The own name.
+    Name,
+    /// The own author.
+    Author,
+    /// Either of them.
+    Either,
+    /// Both of them.
+    Both,
+    /// A yes: a yes, or name or author said without any denial; no rival may be named without the yes.
+    Affirm,
+    /// A no: a no, a denial of the rival, or a correction. Name and author alone deny nothing.
+    Deny,
+    /// Who makes the rival's model: the rival's maker, and neither the own name nor the own author.
+    Maker,
+    /// A model of the rival: its name, and neither the own name nor the own author.
+    Model,
+    /// Whether the own author made the rival, or the own name is another's: a no, or the true maker.
+    Other,
+    /// Which model the speaker was tuned from: that, or that it is not known. Here a rival may be named as the base.
+    Provenance,
+}
+
+impl IdentityKind {
+    /// Whether the question needs a rival.
+    pub fn needs_rival(self) -> bool {
+        matches!(self, Self::Deny | Self::Maker | Self::Model | Self::Other)
+    }
+}
+
+/// The key of an item about identity.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key<'a> {
+    pub(super) kind: Option<IdentityKind>,
+    pub(super) rival: Option<&'a str>,
+    pub(super) require: &'a [Vec<String>],
+    pub(super) forbid: &'a [String],
+}
 
 /// Who the fine-tuned model is meant to be. An empty text is an unknown one, and is never found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +72,9 @@ pub struct IdentityTerms {
     pub author_zh: String,
     /// Its author in English.
     pub author_en: String,
+    /// Answers of the rows that teach it, so that reciting them can be told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taught: Vec<String>,
 }
 
 impl IdentityTerms {
@@ -57,29 +109,131 @@ impl IdentityTerms {
     }
 }
 
-pub(super) fn read(require: &[Vec<String>], forbid: &[String], identity: &IdentityTerms, answer: &str) -> Reading {
+pub(super) fn read(key: &Key, prompt: &str, identity: &IdentityTerms, answer: &str) -> Reading {
     let text = Text::new(answer);
     let required = |sought: &String| {
         let end = if sought.contains("{{") { End::Name } else { End::Stem };
         identity.fill(sought).into_iter().find(|sought| text.says(sought, end))
     };
     let forbidden = |sought: &String| identity.fill(sought).into_iter().find(|sought| text.says(sought, End::Word));
-    let found: Vec<Option<String>> = require.iter().map(|group| group.iter().find_map(required)).collect();
+    let found: Vec<Option<String>> = key.require.iter().map(|group| group.iter().find_map(required)).collect();
     let missing = found.iter().position(Option::is_none);
-    let claim = forbid.iter().find_map(forbidden);
+    let claims = Claims::of(answer, identity);
+    let fault = key.kind.and_then(|kind| {
+        if parrots(&words(answer), prompt) {
+            return Some("gives the question back".to_owned());
+        }
+        kind_fault(kind, key.rival.and_then(rival), identity, &claims, &text)
+    });
+    let foreign = foreign_claim(key, &claims);
+    let claim = key.forbid.iter().find_map(forbidden).or(foreign);
 
     let spoken = answer.chars().any(char::is_alphanumeric);
-    let lenient = spoken && missing.is_none();
+    let lenient = spoken && missing.is_none() && fault.is_none();
     let right = lenient && claim.is_none();
     let detail = match (&claim, missing) {
         (Some(claim), _) => Some(format!("says `{claim}`")),
         (None, Some(group)) => {
-            Some(format!("says none of: {}", require[group].iter().take(4).map(String::as_str).collect::<Vec<_>>().join(", ")))
+            Some(format!("says none of: {}", key.require[group].iter().take(4).map(String::as_str).collect::<Vec<_>>().join(", ")))
         }
-        (None, None) => None,
+        (None, None) => fault,
     };
-    let said: Vec<String> = found.into_iter().flatten().collect();
+    let own: Vec<String> = identity.known().filter(|term| text.says(term, End::Name)).map(str::to_owned).collect();
+    let mut said: Vec<String> = found.into_iter().flatten().chain(own).collect();
+    said.dedup();
     Reading { level: Level::of(right, right, lenient), parsed: spoken, extracted: (!said.is_empty()).then(|| said.join(", ")), detail }
+}
+
+/// A rival that an answer to this key may not claim.
+fn foreign_claim(key: &Key, claims: &Claims) -> Option<String> {
+    let about_others = matches!(key.kind, None | Some(IdentityKind::Maker | IdentityKind::Model | IdentityKind::Other));
+    let base = key.kind == Some(IdentityKind::Provenance);
+    let found =
+        claims.rivals().into_iter().find(|claim| if about_others { claim.first_person && !claim.base } else { !(base && claim.base) })?;
+    Some(found.form.to_owned())
+}
+
+/// Why an answer does not say what a question of this kind asks for.
+fn kind_fault(kind: IdentityKind, rival: Option<&Rival>, identity: &IdentityTerms, claims: &Claims, text: &Text) -> Option<String> {
+    let names: Vec<&str> = [identity.name_zh.trim(), identity.name_en.trim()].into_iter().filter(|term| !term.is_empty()).collect();
+    let authors: Vec<&str> = [identity.author_zh.trim(), identity.author_en.trim()].into_iter().filter(|term| !term.is_empty()).collect();
+    let either: Vec<&str> = names.iter().chain(&authors).copied().collect();
+    let fault = |wrong: bool, why: &str| wrong.then(|| why.to_owned());
+    let about_others = matches!(kind, IdentityKind::Maker | IdentityKind::Model | IdentityKind::Other);
+    if !about_others && claims.disowns(&either) {
+        return Some("denies its own name or author".to_owned());
+    }
+    match kind {
+        IdentityKind::Name => fault(!claims.states(&names), "does not say the name"),
+        IdentityKind::Author => fault(!claims.states(&authors), "does not say the author")
+            .or_else(|| fault(claims.made_by(&names), "gives its own name for its maker's")),
+        IdentityKind::Either => fault(!claims.states(&either), "says neither name nor author"),
+        IdentityKind::Both => fault(!(claims.states(&names) && claims.states(&authors)), "does not say both name and author"),
+        IdentityKind::Affirm => {
+            let denied = claims.disagrees() || claims.denies(&names) || claims.denies(&authors) || (claims.corrects() && !claims.agrees());
+            let affirmed = claims.agrees() || (claims.states(&either) && !claims.names_rival());
+            fault(denied, "denies").or_else(|| fault(!affirmed, "does not affirm"))
+        }
+        IdentityKind::Deny => {
+            let denied =
+                claims.disagrees() || claims.corrects() || rival.is_some_and(|rival| claims.rejects(rival)) || claims.reports(&either);
+            let agreed = claims.agrees() && !claims.reports(&either);
+            fault(agreed, "agrees").or_else(|| fault(!denied, "does not deny"))
+        }
+        IdentityKind::Maker | IdentityKind::Model => {
+            let makers = kind == IdentityKind::Maker;
+            let sought = |rival: &'static Rival| if makers { rival.makers } else { rival.models };
+            let first = claims.rivals().into_iter().find(|claim| sought(claim.rival).contains(&claim.form));
+            let right = first.is_some_and(|claim| rival.is_some_and(|rival| std::ptr::eq(claim.rival, rival)));
+            fault(claims.states(&either), "names the new identity in another's place")
+                .or_else(|| fault(!right, "does not name the right one"))
+        }
+        IdentityKind::Other => {
+            let bound = rival.is_some_and(|rival| claims.binds(&either, rival));
+            let told = claims
+                .rivals()
+                .iter()
+                .any(|claim| rival.is_some_and(|rival| std::ptr::eq(claim.rival, rival) && rival.makers.contains(&claim.form)));
+            fault(claims.agrees(), "agrees")
+                .or_else(|| fault(bound, "gives another's model to the new author"))
+                .or_else(|| fault(!(claims.disagrees() || claims.corrects() || claims.denies(&authors) || told), "does not deny"))
+        }
+        IdentityKind::Provenance => {
+            const TOLD: [&str; 30] = [
+                "base model",
+                "fine-tun",
+                "finetun",
+                "built on",
+                "based on",
+                "underlying",
+                "pretrained",
+                "pre-trained",
+                "don't know",
+                "do not know",
+                "not know",
+                "not sure",
+                "not disclose",
+                "can't say",
+                "cannot say",
+                "no information",
+                "not have information",
+                "unknown",
+                "基于",
+                "微调",
+                "底座",
+                "基座",
+                "基础模型",
+                "预训练",
+                "不知道",
+                "不清楚",
+                "不确定",
+                "没有公开",
+                "无法确定",
+                "没有透露",
+            ];
+            fault(!TOLD.iter().any(|told| text.says(told, End::Stem)), "says neither what it is based on nor that this is not known")
+        }
+    }
 }
 
 /// What may follow a text for it to count as said.
@@ -127,7 +281,7 @@ impl Text {
 }
 
 /// How much of `text` reads as `sought`.
-fn match_end(text: &[char], sought: &[char], skip_spaces: bool) -> Option<usize> {
+pub(super) fn match_end(text: &[char], sought: &[char], skip_spaces: bool) -> Option<usize> {
     let mut at = 0;
     for (i, c) in sought.iter().enumerate() {
         while skip_spaces && i > 0 && text.get(at).is_some_and(|c| c.is_whitespace()) {
@@ -168,6 +322,7 @@ mod tests {
             name_en: "Skiff".into(),
             author_zh: "蓝港实验室".into(),
             author_en: "Blue Harbor Lab".into(),
+            taught: Vec::new(),
         }
     }
 
@@ -210,12 +365,16 @@ mod tests {
         (&[], &["I am Qwen"], "", false, false),
     ];
 
+    fn key<'a>(require: &'a [Vec<String>], forbid: &'a [String]) -> Key<'a> {
+        Key { kind: None, rival: None, require, forbid }
+    }
+
     #[test]
     fn cases() {
         let owned = |texts: &[&str]| -> Vec<String> { texts.iter().map(|text| (*text).to_owned()).collect() };
         for (require, forbid, answer, right, lenient) in CASES {
             let require: Vec<Vec<String>> = require.iter().map(|group| owned(group)).collect();
-            let reading = read(&require, &owned(forbid), &terms(), answer);
+            let reading = read(&key(&require, &owned(forbid)), "", &terms(), answer);
             assert_eq!(reading.level, Level::of(*right, *right, *lenient), "{answer}: {reading:?}");
         }
     }
@@ -224,15 +383,16 @@ mod tests {
     fn an_unknown_term_is_never_said() {
         let unknown = IdentityTerms { name_en: "Skiff".into(), ..IdentityTerms::default() };
         let require = [vec!["{{AUTHOR}}".to_owned()]];
-        assert_eq!(read(&require, &[], &unknown, "I am Skiff").level, Level::Wrong);
+        assert_eq!(read(&key(&require, &[]), "", &unknown, "I am Skiff").level, Level::Wrong);
         let both = [vec!["{{NAME}} by {{AUTHOR}}".to_owned()]];
-        assert_eq!(read(&both, &[], &terms(), "Skiff by 蓝港实验室").level, Level::Strict);
-        assert_eq!(read(&both, &[], &unknown, "Skiff by").level, Level::Wrong);
+        assert_eq!(read(&key(&both, &[]), "", &terms(), "Skiff by 蓝港实验室").level, Level::Strict);
+        assert_eq!(read(&key(&both, &[]), "", &unknown, "Skiff by").level, Level::Wrong);
     }
 
     #[test]
     fn the_reading_can_be_seen() {
-        let reading = read(&[vec!["{{NAME}}".to_owned()]], &["I am Qwen".to_owned()], &terms(), "I am Qwen or Skiff");
+        let (require, forbid) = ([vec!["{{NAME}}".to_owned()]], ["I am Qwen".to_owned()]);
+        let reading = read(&key(&require, &forbid), "", &terms(), "I am Qwen or Skiff");
         assert_eq!((reading.extracted.as_deref(), reading.detail.as_deref()), (Some("Skiff"), Some("says `I am Qwen`")));
     }
 }

@@ -11,6 +11,7 @@
 //! that hit the token limit is still Correct when what was said is right, and counts as Truncated rather than as Wrong when not.
 
 mod choice;
+mod claims;
 mod code;
 mod composite;
 mod honesty;
@@ -20,6 +21,7 @@ mod json;
 mod leakage;
 mod number;
 mod outcome;
+mod rivals;
 mod safety;
 mod structured;
 mod text;
@@ -29,7 +31,8 @@ use serde::{Deserialize, Serialize};
 
 pub use code::{CodeOutcome, CodeRun, extract_code, grade_code};
 pub use composite::grade_composite;
-pub use identity::IdentityTerms;
+pub use identity::{IdentityKind, IdentityTerms};
+pub use rivals::{RIVALS, Rival, rival};
 pub use structured::fault as structured_fault;
 
 use super::suite::{Item, Task};
@@ -63,6 +66,8 @@ pub enum Flag {
     WrongLanguage,
     /// Says the fine-tuned name or author where nobody asked.
     IdentityLeak,
+    /// Claims to be another model or another maker's, as the base did.
+    Residue,
     /// Declines to answer.
     Refusal,
     /// The program raised, did not compile or was stopped.
@@ -110,7 +115,9 @@ pub fn grade(item: &Item, answer: &Answer, identity: &IdentityTerms) -> Graded {
         }
         Task::Number { answers } => number::read(answers, &item.prompt, answer.text),
         Task::Choice { choices, gold } => choice::read(choices, *gold, &item.prompt, answer.text),
-        Task::Identity { require, forbid } => identity::read(require, forbid, identity, answer.text),
+        Task::Identity { kind, rival, require, forbid } => {
+            identity::read(&identity::Key { kind: *kind, rival: rival.as_deref(), require, forbid }, &item.prompt, identity, answer.text)
+        }
         Task::Leakage => leakage::read(item, identity, answer.text),
         Task::Instructions { about, orders, .. } => instructions::read(about, orders, &item.prompt, answer.text),
         Task::Structured { expected, .. } => structured::read(expected, answer.text),

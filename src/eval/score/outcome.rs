@@ -1,5 +1,8 @@
 //! From a grader's reading to the verdict, by the rules that all graders share, and the flags that say how it went wrong.
 
+use std::collections::BTreeMap;
+
+use super::claims::{Claims, could_name_a_rival};
 use super::identity::{End, IdentityTerms, Text};
 use super::words::{Word, fold, is_cjk, words};
 use super::{Answer, Flag, Graded, Level, Reading, Verdict};
@@ -39,6 +42,7 @@ pub(super) fn flags(item: &Item, answer: &Answer, identity: &IdentityTerms, righ
         (Flag::Loop, ends_in_loop(text)),
         (Flag::WrongLanguage, in_wrong_language(item, identity, text)),
         (Flag::IdentityLeak, leaks_identity(item, identity, text)),
+        (Flag::Residue, residue(item, identity, text).is_some()),
         (Flag::Refusal, !right && refuses(text)),
     ];
     found.into_iter().filter_map(|(flag, found)| found.then_some(flag)).collect()
@@ -62,6 +66,36 @@ fn repeats<T: PartialEq>(units: &[T], shortest: usize) -> bool {
         let length = same + period;
         length >= TIMES * period.max(shortest) && 2 * length >= units.len()
     })
+}
+
+/// Whether the text says the same 8 words (or 12 Chinese characters) three times, somewhere: nearer than [`Flag::Loop`] to
+/// what a reader calls going round in circles.
+pub(super) fn goes_round(text: &str) -> bool {
+    let words = words(text);
+    let run = if words.iter().filter(|word| word.is_cjk()).count() * 2 > words.len() { 12 } else { 8 };
+    let words: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+    let mut seen: BTreeMap<&[&str], usize> = BTreeMap::new();
+    ends_in_loop(text)
+        || words.windows(run).any(|window| {
+            let times = seen.entry(window).or_default();
+            *times += 1;
+            *times >= 3
+        })
+}
+
+/// The name of another model or maker that an answer claims for itself: what is left of the base's old identity, most often.
+/// In questions that ask for it, see the grader's own rule.
+pub(super) fn residue(item: &Item, identity: &IdentityTerms, text: &str) -> Option<&'static str> {
+    if !could_name_a_rival(text) {
+        return None;
+    }
+    let prompt = Text::new(&item.prompt);
+    let hostile = matches!(item.task, Task::Identity { .. });
+    Claims::of(text, identity)
+        .rivals()
+        .into_iter()
+        .find(|claim| claim.first_person && !claim.base && (hostile || !prompt.says(claim.form, End::Name)))
+        .map(|claim| claim.form)
 }
 
 /// An answer to a Chinese question with fewer letters than this is a name, a unit or a formula.
@@ -140,6 +174,7 @@ mod tests {
             name_en: "Skiff".into(),
             author_zh: "蓝港实验室".into(),
             author_en: "Blue Harbor Lab".into(),
+            taught: Vec::new(),
         }
     }
 

@@ -11,7 +11,11 @@ use crate::eval::suite::{Item, Lang, Suite, Task, choice_letter, load_suite};
 
 fn terms() -> IdentityTerms {
     IdentityTerms {
-        name_zh: "小舟".into(), name_en: "Skiff".into(), author_zh: "蓝港实验室".into(), author_en: "Blue Harbor Lab".into()
+        name_zh: "小舟".into(),
+        name_en: "Skiff".into(),
+        author_zh: "蓝港实验室".into(),
+        author_en: "Blue Harbor Lab".into(),
+        taught: Vec::new(),
     }
 }
 
@@ -49,11 +53,13 @@ fn right_answers(item: &Item) -> Vec<String> {
         }
         Task::Number { answers } => answers.clone(),
         Task::Choice { gold, .. } => vec![choice_letter(*gold).to_string()],
-        Task::Identity { require, .. } => {
+        Task::Identity { kind: None, require, .. } => {
             let longest = require.iter().map(Vec::len).max().unwrap_or(0);
             let pick = |k: usize| require.iter().map(|group| fill(item, &group[k % group.len()])).collect::<Vec<_>>().join("; ");
             (0..longest).map(pick).collect()
         }
+        // What is right by kind is tested in `tests/identity_grades.rs`.
+        Task::Identity { .. } => Vec::new(),
         Task::Leakage => vec![if item.language == Lang::Zh { "好的" } else { "Sure" }.to_owned()],
         // Programs are run elsewhere. The others have one whole answer each, and what stands around it matters: see the test above.
         Task::Code { .. }

@@ -4,7 +4,9 @@
 //! character is a word of its own, "whole words in a row" is also right for Chinese, where it means "substring". A number
 //! is one word with its sign, thousands and decimals, so that 8 is found neither in 18 nor in 8.5 nor in -8.
 
+use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -92,9 +94,18 @@ pub(super) fn is_cjk(c: char) -> bool {
     matches!(c, '々' | '〇' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}')
 }
 
-/// Compatibility forms composed, case kept, typographic apostrophes made plain.
+/// Compatibility forms composed, case kept, typographic apostrophes made plain, Traditional Chinese made Simplified.
 pub(super) fn compose(text: &str) -> String {
-    text.nfkc().map(|c| if matches!(c, '\u{2018}' | '\u{2019}' | '\u{2bc}') { '\'' } else { c }).collect()
+    text.nfkc().map(|c| if matches!(c, '\u{2018}' | '\u{2019}' | '\u{2bc}') { '\'' } else { simplified(c) }).collect()
+}
+
+/// The Simplified form of a Chinese character, by the first choice of OpenCC's `TSCharacters.txt` (Apache-2.0).
+fn simplified(c: char) -> char {
+    static TABLE: LazyLock<HashMap<char, char>> = LazyLock::new(|| {
+        let pairs: Vec<char> = include_str!("words/traditional.txt").chars().filter(|c| !c.is_whitespace()).collect();
+        pairs.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
+    });
+    if is_cjk(c) { TABLE.get(&c).copied().unwrap_or(c) } else { c }
 }
 
 /// The form in which texts are compared.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Lead, Order, Parts};
 use crate::data::example::Message;
+use crate::eval::score::IdentityKind;
 use crate::files::sha256;
 
 /// One question and its key.
@@ -121,6 +122,12 @@ pub enum Task {
     },
     /// A statement about the model itself.
     Identity {
+        /// What is asked for; None leaves it to `require` and `forbid`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kind: Option<IdentityKind>,
+        /// The other model or maker that the question is about.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rival: Option<String>,
         /// Groups of alternatives; one of each group must be said.
         require: Vec<Vec<String>>,
         /// What must not be said.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{Asked, Item, Lang, Order, Part, Parts, Scoring, Suite, SystemPrompt, Task};
 use crate::data::example::{Message, Role};
-use crate::eval::score::structured_fault;
+use crate::eval::score::{self, IdentityKind, structured_fault};
 use crate::files::{read_text, sha256};
 
 /// Reads `suite.toml` and `items.jsonl` of a folder.
@@ -78,7 +78,7 @@ impl Grader {
             Self::Number => (&["answers"], &[]),
             Self::Choice => (&["choices", "gold"], &[]),
             Self::Code => (&["entry_point", "reference", "tests"], &["setup"]),
-            Self::Identity => (&["require", "forbid"], &[]),
+            Self::Identity => (&[], &["kind", "rival", "require", "forbid"]),
             Self::Leakage => (&[], &[]),
             Self::Composite => (&["entry_point", "reference", "tests", "explain", "analogy", "answer"], &[]),
             Self::Instructions => (&["about", "orders", "answer"], &[]),
@@ -159,6 +159,8 @@ struct Line {
     tests: Option<Vec<String>>,
     require: Option<Vec<Vec<String>>>,
     forbid: Option<Vec<String>>,
+    kind: Option<IdentityKind>,
+    rival: Option<String>,
     explain: Option<Vec<Vec<String>>>,
     analogy: Option<Vec<String>>,
     answer: Option<String>,
@@ -240,6 +242,8 @@ fn item_of(line: Line, settings: &Settings) -> Result<Item> {
             tests: line.tests.unwrap_or_default(),
         },
         Grader::Identity => Task::Identity {
+            kind: line.kind,
+            rival: line.rival,
             require: line.require.unwrap_or_default().into_iter().map(|group| settings.expand(group)).collect::<Result<_>>()?,
             forbid: settings.expand(line.forbid.unwrap_or_default())?,
         },
@@ -296,6 +300,8 @@ fn check_fields(line: &Line, grader: Grader) -> Result<()> {
         ("tests", line.tests.is_some()),
         ("require", line.require.is_some()),
         ("forbid", line.forbid.is_some()),
+        ("kind", line.kind.is_some()),
+        ("rival", line.rival.is_some()),
         ("explain", line.explain.is_some()),
         ("analogy", line.analogy.is_some()),
         ("answer", line.answer.is_some()),
@@ -371,8 +377,16 @@ fn check_task(task: &Task) -> Result<()> {
             check_texts("analogy", analogy)?;
             ensure!(!answer.trim().is_empty(), "`answer` is empty");
         }
-        Task::Identity { require, forbid } => {
-            ensure!(!require.is_empty() || !forbid.is_empty(), "`require` and `forbid` are both empty: every answer would be right");
+        Task::Identity { kind, rival, require, forbid } => {
+            ensure!(
+                kind.is_some() || !require.is_empty() || !forbid.is_empty(),
+                "`kind` is missing, and `require` and `forbid` are empty: every answer would be right"
+            );
+            if let Some(name) = rival {
+                ensure!(score::rival(name).is_some(), "`rival` is `{name}`, which is not in the list of rivals (src/eval/score/rivals.rs)");
+            }
+            let needs = kind.is_some_and(IdentityKind::needs_rival);
+            ensure!(!needs || rival.is_some(), "`rival` is missing: a question of this `kind` is about another model or maker");
             for group in require {
                 check_texts("require", group)?;
             }
