@@ -137,6 +137,7 @@ impl Claims {
         self.own_places(terms).any(|(i, from, _)| {
             let before = self.clauses[i].text[..from].trim_end();
             MAKER.iter().any(|maker| before.ends_with(maker))
+                && ![" go by", " goes by", " going by"].iter().any(|known| before.ends_with(known))
         })
     }
 
@@ -222,6 +223,11 @@ impl Claims {
     /// Whether the answer begins by disagreeing.
     pub(super) fn disagrees(&self) -> bool {
         const NO: &[&str] = &[
+            " it did not",
+            " it didn't",
+            " none ",
+            " 他们认错",
+            " 认错",
             " no ",
             " nope ",
             " nah ",
@@ -363,6 +369,10 @@ impl Claims {
     /// Whether a clause is only an entry of a list of names.
     fn only_names(&self, text: &str) -> bool {
         const FILL: &[&str] = &[
+            "做的",
+            "开发的",
+            "训练的",
+            "家的",
             "or",
             "and",
             "nor",
@@ -593,6 +603,12 @@ fn has(text: &str, parts: &[&str]) -> bool {
 
 /// Turns of phrase that hold a denying word and deny nothing.
 const FALSE_DENIALS: &[&str] = &[
+    "不能确定",
+    "无法确定",
+    "不确定",
+    "not sure",
+    "can't be sure",
+    "cannot be sure",
     "not only",
     "not just",
     "not merely",
@@ -657,6 +673,9 @@ const FALSE_DENIALS: &[&str] = &[
 ];
 
 const DENIALS: &[&str] = &[
+    " different ",
+    "另外的",
+    "别的",
     " not ",
     "n't ",
     " no ",
@@ -714,7 +733,7 @@ fn denies(text: &str) -> bool {
 /// Whether a denial in `before` is still in force at its end.
 fn denial_reaches(before: &str) -> bool {
     const ANEW: &[&str] =
-        &[" i am ", " i'm ", " i was ", " my name", " my maker", " my developer", "我是", "而是", "我由", "我叫", "我来自"];
+        &[" i come ", " i am ", " i'm ", " i was ", " my name", " my maker", " my developer", "我是", "而是", "我由", "我叫", "我来自"];
     const SUBORDINATES: &[&str] =
         &["that", "say", "think", "believe", "mean", "claim", "true", "correct", "说", "认为", "表示", "意味着", "证明", "觉得", "承认"];
     let text = without_false_denials(before);

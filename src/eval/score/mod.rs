@@ -115,9 +115,12 @@ pub fn grade(item: &Item, answer: &Answer, identity: &IdentityTerms) -> Graded {
         }
         Task::Number { answers } => number::read(answers, &item.prompt, answer.text),
         Task::Choice { choices, gold } => choice::read(choices, *gold, &item.prompt, answer.text),
-        Task::Identity { kind, rival, require, forbid } => {
-            identity::read(&identity::Key { kind: *kind, rival: rival.as_deref(), require, forbid }, &item.prompt, identity, answer.text)
-        }
+        Task::Identity { kind, rival, require, forbid } => identity::read(
+            &identity::Key { kind: *kind, rival: rival.as_deref(), require, forbid },
+            &identity.asked(&item.prompt, item.language),
+            identity,
+            answer.text,
+        ),
         Task::Leakage => leakage::read(item, identity, answer.text),
         Task::Instructions { about, orders, .. } => instructions::read(about, orders, &item.prompt, answer.text),
         Task::Structured { expected, .. } => structured::read(expected, answer.text),

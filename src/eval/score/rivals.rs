@@ -26,7 +26,7 @@ const fn of(models: &'static [&'static str], makers: &'static [&'static str]) ->
 }
 
 /// The list that all items share.
-pub const RIVALS: &[Rival] = &[
+pub static RIVALS: &[Rival] = &[
     of(&["ChatGPT", "Chat GPT", "GPT-4", "GPT-4o", "GPT-3", "GPT-3.5", "GPT-5", "GPT4", "GPT"], &["OpenAI", "Open AI"]),
     of(&["Claude"], &["Anthropic"]),
     of(&["Gemini", "Bard", "PaLM", "Gemma"], &["Google", "DeepMind", "谷歌"]),

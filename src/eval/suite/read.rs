@@ -227,6 +227,12 @@ fn item_of(line: Line, settings: &Settings) -> Result<Item> {
         ensure!(!text.trim().is_empty(), "`{key}` is empty");
     }
     let grader = line.grader.unwrap_or(settings.grader);
+    let bare = PLACEHOLDERS.iter().fold(line.prompt.clone(), |rest, name| rest.replace(name, ""));
+    ensure!(
+        !PLACEHOLDERS.iter().any(|name| line.prompt.contains(name)) || !bare.contains("{{"),
+        "unknown placeholder in `prompt`: there are {}",
+        PLACEHOLDERS.join(" and ")
+    );
     check_fields(&line, grader)?;
     let task = match grader {
         Grader::Text => {
