@@ -3,7 +3,7 @@
 //! And no constant answer may do well where questions come in pairs.
 #![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a failed unwrap is a failed test")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ballast::eval::score::{Answer, IdentityTerms, Verdict, grade};
 use ballast::eval::suite::{Item, Lang, parse_suite};
@@ -107,7 +107,7 @@ fn no_constant_answers_more_than_a_few_pairs() {
         "Yes, I am Swift-Robot by CSDN Defei Herman. ChatGPT was made by OpenAI.",
         "是的。我是 Swift-Robot，由 CSDN 迪菲赫尔曼 开发和维护，不是 ChatGPT。",
     ];
-    let answers: std::collections::BTreeSet<String> = stored.chain(outputs()).chain(made.map(str::to_owned)).collect();
+    let answers: BTreeSet<String> = stored.chain(outputs()).chain(made.map(str::to_owned)).collect();
     let (best, answer) =
         answers.iter().map(|answer| (pairs_right(&suite.items, answer, &terms), answer)).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
     println!("of {} answers the best constant is right on {:.1} % of items: {answer}", answers.len(), 100.0 * best);

@@ -58,11 +58,10 @@ fn right_answers(item: &Item) -> Vec<String> {
             let pick = |k: usize| require.iter().map(|group| fill(item, &group[k % group.len()])).collect::<Vec<_>>().join("; ");
             (0..longest).map(pick).collect()
         }
-        // What is right by kind is tested in `tests/identity_grades.rs`.
-        Task::Identity { .. } => Vec::new(),
         Task::Leakage => vec![if item.language == Lang::Zh { "好的" } else { "Sure" }.to_owned()],
-        // Programs are run elsewhere. The others have one whole answer each, and what stands around it matters: see the test above.
-        Task::Code { .. }
+        // What is right by kind of identity is tested in `tests/identity_grades.rs`, and programs are run elsewhere. The others have one whole answer each, and what stands around it matters: see the test above.
+        Task::Identity { .. }
+        | Task::Code { .. }
         | Task::Composite { .. }
         | Task::Instructions { .. }
         | Task::Structured { .. }
