@@ -59,7 +59,8 @@ fn right_answers(item: &Item) -> Vec<String> {
             (0..longest).map(pick).collect()
         }
         Task::Leakage => vec![if item.language == Lang::Zh { "好的" } else { "Sure" }.to_owned()],
-        // What is right by kind of identity is tested in `tests/identity_grades.rs`, and programs are run elsewhere. The others have one whole answer each, and what stands around it matters: see the test above.
+        // What is right by kind of identity is tested in `tests/identity_grades.rs`, and programs are run elsewhere. The others
+        // have one whole answer each, and what stands around it matters: see the test above.
         Task::Identity { .. }
         | Task::Code { .. }
         | Task::Composite { .. }
