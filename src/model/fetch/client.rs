@@ -145,7 +145,8 @@ fn resolved(from: &Uri, to: &str) -> Result<Uri> {
         None => to.parse(),
     }
     .with_context(|| format!("{from} redirects to {to:?}, which is no address"))?;
-    if next.host().is_some() {
+    // A bare word parses as a host without a scheme, and is neither.
+    if next.scheme().is_some() && next.host().is_some() {
         return Ok(next);
     }
     ensure!(to.starts_with('/'), "{from} redirects to {to:?}, which is neither an address nor a path from the root");
