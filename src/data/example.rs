@@ -23,7 +23,8 @@ impl Example {
     }
 
     /// All assistant messages, joined by line breaks.
-    pub fn answer_text(&self) -> String {
+    #[cfg(test)]
+    pub(crate) fn answer_text(&self) -> String {
         self.joined(Role::Assistant)
     }
 

@@ -168,12 +168,6 @@ pub fn normalise(text: &str) -> String {
     characters.iter().enumerate().filter(|&(index, &c)| keep(index, c)).map(|(_, &c)| c).collect()
 }
 
-/// Every 13 tokens in a row, in lower case, separated by spaces. None for a text of fewer tokens.
-pub fn ngrams13(text: &str) -> Vec<String> {
-    let words: Vec<String> = tokens(text).into_iter().map(|token| token.word).collect();
-    words.windows(NGRAM).map(|window| window.join(" ")).collect()
-}
-
 struct Token {
     word: String,
     /// Its bytes in the text it came from.
@@ -248,13 +242,6 @@ mod tests {
     fn words_and_characters_are_tokens() {
         let words: Vec<String> = tokens("用Rust写一个f(x)，Don't").into_iter().map(|token| token.word).collect();
         assert_eq!(words, ["用", "rust", "写", "一", "个", "f", "x", "don", "t"]);
-    }
-
-    #[test]
-    fn ngrams_have_13_tokens() {
-        assert_eq!(ngrams13("a b c d e f g h i j k l"), Vec::<String>::new());
-        assert_eq!(ngrams13("A b c d e f g h i j k l, M n."), ["a b c d e f g h i j k l m", "b c d e f g h i j k l m n"]);
-        assert_eq!(ngrams13("一二三四五六七八九十甲乙丙").len(), 1);
     }
 
     #[test]

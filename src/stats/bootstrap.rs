@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::interval::Interval;
-use super::paired::{Paired, bonett_price};
 use crate::random::{below, stream};
 
 /// How to resample.
@@ -51,22 +50,6 @@ pub fn bootstrap_interval<K: Ord>(
     }
     let sums = sum_clusters(clusters, base.iter().copied().zip(variant.iter().copied()));
     percentiles(&sums, settings, statistic)
-}
-
-/// The interval of variant minus base accuracy over (base is right, variant is right) pairs. Where the resamples do not
-/// vary (no flips, or all alike) it falls back to Bonett and Price's interval, with the clusters as its items.
-pub fn bootstrap_difference<K: Ord>(pairs: &[(bool, bool)], clusters: &[K], settings: &Bootstrap) -> Option<Interval> {
-    if pairs.len() != clusters.len() {
-        return None;
-    }
-    let score = |right: bool| f64::from(u8::from(right));
-    let sums = sum_clusters(clusters, pairs.iter().map(|(base, variant)| (score(*base), score(*variant))));
-    percentiles(&sums, settings, |base, variant| Some(variant - base)).or_else(|| {
-        let table = Paired::from_verdicts(pairs.iter().copied());
-        let per_item = sums.len() as f64 / table.n().max(1) as f64;
-        let (harmful, beneficial) = (table.base_only as f64 * per_item, table.variant_only as f64 * per_item);
-        bonett_price(harmful, beneficial, sums.len() as f64, settings.confidence)
-    })
 }
 
 fn sum_clusters<K: Ord>(clusters: &[K], scores: impl Iterator<Item = (f64, f64)>) -> Vec<Cluster> {
@@ -139,11 +122,17 @@ mod tests {
         (0..n).collect()
     }
 
+    /// The interval of variant minus base accuracy.
+    fn difference<K: Ord>(pairs: &[(bool, bool)], clusters: &[K], settings: &Bootstrap) -> Option<Interval> {
+        let score = |pick: fn(&(bool, bool)) -> bool| pairs.iter().map(|pair| f64::from(u8::from(pick(pair)))).collect::<Vec<_>>();
+        bootstrap_interval(&score(|p| p.0), &score(|p| p.1), clusters, settings, |base, variant| Some(variant - base))
+    }
+
     // r = scipy.stats.bootstrap((d,), np.mean, n_resamples=200000, method='percentile', rng=0)     # scipy 1.17.1
     // print(r.confidence_interval)       # for d of these pairs: [-0.16, -0.04]
     #[test]
     fn difference_agrees_with_scipy() {
-        let interval = bootstrap_difference(&pairs(), &names(200), &SETTINGS).expect("defined");
+        let interval = difference(&pairs(), &names(200), &SETTINGS).expect("defined");
         assert!((interval.low + 0.16).abs() < 0.006 && (interval.high + 0.04).abs() < 0.006, "{interval:?}");
     }
 
@@ -158,35 +147,25 @@ mod tests {
     }
 
     #[test]
-    fn no_flips_and_all_flips_fall_back_to_bonett_price() {
-        for pair in [(true, true), (true, false), (false, true)] {
-            let pairs = vec![pair; 100];
-            let expected = Paired::from_verdicts(pairs.iter().copied()).bonett_price(0.95);
-            assert_eq!(bootstrap_difference(&pairs, &names(100), &SETTINGS), expected);
-        }
-        let fifty: Vec<usize> = (0..100).map(|i| i / 2).collect();
-        let expected = Paired { both: 50, ..Paired::default() }.bonett_price(0.95);
-        assert_eq!(bootstrap_difference(&[(true, true); 100], &fifty, &SETTINGS), expected);
-    }
-
-    #[test]
     fn the_number_of_threads_changes_nothing() {
         let with_threads = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
-            pool.install(|| bootstrap_difference(&pairs(), &names(200), &SETTINGS))
+            pool.install(|| difference(&pairs(), &names(200), &SETTINGS))
         };
         assert_eq!(with_threads(1), with_threads(5));
     }
 
     #[test]
-    fn tiny_and_ill_formed_inputs_are_defined_or_none() {
-        assert_eq!(bootstrap_difference::<u8>(&[], &[], &SETTINGS), None);
-        assert!(bootstrap_difference(&[(true, false)], &[0], &SETTINGS).is_some_and(|i| i.width() > 0.5));
-        assert!(bootstrap_difference(&[(true, false), (true, true)], &[0, 1], &SETTINGS).is_some());
-        assert_eq!(bootstrap_difference(&[(true, false)], &[0, 1], &SETTINGS), None);
-        assert_eq!(bootstrap_interval(&[1.0], &[0.0], &[0], &SETTINGS, |b, v| Some(v - b)), None);
+    fn data_without_spread_and_ill_formed_inputs_have_no_interval() {
+        for pair in [(true, true), (true, false), (false, true)] {
+            assert_eq!(difference(&[pair; 100], &names(100), &SETTINGS), None);
+        }
+        assert_eq!(difference::<u8>(&[], &[], &SETTINGS), None);
+        assert_eq!(difference(&[(true, false)], &[0], &SETTINGS), None);
+        assert!(difference(&[(true, false), (true, true)], &[0, 1], &SETTINGS).is_some());
+        assert_eq!(difference(&[(true, false)], &[0, 1], &SETTINGS), None);
         let unsure = Bootstrap { confidence: 1.0, ..SETTINGS };
-        assert_eq!(bootstrap_difference(&pairs(), &names(200), &unsure), None);
+        assert_eq!(difference(&pairs(), &names(200), &unsure), None);
     }
 
     proptest! {
@@ -196,7 +175,7 @@ mod tests {
             let settings = Bootstrap { resamples: 400, ..SETTINGS };
             let swapped: Vec<_> = pairs.iter().map(|(base, variant)| (*variant, *base)).collect();
             let clusters: Vec<usize> = (0..pairs.len()).map(|i| i / 3).collect();
-            match (bootstrap_difference(&pairs, &clusters, &settings), bootstrap_difference(&swapped, &clusters, &settings)) {
+            match (difference(&pairs, &clusters, &settings), difference(&swapped, &clusters, &settings)) {
                 (Some(ours), Some(mirrored)) => {
                     prop_assert!((ours.low + mirrored.high).abs() < 1e-12 && (ours.high + mirrored.low).abs() < 1e-12);
                 }

@@ -12,8 +12,6 @@ pub mod holm;
 pub mod interval;
 pub mod noninferiority;
 pub mod paired;
-pub mod pass_at_k;
-pub mod permutation;
 pub mod power;
 pub mod retention;
 

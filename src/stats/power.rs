@@ -24,12 +24,6 @@ pub fn items_for_noninferiority(flip_rate: f64, margin: f64, rates: Rates) -> Op
     Some(items(z, flip_rate, margin)?.max(floor))
 }
 
-/// Items for a two-sided test to see a true difference.
-pub fn items_for_difference(flip_rate: f64, difference: f64, rates: Rates) -> Option<usize> {
-    let z = normal_quantile(1.0 - rates.alpha / 2.0)? + normal_quantile(rates.power)?;
-    items(z, flip_rate, difference)
-}
-
 /// The smallest margin that `n` items can keep for a variant without loss. `n` may be an [`effective_items`].
 pub fn smallest_margin(flip_rate: f64, n: f64, rates: Rates) -> Option<f64> {
     let z = normal_quantile(1.0 - rates.alpha)? + normal_quantile(rates.power)?;
@@ -73,16 +67,16 @@ mod tests {
 
     // from scipy.stats import norm
     // print([(norm.ppf(.95) + norm.ppf(.8))**2 * .1/e**2 for e in (.02, .03, .05)])    # 1545.6, 686.95, 247.3
-    // print((norm.ppf(.975) + norm.ppf(.8))**2 * .1/.05**2)                            # 313.96
-    // print((norm.ppf(.95) + norm.ppf(.8)) * np.sqrt(.1/164))                          # HumanEval's size
+    // print((norm.ppf(.95) + norm.ppf(.8)) * np.sqrt(.1/164), (norm.ppf(.975) + norm.ppf(.8)) * np.sqrt(.1/164))   # HumanEval's size
     #[test]
     fn plans_equal_scipy() {
         assert_eq!(items_for_noninferiority(0.1, 0.02, RATES), Some(1546));
         assert_eq!(items_for_noninferiority(0.1, 0.03, RATES), Some(687));
         assert_eq!(items_for_noninferiority(0.1, 0.05, RATES), Some(248));
-        assert_eq!(items_for_difference(0.1, 0.05, RATES), Some(314));
         let margin = smallest_margin(0.1, 164.0, RATES).expect("defined");
         assert!((margin - 0.061_399_120_276_627_41).abs() < 1e-12);
+        let difference = smallest_difference(0.1, 164.0, RATES).expect("defined");
+        assert!((difference - 0.069_180_215_936_654_35).abs() < 1e-12);
     }
 
     #[test]
@@ -90,13 +84,6 @@ mod tests {
         let floors: Vec<_> = [0.02, 0.03, 0.05, 0.1].iter().filter_map(|margin| zero_flip_floor(*margin, 0.05)).collect();
         assert_eq!(floors, [133, 88, 52, 25]);
         assert_eq!(items_for_noninferiority(0.0, 0.05, RATES), Some(52));
-    }
-
-    #[test]
-    fn size_and_difference_undo_each_other() {
-        let n = items_for_difference(0.2, 0.04, RATES).expect("defined");
-        let difference = smallest_difference(0.2, n as f64, RATES).expect("defined");
-        assert!(difference <= 0.04 && difference > 0.0399);
     }
 
     #[test]
@@ -110,7 +97,7 @@ mod tests {
     fn what_is_undefined_is_none() {
         assert_eq!(items_for_noninferiority(0.1, 0.0, RATES), None);
         assert_eq!(items_for_noninferiority(f64::NAN, 0.05, RATES), None);
-        assert_eq!(items_for_difference(0.1, 0.05, Rates { alpha: 0.0, power: 0.8 }), None);
+        assert_eq!(smallest_difference(0.1, 100.0, Rates { alpha: 0.0, power: 0.8 }), None);
         assert_eq!(smallest_margin(0.1, 0.0, RATES), None);
         assert_eq!(smallest_difference(0.0, 100.0, RATES), None);
     }

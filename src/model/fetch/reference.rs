@@ -255,28 +255,12 @@ fn similar_names(text: &str) -> Vec<&'static str> {
         .iter()
         .map(|entry| {
             let contained = text.len() >= 3 && entry.name.contains(&text);
-            (if contained { 0 } else { edit_distance(&text, entry.name) }, entry.name)
+            (if contained { 0 } else { strsim::levenshtein(&text, entry.name) }, entry.name)
         })
         .filter(|(distance, name)| *distance <= name.len() / 3)
         .collect();
     scored.sort_by_key(|(distance, _)| *distance);
     scored.into_iter().map(|(_, name)| name).take(3).collect()
-}
-
-/// Levenshtein distance: how many letters to insert, delete or replace.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -358,13 +342,5 @@ mod tests {
         assert!(text.contains("lacks b.safetensors"), "{text}");
         write("b.safetensors", "");
         assert_eq!(parse(folder.path()), Ok(ModelRef::Folder(folder.path().to_owned())));
-    }
-
-    #[test]
-    fn edit_distances() {
-        // Textbook pairs.
-        assert_eq!(edit_distance("kitten", "sitting"), 3);
-        assert_eq!(edit_distance("", "abc"), 3);
-        assert_eq!(edit_distance("same", "same"), 0);
     }
 }
