@@ -57,7 +57,7 @@ fn write(args: &GateArgs, measured: &Measured) -> Result<()> {
         write_atomic(&folder.join("items.jsonl"), lines(&measured.rows)?.as_bytes())?;
     }
     if let Some(path) = &args.junit {
-        write_atomic(path, report::gate::junit(&measured.result).as_bytes())?;
+        write_atomic(path, report::gate::junit(&measured.result)?.as_bytes())?;
     }
     if let Some(path) = &args.summary {
         append(path, &report::gate::summary(&measured.result))?;

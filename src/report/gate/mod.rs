@@ -28,7 +28,7 @@ pub fn files(result: &GateResult) -> Result<Vec<ReportFile>> {
     let file = |name: &str, bytes: Vec<u8>| ReportFile { name: name.to_owned(), bytes };
     Ok(vec![
         file("gate.json", json(result)?.into_bytes()),
-        file("junit.xml", junit(result).into_bytes()),
+        file("junit.xml", junit(result)?.into_bytes()),
         file("summary.md", summary(result).into_bytes()),
         file("forest.svg", svg.into_bytes()),
         file("forest.png", png),

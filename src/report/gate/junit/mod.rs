@@ -5,12 +5,17 @@
 mod schema;
 
 use std::fmt::Write;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite, XmlString};
 
 use crate::gate::decision::{LossTest, Verdict};
 use crate::gate::family::Together;
 use crate::gate::judge::SuiteResult;
 use crate::gate::result::GateResult;
 use crate::report::text::{or_none, percent, point_range, points, range, significant};
+use crate::shown::visible;
 
 struct Case {
     name: &'static str,
@@ -24,53 +29,60 @@ struct Suite {
 }
 
 /// The XML document.
-pub fn junit(result: &GateResult) -> String {
-    let suites: Vec<Suite> = std::iter::once(measurement(result))
-        .chain(result.suites.iter().map(of_suite))
-        .chain(result.leakage.map(|test| leakage(&test)))
-        .chain(result.together.map(|test| together(&test)))
-        .collect();
-    let count =
-        |suites: &[Suite], verdict: Verdict| suites.iter().flat_map(|suite| &suite.cases).filter(|case| case.verdict == verdict).count();
-    let tests: usize = suites.iter().map(|suite| suite.cases.len()).sum();
-    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        xml,
-        "<testsuites name=\"ballast gate\" tests=\"{tests}\" failures=\"{}\" errors=\"{}\" time=\"0\">",
-        count(&suites, Verdict::Regress),
-        count(&suites, Verdict::Invalid)
+pub fn junit(result: &GateResult) -> Result<String> {
+    let mut report = Report::new("ballast gate");
+    report.add_test_suites(
+        std::iter::once(measurement(result))
+            .chain(result.suites.iter().map(of_suite))
+            .chain(result.leakage.map(|test| leakage(&test)))
+            .chain(result.together.map(|test| together(&test)))
+            .map(Suite::xml),
     );
-    for suite in &suites {
-        let of = |verdict| count(std::slice::from_ref(suite), verdict);
-        let _ = writeln!(
-            xml,
-            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"0\">",
-            escaped(&suite.name),
-            suite.cases.len(),
-            of(Verdict::Regress),
-            of(Verdict::Invalid),
-            of(Verdict::Inconclusive)
-        );
-        for case in &suite.cases {
-            xml.push_str(&case_xml(&suite.name, case));
-        }
-        xml.push_str("  </testsuite>\n");
-    }
-    xml.push_str("</testsuites>\n");
-    xml
+    report.set_time(Duration::ZERO);
+    let xml = report.to_string().context("failed to write JUnit XML")?;
+    // Jenkins' schema has a count of skipped tests on each testsuite, but not on the whole.
+    Ok(xml.replacen(&format!(" skipped=\"{}\"", report.skipped), "", 1))
 }
 
-fn case_xml(suite: &str, case: &Case) -> String {
-    let open = format!("    <testcase name=\"{}\" classname=\"ballast.{}\" time=\"0\"", case.name, escaped(suite));
-    let message = escaped(&case.message);
-    let inside = match case.verdict {
-        Verdict::Pass => format!("<system-out>{message}</system-out>"),
-        Verdict::Inconclusive => format!("<skipped message=\"{message}\"/>"),
-        Verdict::Regress => format!("<failure message=\"{message}\" type=\"regress\">{message}</failure>"),
-        Verdict::Invalid => format!("<error message=\"{message}\" type=\"invalid\">{message}</error>"),
-    };
-    format!("{open}>\n      {inside}\n    </testcase>\n")
+impl Suite {
+    fn xml(self) -> TestSuite {
+        let mut suite = TestSuite::new(text(&self.name));
+        suite.set_time(Duration::ZERO);
+        suite.add_test_cases(self.cases.into_iter().map(|case| case.xml(&self.name)));
+        suite
+    }
+}
+
+impl Case {
+    fn xml(self, suite: &str) -> TestCase {
+        let message = text(&self.message);
+        let failed = |kind, name: &str| {
+            let mut status = TestCaseStatus::non_success(kind);
+            status.set_message(message.clone()).set_type(name).set_description(message.clone());
+            status
+        };
+        let status = match self.verdict {
+            Verdict::Pass => TestCaseStatus::success(),
+            Verdict::Inconclusive => {
+                let mut status = TestCaseStatus::skipped();
+                status.set_message(message.clone());
+                status
+            }
+            Verdict::Regress => failed(NonSuccessKind::Failure, "regress"),
+            Verdict::Invalid => failed(NonSuccessKind::Error, "invalid"),
+        };
+        let mut case = TestCase::new(self.name, status);
+        case.set_classname(text(&format!("ballast.{suite}"))).set_time(Duration::ZERO);
+        if self.verdict == Verdict::Pass {
+            case.set_system_out(message);
+        }
+        case
+    }
+}
+
+/// Text on one line, its control characters visible; the two characters that XML 1.0 has no place for become U+FFFD.
+fn text(text: &str) -> XmlString {
+    XmlString::new(visible(&text.replace(['\n', '\r', '\t'], " ")).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}"))
 }
 
 /// Whether the measurement can be trusted at all.
@@ -149,23 +161,6 @@ fn loss(test: &LossTest) -> String {
     message
 }
 
-/// Text inside XML; characters that XML 1.0 has no place for become U+FFFD.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' | '\r' | '\t' => escaped.push(' '),
-            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
-            _ => escaped.push(letter),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,7 +194,7 @@ mod tests {
                 Some(Together { regressed: true, margin: 0.05, effective_n: 300.0, difference, p_no_loss: p, p_corrected: p });
             result
         };
-        assert!(junit(&together).contains("<failure message=\"-7.0 points, mean margin 5.0, corrected p of no loss"));
+        assert!(junit(&together).unwrap().contains("<failure message=\"-7.0 points, mean margin 5.0, corrected p of no loss"));
         for (result, tag, count) in [
             (together, "failure", 1),
             (result(&[]), "failure", 0),
@@ -207,18 +202,24 @@ mod tests {
             (result(&[(8, "w")]), "skipped", 1),
             (invalid, "error", 1),
         ] {
-            let xml = junit(&result);
+            let xml = junit(&result).unwrap();
             let document = Document::parse(&xml).expect("well-formed XML");
             assert_eq!(document.root_element().tag_name().name(), "testsuites");
             assert_eq!(schema::validate(&xml), Ok(()));
+            assert!(!xml.contains('\u{1b}') && document.root_element().attribute("skipped").is_none(), "{xml}");
             counts(&document);
             assert_eq!(document.descendants().filter(|node| node.has_tag_name(tag)).count(), count, "{xml}");
         }
     }
 
     #[test]
+    fn text_of_others_is_one_visible_line() {
+        assert_eq!(text("a\tb\nc \u{1b}[2J \u{ffff} <&").as_str(), "a b c \\u001b[2J \u{fffd} <&");
+    }
+
+    #[test]
     fn an_inconclusive_case_says_what_is_missing() {
-        let xml = junit(&result(&[(8, "w")]));
+        let xml = junit(&result(&[(8, "w")])).unwrap();
         assert!(xml.contains("<skipped message=\"-4.0 points [") && xml.contains("more items like these would decide"), "{xml}");
     }
 }
