@@ -23,8 +23,7 @@ impl Example {
     }
 
     /// All assistant messages, joined by line breaks.
-    #[cfg(test)]
-    pub(crate) fn answer_text(&self) -> String {
+    pub fn answer_text(&self) -> String {
         self.joined(Role::Assistant)
     }
 
