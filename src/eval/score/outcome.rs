@@ -110,6 +110,10 @@ fn in_wrong_language(item: &Item, identity: &IdentityTerms, text: &str) -> bool 
         Task::Text { answers, choices, .. } => answers.iter().chain(choices.iter().flatten()).collect(),
         Task::Number { answers } => answers.iter().collect(),
         Task::Choice { choices, .. } => choices.iter().collect(),
+        // A key without a Chinese character asks for another script: a program, a translation.
+        Task::Identity { require, .. } if !require.is_empty() && !require.iter().flatten().any(|text| text.chars().any(is_cjk)) => {
+            return false;
+        }
         Task::Identity { .. } | Task::Leakage | Task::Safety { .. } | Task::Honesty { .. } => Vec::new(),
     };
     let all = words(text);
