@@ -64,7 +64,7 @@ fn a_row_is_a_whole_item_and_a_kill_between_parts_loses_nothing() {
 fn a_choice_is_asked_for_every_rotation_of_its_options() {
     let folder = tempfile::tempdir().unwrap();
     let settings =
-        "name = \"p\"\nversion = 1\ngrader = \"choice\"\nmax_new_tokens = 4\npermute = true\nchance = 0.037\ndescription = \"d\"\n";
+        "name = \"p\"\nversion = 1\ngrader = \"choice\"\nmax_new_tokens = 4\npermute = true\nchance = 0.333\ndescription = \"d\"\n";
     let item = r#"{"id":"a","cluster":"a","lang":"en","subject":"s","prompt":"Which?","choices":["x","y","z"],"gold":1}"#;
     let rows = eval(&suite(&folder.path().join("p"), settings, item), &folder.path().join("p.jsonl"));
     let prompts: Vec<&str> = rows[0].parts.iter().map(|part| part.prompt.lines().nth(1).unwrap()).collect();

@@ -254,7 +254,10 @@ impl Item {
     /// How often a random chooser is right.
     pub fn chance(&self) -> f64 {
         if self.parts.is_some() {
-            return self.graded_leaves().iter().map(|leaf| leaf.chance()).product();
+            let leaves = self.graded_leaves();
+            // Who picks an option by its text at random, and keeps to it, is right in every order or in none.
+            let chances = leaves.iter().map(|leaf| leaf.chance());
+            return if self.is_rotated() { chances.fold(1.0, f64::min) } else { chances.product() };
         }
         match &self.task {
             Task::Choice { choices, .. } => 1.0 / choices.len() as f64,

@@ -58,6 +58,19 @@ impl Item {
         self.parts.as_ref().is_some_and(|parts| parts.asked == Asked::InTurn)
     }
 
+    /// Whether its parts are one choice with its options in other orders.
+    pub fn is_rotated(&self) -> bool {
+        let options = |leaf: &Self| {
+            let Task::Choice { choices, .. } = &leaf.task else { return None };
+            let mut sorted = choices.clone();
+            sorted.sort_unstable();
+            Some((leaf.prompt.clone(), sorted))
+        };
+        let mut all = self.leaves().into_iter().map(options);
+        let first = all.next().flatten();
+        self.parts.is_some() && first.is_some() && all.all(|other| other == first)
+    }
+
     /// Whether a program has to be run to grade it.
     pub fn runs_programs(&self) -> bool {
         self.leaves().iter().any(|leaf| leaf.program().is_some())

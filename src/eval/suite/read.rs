@@ -227,12 +227,13 @@ fn item_of(line: Line, settings: &Settings) -> Result<Item> {
         ensure!(!text.trim().is_empty(), "`{key}` is empty");
     }
     let grader = line.grader.unwrap_or(settings.grader);
-    let bare = PLACEHOLDERS.iter().fold(line.prompt.clone(), |rest, name| rest.replace(name, ""));
-    ensure!(
-        !PLACEHOLDERS.iter().any(|name| line.prompt.contains(name)) || !bare.contains("{{"),
-        "unknown placeholder in `prompt`: there are {}",
-        PLACEHOLDERS.join(" and ")
-    );
+    let system = if let SystemPrompt::Text(text) = &line.system { Some(text) } else { None };
+    let texts = std::iter::once(("prompt", &line.prompt)).chain(system.map(|text| ("system", text)));
+    for (key, text) in texts.chain(line.history.iter().map(|turn| ("history", &turn.content))) {
+        if let Some(unknown) = unknown_placeholder(text) {
+            bail!("unknown placeholder `{unknown}` in `{key}`: there are {}", PLACEHOLDERS.join(" and "));
+        }
+    }
     check_fields(&line, grader)?;
     let task = match grader {
         Grader::Text => {
@@ -406,6 +407,15 @@ fn check_task(task: &Task) -> Result<()> {
     Ok(())
 }
 
+/// A text such as `{{OWNER}}` that looks like a placeholder and is none. Braces of programs hold more than capitals.
+fn unknown_placeholder(text: &str) -> Option<&str> {
+    let starts = text.match_indices("{{").map(|(start, _)| start);
+    starts.filter_map(|start| Some(&text[start..start + text[start..].find("}}")? + 2])).find(|found| {
+        let name = &found[2..found.len() - 2];
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_') && !PLACEHOLDERS.contains(found)
+    })
+}
+
 fn check_program(entry_point: &str, reference: &str, tests: &[String]) -> Result<()> {
     let identifier = entry_point.chars().all(|c| c.is_alphanumeric() || c == '_');
     ensure!(!entry_point.is_empty() && identifier, "`entry_point` is not the name of a function: `{entry_point}`");
@@ -480,6 +490,11 @@ mod tests {
             (line(r#""grader":"code","entry_point":"f","reference":"def f(): 1","tests":[]"#), "`tests` is empty"),
             (line(r#""grader":"identity","require":[],"forbid":[]"#), "every answer would be right"),
             (line(r#""grader":"identity","require":[["{{OWNER}}"]],"forbid":[]"#), "unknown placeholder"),
+            (line(r#""answers":["x"],"system":{"text":"You are {{OWNER}}"}"#), "unknown placeholder `{{OWNER}}` in `system`"),
+            (
+                line(r#""answers":["x"],"history":[{"role":"user","content":"{{OWNER}}?"},{"role":"assistant","content":"a"}]"#),
+                "in `history`",
+            ),
             (line(r#""grader":"choices","answers":["x"]"#), "unknown variant `choices`"),
             (format!("{PARIS}\n{PARIS}"), "evalsets/t/items.jsonl:2: the id `a` is taken"),
             (format!("{PARIS}\n\n"), "evalsets/t/items.jsonl:2"),
