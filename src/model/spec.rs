@@ -496,7 +496,7 @@ mod tests {
     fn refuses_sizes_that_no_model_has() {
         let error = |from: &str, to: &str| {
             assert!(QWEN.contains(from));
-            Spec::from_config_json(&QWEN.replace(from, to)).unwrap_err().to_string()
+            format!("{:#}", Spec::from_config_json(&QWEN.replace(from, to)).unwrap_err())
         };
         assert!(error("\"num_key_value_heads\":2", "\"num_key_value_heads\":3").contains("share"));
         assert!(error("\"num_hidden_layers\":24", "\"num_hidden_layers\":1000000000000").contains("layers"));

@@ -156,10 +156,8 @@ fn overlap_index(identity: &Identity, suites: &[PlannedSuite]) -> OverlapIndex {
         for item in &suite.suite.items {
             let id = format!("{}/{}", suite.suite.name, item.id);
             for leaf in item.leaves() {
-                let said = leaf.history.iter().map(|message| &message.content);
-                for text in std::iter::once(&leaf.prompt).chain(said) {
-                    texts.push((id.clone(), identity.fill(text, Language::detect(text))));
-                }
+                // What stands before a question is shown to the model and not asked of it.
+                texts.push((id.clone(), identity.fill(&leaf.prompt, Language::detect(&leaf.prompt))));
                 if let Some(program) = leaf.program() {
                     texts.push((id.clone(), program.reference.to_owned()));
                 }
