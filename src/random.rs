@@ -31,7 +31,7 @@ pub fn stream(seed: u64, index: u64) -> ChaCha8Rng {
     random
 }
 
-/// What rows are drawn for: a stream each. An older rule than [`derive`], kept because it decides which rows a seed gives.
+/// What rows are drawn for: a stream each. An older rule than [`derive()`], kept because it decides which rows a seed gives.
 #[derive(Debug, Clone, Copy)]
 pub enum RowStream<'a> {
     /// Rows of the source with this label.

@@ -54,7 +54,7 @@ pub(crate) struct Fused {
 }
 
 impl LayerWeights {
-    /// From weights [out, in] and biases in the order of [`Module::ALL`].
+    /// From weights [out, in] and biases in the order of [`Module::ALL`](crate::model::lora::Module::ALL).
     fn new(mut parts: Vec<(Tensor, Option<Tensor>)>, norms: LayerNorms) -> Result<Self> {
         #[cfg(feature = "cuda")]
         let fused = join(&mut parts)?;
