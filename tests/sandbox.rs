@@ -589,7 +589,7 @@ fn values_cross_with_their_exact_type() {
     let tests = values.map(|value| {
         format!("sent = {value}\nback = same(value=[sent])[0]\nassert back == sent and type(back) is type(sent) and (sent == big or repr(back) == repr(sent))")
     });
-    let task = CodeTask { entry_point: "same".to_owned(), setup: imports.to_owned(), tests: tests.to_vec() };
+    let task = CodeTask { entry_point: "same".to_owned(), setup: imports.to_owned(), tests: tests.to_vec(), ..CodeTask::default() };
     assert_passes(&task, &format!("{imports}\ndef same(value):\n    return [x for x in value]"));
 
     let views = task_with_nan();

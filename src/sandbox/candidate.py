@@ -41,7 +41,7 @@ def main():
     peer.send('["ready"]')
     while True:
         kind, *call = peer.receive()
-        peer.serve(call)
+        (peer.serve_all if kind == "calls" else peer.serve)(call)
 
 
 try:

@@ -5,6 +5,9 @@
 //! the tests' side, so neither a redefined `assert`, an object that claims to equal everything, an early exit nor
 //! forged frames can do more than return a value. The scripts and their protocol are in `wire.py`.
 //!
+//! After tests that all held, the function is called once for each of the task's [`Cases`]: it must return what the reference
+//! returned, down to the types, and change its arguments where the reference did and nowhere else.
+//!
 //! What crosses: `None`, bool, int, float, complex, str, bytes, bytearray, list, tuple, range, dict and its views, set,
 //! frozenset, those plain types themselves, Counter, OrderedDict, defaultdict, deque, date, time, datetime, timedelta,
 //! Decimal and Fraction. Functions and iterators cross as a proxy that calls back. Exceptions cross as their nearest
@@ -15,16 +18,18 @@
 //! that are one object arrive as two. A function that a test passes is called with whatever the candidate chooses, so
 //! tests pass none that gives access to the interpreter (built-in ones are safe: the candidate gets its own).
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::cases::Cases;
 use super::parent::{Finished, Job, Sandbox};
 use super::policy::{Ending, Limits};
 
 /// A programming task: what the candidate must define, and the tests of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CodeTask {
     /// The function that the tests call.
     pub entry_point: String,
@@ -32,6 +37,8 @@ pub struct CodeTask {
     pub setup: String,
     /// Python statements such as `assert add(1, 2) == 3`; each counts as one and passes when nothing is raised.
     pub tests: Vec<String>,
+    /// Inputs with the reference's answers. All of them count as one more test.
+    pub cases: Option<Cases>,
 }
 
 /// The result of one candidate.
@@ -78,19 +85,19 @@ const REPORT_BYTES: usize = 2 << 10;
 /// here, or the task itself is broken.
 pub fn check(sandbox: &Sandbox, task: &CodeTask, source: &str, limits: &Limits) -> Result<Checked> {
     ensure!(!task.tests.is_empty(), "the code task for {} has no tests", task.entry_point);
-    let candidate_script = concat!(include_str!("wire.py"), "\n\n", include_str!("candidate.py"));
-    let checker_script = concat!(include_str!("wire.py"), "\n\n", include_str!("checker.py"));
-    let task_text = serde_json::to_string(&(&task.entry_point, &task.setup, &task.tests))?;
+    let [candidate_script, checker_script] = scripts(sandbox)?;
+    let cases = task.cases.as_ref().map(|cases| (&cases.rows, &cases.answers, cases.loose));
+    let task_text = serde_json::to_string(&(&task.entry_point, &task.setup, &task.tests, cases))?;
     let report_bytes = REPORT_BYTES * (task.tests.len() + 8);
     let [candidate, checker] = sandbox.run_pair([
         Job {
-            script: "candidate.py",
-            files: vec![("candidate.py", candidate_script.as_bytes()), ("solution.py", source.as_bytes())],
+            script: START,
+            files: vec![(START, STARTER), (CODE, candidate_script), ("solution.py", source.as_bytes())],
             limits: limits.clone(),
         },
         Job {
-            script: "checker.py",
-            files: vec![("checker.py", checker_script.as_bytes()), ("task.json", task_text.as_bytes())],
+            script: START,
+            files: vec![(START, STARTER), (CODE, checker_script), ("task.json", task_text.as_bytes())],
             limits: Limits { file_bytes: 0, output_bytes: report_bytes, ..limits.clone() },
         },
     ])?;
@@ -108,13 +115,31 @@ pub fn check(sandbox: &Sandbox, task: &CodeTask, source: &str, limits: &Limits) 
         String::from_utf8_lossy(&candidate.stderr),
     );
 
-    let (passed, total) = (report.passed(), task.tests.len());
+    let (passed, total) = (report.passed(), task.tests.len() + usize::from(task.cases.is_some()));
     let (verdict, detail) = if report.has("done") && passed == total {
         (CodeVerdict::Passed, String::new())
     } else {
         report.failure(&candidate, &checker, limits)
     };
     Ok(Checked { verdict, passed, total, detail: one_line(&detail), cpu: candidate.cpu })
+}
+
+const START: &str = "start.py";
+const CODE: &str = "harness.bin";
+const STARTER: &[u8] = b"import marshal\nwith open('harness.bin', 'rb') as file:\n    code = file.read()\nexec(marshal.loads(code))\n";
+
+/// Both scripts as bytecode, made once per process.
+fn scripts(sandbox: &Sandbox) -> Result<[&'static [u8]; 2]> {
+    static CANDIDATE: OnceLock<Vec<u8>> = OnceLock::new();
+    static CHECKER: OnceLock<Vec<u8>> = OnceLock::new();
+    let made = |cell: &'static OnceLock<Vec<u8>>, text| match cell.get() {
+        Some(code) => Ok(code.as_slice()),
+        None => sandbox.compile(text).map(|code| cell.get_or_init(|| code).as_slice()),
+    };
+    Ok([
+        made(&CANDIDATE, concat!(include_str!("wire.py"), "\n\n", include_str!("candidate.py")))?,
+        made(&CHECKER, concat!(include_str!("wire.py"), "\n\n", include_str!("checker.py")))?,
+    ])
 }
 
 /// What the checker wrote: one kind and text a step, until it ended or was killed.

@@ -20,7 +20,7 @@ def main():
         os.write(report_to, peer.encode([kind, text]).encode() + b"\n")
 
     with open("task.json", encoding="utf-8") as file:
-        name, setup, tests = peer.parse(file.read(), 0)[0]
+        name, setup, tests, cases = peer.parse(file.read(), 0)[0]
     sources = {"setup": setup, **{f"test {index + 1}": test for index, test in enumerate(tests)}}
 
     def entry_point(*args, **kwargs):
@@ -46,11 +46,15 @@ def main():
     except (Fault, TypeError, ValueError, LookupError):
         return report(*(peer.fault or ("forged", "sent something that is not an answer")))
 
+    held = True
     for code in codes[1:]:
         outcome = judge(peer, code, scope, sources)
+        held &= outcome[0] == "passed"
         report(*outcome)
         if peer.closed:
             return
+    if cases and held:
+        report(*compare(peer, name, *cases))
     report("done")
 
 
@@ -79,6 +83,73 @@ def judge(peer, code, scope, sources):
     if kind == "unsendable":
         kind, text = "broken", f"{code.co_filename} passes a value to the function: {text}"
     return kind, text
+
+
+def compare(peer, name, rows, expected, loose):
+    """Calls the function once for each row of arguments, all in one frame, and holds what it did against what the reference
+    did: the value with its type, and what became of the arguments."""
+    peer.fault = None
+    try:
+        peer.send(f'["calls",{peer.encode(name)},{rows}]')
+        answers = peer.receive()
+        rows, expected = (peer.parse(text, 0)[0] for text in (rows, expected))
+        if type(answers) is not list or len(answers) != len(rows):
+            peer.fail("forged", "sent something that is not an answer", final=True)
+        for args, wanted, answer in zip(rows, expected, answers):
+            call = f"{name}({', '.join(map(repr, args))})"[:TEXT_LIMIT // 2]
+            kind, *rest = exactly(list, answer)
+            if kind == "raise":
+                return "memory" if "MemoryError" in rest[0] else "raised", f"{call}: {exactly(str, rest[2])}"
+            if kind == "refused":
+                return "refused", f"{call}: {exactly(str, rest[0])}"
+            if kind not in ("return", "same"):
+                return "forged", "sent something that is not an answer"
+            got, changed = outcome(args, answer)
+            want, may_change = outcome(args, wanted)
+            if not alike(want, got, loose):
+                return "failed", f"{call}: got {got!r}"
+            if set(changed) != set(may_change):
+                return "failed", f"{call}: changed an argument, or left one that should change"
+            if not all(alike(may_change[index], changed[index], loose) for index in changed):
+                return "failed", f"{call}: left an argument as {changed!r}"
+    except Fault:
+        return peer.fault
+    except RecursionError:
+        return "failed", "sent an answer that is nested too deep"
+    except (TypeError, ValueError, LookupError, Refused):
+        return "forged", "sent something that is not an answer"
+    return "passed", ""
+
+
+def outcome(args, frame):
+    """What a call returned, and the new content of each argument that it changed, by position."""
+    kind, value, changes = frame
+    changed = {exactly(int, index): new for index, new in exactly(list, changes)}
+    return (changed.get(value, args[exactly(int, value)]) if kind == "same" else value), changed
+
+
+def alike(want, got, loose):
+    """Whether two values are equal down to their types. Floats may differ in their last digits, since the order of a sum is
+    free; a dict may be of any kind; and where `loose`, 1.0 and 1 are one number."""
+    kind = type(want)
+    if kind is float or (loose and kind is int):
+        if type(got) is not kind and not (loose and type(got) in (int, float)):
+            return False
+        if want == got or (want != want and got != got):
+            return True
+        return float in (kind, type(got)) and abs(want - got) <= 1e-9 * max(abs(want), abs(got)) < float("inf")
+    if isinstance(want, dict):
+        if not isinstance(got, dict) or len(want) != len(got):
+            return False
+        theirs = {(type(key), key): value for key, value in got.items()}
+        return all((type(key), key) in theirs and alike(value, theirs[type(key), key], loose) for key, value in want.items())
+    if kind is not type(got):
+        return False
+    if kind in (list, tuple):
+        return len(want) == len(got) and all(alike(*pair, loose) for pair in zip(want, got))
+    if kind in (set, frozenset):
+        return {(type(part), part) for part in want} == {(type(part), part) for part in got}
+    return want == got
 
 
 def place(error, sources):

@@ -7,8 +7,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -74,6 +75,25 @@ fn ask() -> Result<Interpreter> {
     let readable: BTreeSet<PathBuf> = roots.iter().flat_map(|root| without_packages(root)).collect();
     Ok(Interpreter { executable, loaders, readable: readable.into_iter().collect(), listed })
 }
+
+/// The bytecode of a text of ours, so that not every process compiles it again: that takes longer than most programs run.
+pub(super) fn bytecode(text: &str) -> Result<Vec<u8>> {
+    let mut command = Command::new(&interpreter()?.executable);
+    command.args(["-I", "-S", "-c", COMPILE]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().context("failed to start python3")?;
+    let stdin = child.stdin.take().context("python3 has no standard input")?;
+    let written = { stdin }.write_all(text.as_bytes());
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "python3 failed to compile: {}", String::from_utf8_lossy(&output.stderr).trim());
+    written?;
+    Ok(output.stdout)
+}
+
+const COMPILE: &str = r#"
+import marshal, sys
+text = sys.stdin.buffer.read().decode()
+sys.stdout.buffer.write(marshal.dumps(compile(text, "harness", "exec")))
+"#;
 
 /// The folder itself if it holds no installed packages; otherwise what is in it, but for these. A rule on a folder holds for
 /// everything below it, so a part cannot be taken out again.

@@ -32,6 +32,11 @@ impl Sandbox {
     }
 
     #[expect(clippy::unused_self, reason = "the same signature as on Linux")]
+    pub(super) fn compile(&self, _script: &str) -> Result<Vec<u8>> {
+        bail!(MISSING)
+    }
+
+    #[expect(clippy::unused_self, reason = "the same signature as on Linux")]
     pub(super) fn run_pair(&self, _jobs: [Job; 2]) -> Result<[Finished; 2]> {
         bail!(MISSING)
     }

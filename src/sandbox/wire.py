@@ -155,6 +155,15 @@ class Peer:
     # Answering the other side
 
     def serve(self, call):
+        self.send(self.answer_to(call))
+
+    def serve_all(self, call):
+        """Many calls of one function in one frame: a frame for each would take longer than the calls."""
+        target, rows = call
+        self.send(f"[{','.join([self.answer_to([target, args, []]) for args in rows])}]")
+
+    def answer_to(self, call):
+        """The frame that answers a call."""
         try:
             target, args, pairs = call
             function = self.exported[target] if type(target) is int else self.lookup(target)
@@ -166,16 +175,15 @@ class Peer:
             changes = ",".join(f"[{i},{after[i]}]" for i in before if after[i] != before[i])
             same = [i for i in before if values[i] is result]
             kind, result = ("same", same[0]) if same else ("return", self.encode(result))
-            frame = f'["{kind}",{result},[{changes}]]'
+            return f'["{kind}",{result},[{changes}]]'
         except Fault as fault:
             if fault.kind != "unsendable":
                 raise
-            frame = self.encode(["refused", fault.text])
+            return self.encode(["refused", fault.text])
         except Refused as error:
-            frame = self.encode(["refused", f"{error} is not plain data"])
+            return self.encode(["refused", f"{error} is not plain data"])
         except BaseException as error:
-            frame = self.describe(error)
-        self.send(frame)
+            return self.describe(error)
 
     def describe(self, error):
         """The frame that raises `error` on the other side."""

@@ -11,6 +11,7 @@ use crate::commands::{fetched, print};
 use crate::eval::benchmark::Reference;
 use crate::eval::suite::{Asked, Form, Item, Lang, Scoring, Suite, SystemPrompt, Task, choice_letter};
 use crate::random::derive;
+use crate::sandbox::DRAWN;
 
 /// Items shown unless told otherwise.
 const SHOWN: usize = 3;
@@ -100,9 +101,12 @@ fn key(item: &Item) -> String {
         Task::Composite { entry_point, explain, analogy, .. } => {
             format!("an explanation with {}; an analogy with {}; and a program `{entry_point}`", groups(explain), analogy.join(" | "))
         }
-        Task::Code { entry_point, setup, reference, tests } => {
+        Task::Code { entry_point, setup, reference, tests, inputs } => {
             let setup = if setup.is_empty() { String::new() } else { format!("\n# setup\n{setup}") };
-            format!("{entry_point}, for example{setup}\n{}\n# tests\n{}", reference.trim_end(), tests.join("\n"))
+            let drawn = inputs.as_ref().map_or_else(String::new, |inputs| {
+                format!("\n# and {DRAWN} inputs of\n{}\n# with\n{}", inputs.draw, inputs.edges.join("\n"))
+            });
+            format!("{entry_point}, for example{setup}\n{}\n# tests\n{}{drawn}", reference.trim_end(), tests.join("\n"))
         }
         Task::Instructions { answer, .. } => format!("every order followed, for example\n{answer}"),
         Task::Structured { expected, .. } => expected.to_string(),

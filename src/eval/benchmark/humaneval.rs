@@ -43,6 +43,7 @@ pub(super) fn item(record: &Record) -> Result<Item> {
             reference: format!("{prompt}{solution}"),
             tests: vec![format!("{}\n\ncheck({entry_point})", test.trim())],
             entry_point,
+            inputs: None,
         },
         prompt: prompt.trim().to_owned(),
     })

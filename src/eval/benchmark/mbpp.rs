@@ -44,7 +44,7 @@ pub(super) fn item(record: &Record) -> Result<Option<Item>> {
         history: Vec::new(),
         parts: None,
         prompt,
-        task: Task::Code { entry_point, setup: setup.join("\n"), reference, tests },
+        task: Task::Code { entry_point, setup: setup.join("\n"), reference, tests, inputs: None },
     }))
 }
 

@@ -230,7 +230,7 @@ const HUMANEVAL: &str = r#"{"task_id": "Own/1", "prompt": "import math\n\n\ndef 
 fn humaneval_keeps_what_stands_before_the_function() {
     let suite = suite("humaneval", "own.jsonl.gz", &gzip(HUMANEVAL));
     let item = &suite.items[0];
-    let Task::Code { entry_point, setup, reference, tests } = &item.task else { panic!("{item:?}") };
+    let Task::Code { entry_point, setup, reference, tests, .. } = &item.task else { panic!("{item:?}") };
     assert_eq!((entry_point.as_str(), setup.as_str()), ("hull", "import math\n\n\ndef twice(x):\n    return 2 * x"));
     assert!(reference.ends_with("\"\"\"\n    return twice(math.sqrt(x))\n"));
     assert!(tests.len() == 1 && tests[0].ends_with("\n\ncheck(hull)"));
@@ -243,7 +243,7 @@ fn mbpp_finds_the_function_that_the_tests_call() {
     let line = r#"{"text": "Write a function to splice.", "code": "def helper(a):\r\n    return a\r\ndef splice (a, b):\r\n    return helper(a) + b", "task_id": 7, "test_setup_code": "", "test_list": ["assert splice (1, 2) == 3", "assert set([splice(0, 0)]) == {0}"], "challenge_test_list": []}"#;
     let sanitized = r#"{"source_file": "own", "task_id": 8, "prompt": "Write a function to splice.", "code": "def splice(a):\n    return a", "test_imports": ["import math"], "test_list": ["assert math.isclose(splice(1), 1)"]}"#;
     let suite = suite("mbpp", "own.jsonl", format!("{line}\n\n{sanitized}\n").as_bytes());
-    let Task::Code { entry_point, setup, tests, reference } = &suite.items[0].task else { panic!() };
+    let Task::Code { entry_point, setup, tests, reference, .. } = &suite.items[0].task else { panic!() };
     assert_eq!((entry_point.as_str(), setup.as_str(), tests.len()), ("splice", "", 2));
     assert!(!reference.contains('\r'));
     let prompt = suite.items[0].user_prompt();

@@ -9,6 +9,7 @@ use super::{Lead, Order, Parts};
 use crate::data::example::Message;
 use crate::eval::score::IdentityKind;
 use crate::files::sha256;
+use crate::sandbox::Inputs;
 
 /// One question and its key.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -56,6 +57,8 @@ pub struct Program<'a> {
     pub tests: &'a [String],
     /// Python that runs before it and before the tests; may be empty.
     pub setup: &'a str,
+    /// Where more inputs come from, on which the reference's answers must hold.
+    pub inputs: Option<&'a Inputs>,
 }
 
 /// Which system prompt a question is asked under.
@@ -119,6 +122,9 @@ pub enum Task {
         reference: String,
         /// `assert` statements, never shown to the model.
         tests: Vec<String>,
+        /// Where more inputs come from, on which it must do what the reference does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        inputs: Option<Inputs>,
     },
     /// A statement about the model itself.
     Identity {
@@ -181,6 +187,9 @@ pub enum Task {
         reference: String,
         /// `assert` statements, never shown to the model.
         tests: Vec<String>,
+        /// Where more inputs come from, on which it must do what the reference does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        inputs: Option<Inputs>,
         /// Groups of alternatives; an explanation says one of each group.
         explain: Vec<Vec<String>>,
         /// Words of which an analogy says one.
@@ -245,8 +254,12 @@ impl Item {
     /// The program it asks for, if it asks for one.
     pub fn program(&self) -> Option<Program<'_>> {
         match &self.task {
-            Task::Code { entry_point, reference, tests, setup } => Some(Program { entry_point, reference, tests, setup }),
-            Task::Composite { entry_point, reference, tests, .. } => Some(Program { entry_point, reference, tests, setup: "" }),
+            Task::Code { entry_point, reference, tests, setup, inputs } => {
+                Some(Program { entry_point, reference, tests, setup, inputs: inputs.as_ref() })
+            }
+            Task::Composite { entry_point, reference, tests, inputs, .. } => {
+                Some(Program { entry_point, reference, tests, setup: "", inputs: inputs.as_ref() })
+            }
             _ => None,
         }
     }

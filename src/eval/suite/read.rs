@@ -14,6 +14,7 @@ use super::{Asked, Item, Lang, Order, Part, Parts, Scoring, Suite, SystemPrompt,
 use crate::data::example::{Message, Role};
 use crate::eval::score::{self, IdentityKind, structured_fault};
 use crate::files::{read_text, sha256};
+use crate::sandbox::Inputs;
 
 /// Reads `suite.toml` and `items.jsonl` of a folder.
 pub fn load_suite(folder: &Path) -> Result<Suite> {
@@ -77,10 +78,10 @@ impl Grader {
             Self::Text => (&["answers"], &["choices", "gold"]),
             Self::Number => (&["answers"], &[]),
             Self::Choice => (&["choices", "gold"], &[]),
-            Self::Code => (&["entry_point", "reference", "tests"], &["setup"]),
+            Self::Code => (&["entry_point", "reference", "tests"], &["setup", "inputs"]),
             Self::Identity => (&[], &["kind", "rival", "require", "forbid"]),
             Self::Leakage => (&[], &[]),
-            Self::Composite => (&["entry_point", "reference", "tests", "explain", "analogy", "answer"], &[]),
+            Self::Composite => (&["entry_point", "reference", "tests", "explain", "analogy", "answer"], &["inputs"]),
             Self::Instructions => (&["about", "orders", "answer"], &[]),
             Self::Structured => (&["expected", "answer"], &[]),
             Self::Safety => (&["harmful", "answer"], &["content", "require"]),
@@ -157,6 +158,7 @@ struct Line {
     setup: Option<String>,
     reference: Option<String>,
     tests: Option<Vec<String>>,
+    inputs: Option<Inputs>,
     require: Option<Vec<Vec<String>>>,
     forbid: Option<Vec<String>>,
     kind: Option<IdentityKind>,
@@ -247,6 +249,7 @@ fn item_of(line: Line, settings: &Settings) -> Result<Item> {
             setup: line.setup.unwrap_or_default(),
             reference: line.reference.unwrap_or_default(),
             tests: line.tests.unwrap_or_default(),
+            inputs: line.inputs,
         },
         Grader::Identity => Task::Identity {
             kind: line.kind,
@@ -277,6 +280,7 @@ fn item_of(line: Line, settings: &Settings) -> Result<Item> {
             entry_point: line.entry_point.unwrap_or_default(),
             reference: line.reference.unwrap_or_default(),
             tests: line.tests.unwrap_or_default(),
+            inputs: line.inputs,
             explain: line.explain.unwrap_or_default(),
             analogy: line.analogy.unwrap_or_default(),
             answer: line.answer.unwrap_or_default(),
@@ -305,6 +309,7 @@ fn check_fields(line: &Line, grader: Grader) -> Result<()> {
         ("setup", line.setup.is_some()),
         ("reference", line.reference.is_some()),
         ("tests", line.tests.is_some()),
+        ("inputs", line.inputs.is_some()),
         ("require", line.require.is_some()),
         ("forbid", line.forbid.is_some()),
         ("kind", line.kind.is_some()),
@@ -343,7 +348,7 @@ fn check_task(task: &Task) -> Result<()> {
             );
         }
         Task::Choice { choices, gold } => check_choices(choices, *gold)?,
-        Task::Code { entry_point, reference, tests, .. } => check_program(entry_point, reference, tests)?,
+        Task::Code { entry_point, reference, tests, inputs, .. } => check_program(entry_point, reference, tests, inputs.as_ref())?,
         Task::Leakage => {}
         Task::Instructions { about, orders, answer } => {
             check_texts("about", about)?;
@@ -375,8 +380,8 @@ fn check_task(task: &Task) -> Result<()> {
             ensure!(forbid.iter().all(|text| !text.trim().is_empty()), "`forbid` has an empty text");
             check_texts("answer", std::slice::from_ref(answer))?;
         }
-        Task::Composite { entry_point, reference, tests, explain, analogy, answer } => {
-            check_program(entry_point, reference, tests)?;
+        Task::Composite { entry_point, reference, tests, inputs, explain, analogy, answer } => {
+            check_program(entry_point, reference, tests, inputs.as_ref())?;
             ensure!(!explain.is_empty(), "`explain` is empty");
             for group in explain {
                 check_texts("explain", group)?;
@@ -416,10 +421,11 @@ fn unknown_placeholder(text: &str) -> Option<&str> {
     })
 }
 
-fn check_program(entry_point: &str, reference: &str, tests: &[String]) -> Result<()> {
+fn check_program(entry_point: &str, reference: &str, tests: &[String], inputs: Option<&Inputs>) -> Result<()> {
     let identifier = entry_point.chars().all(|c| c.is_alphanumeric() || c == '_');
     ensure!(!entry_point.is_empty() && identifier, "`entry_point` is not the name of a function: `{entry_point}`");
     ensure!(reference.contains(&format!("def {entry_point}(")), "`reference` does not define `{entry_point}`");
+    ensure!(inputs.is_none_or(|inputs| !inputs.draw.trim().is_empty() && !inputs.edges.is_empty()), "`inputs` needs `draw` and `edges`");
     check_texts("tests", tests)
 }
 
