@@ -323,6 +323,17 @@ mod tests {
         refused(|s| s.cell.items[0].hash = "other".to_owned(), "1 only in b");
         refused(|s| s.cell.items[0].prompt.push('!'), "1 items were asked with another prompt");
         refused(|s| s.cell.items[0].prompt_tokens += 3, "another system prompt");
+        let digest = |digest: &str| {
+            let with = |mut source: Source, digest: &str| {
+                source.cell.items[0].prompt_digest = digest.to_owned();
+                source.cell.items[0].prompt_tokens += digest.len();
+                source
+            };
+            versus(vec![with(base.clone(), "ab"), with(other.clone(), digest)], &|_, _| None)
+        };
+        // A conversation is longer where the answers in it are; what both were given is the digest's.
+        assert!(digest("ab").is_ok());
+        assert!(digest("xyz").unwrap_err().to_string().contains("another system prompt"));
         refused(|s| drop(s.facts.insert("the system prompt".to_owned(), "x".to_owned())), "the system prompt differs: `Be brief.` and `x`");
         refused(|s| s.cell.items.push(s.cell.items[0].clone()), "answers 1 items twice");
         assert!(versus(vec![base], &|_, _| None).is_err());

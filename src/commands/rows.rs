@@ -26,7 +26,7 @@ pub(super) fn item_row(suite: &str, step: Option<usize>, answered: Answered<'_>)
         parts: answered.parts.into_iter().map(part_row).collect(),
         likelihood: answered.likelihood,
         prompt_digest: prompt_digest(&answered.prompt_ids),
-        prompt_tokens: answered.prompt_ids.len(),
+        prompt_tokens: answered.prompt_tokens,
         answer_tokens: answered.answer_tokens,
     }
 }

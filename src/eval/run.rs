@@ -63,8 +63,11 @@ pub struct Answered<'a> {
     pub parts: Vec<AnsweredPart>,
     /// What the model thinks of the right answer and of the options.
     pub likelihood: Option<Likelihood>,
-    /// The prompt as the model is given it.
+    /// The prompt as the model is given it: of parts asked apart all prompts, of a conversation what stands before the model's
+    /// own first answer, so that it is the same whatever the model answers.
     pub prompt_ids: Vec<u32>,
+    /// Tokens of all prompts that were read, the model's earlier answers in a conversation included.
+    pub prompt_tokens: usize,
     /// Tokens of the answer.
     pub answer_tokens: usize,
 }
@@ -363,6 +366,7 @@ impl<'i> Asked<'i> {
             parts: Vec::new(),
             likelihood,
             prompt_ids: self.prompt.ids.clone(),
+            prompt_tokens: self.prompt.ids.len(),
             answer_tokens: generated.ids.len(),
         }
     }

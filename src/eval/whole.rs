@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::run::{Answered, AnsweredPart, Asker};
 use super::score::{Graded, Verdict};
-use super::suite::Item;
+use super::suite::{Asked, Item};
 
 /// Hands items on whole: those without parts at once, the others when their last part is answered.
 pub(super) struct Whole<'w, 'i> {
@@ -50,11 +50,14 @@ fn together<'i>(item: &'i Item, answers: Vec<Answered<'i>>) -> Answered<'i> {
             graded: answered.graded.clone(),
         })
         .collect();
-    let prompt_ids = answers.iter().flat_map(|answered| answered.prompt_ids.iter().copied()).collect();
+    let in_turn = item.parts.as_ref().is_some_and(|parts| parts.asked == Asked::InTurn);
+    let shared = if in_turn { &answers[..answers.len().min(1)] } else { &answers[..] };
+    let prompt_ids = shared.iter().flat_map(|answered| answered.prompt_ids.iter().copied()).collect();
+    let prompt_tokens = answers.iter().map(|answered| answered.prompt_tokens).sum();
     let answer_tokens = answers.iter().map(|answered| answered.answer_tokens).sum();
     let last = answers.into_iter().next_back();
     let (prompt, answer) = last.map_or_else(Default::default, |last| (last.prompt, last.answer));
-    Answered { item, prompt, answer, graded: verdict(&parts), parts, likelihood: None, prompt_ids, answer_tokens }
+    Answered { item, prompt, answer, graded: verdict(&parts), parts, likelihood: None, prompt_ids, prompt_tokens, answer_tokens }
 }
 
 /// Right where every graded part is; else the worst of them.

@@ -52,10 +52,11 @@ pub struct ItemRow {
     /// What the model thinks of the right answer and of the options.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub likelihood: Option<Likelihood>,
-    /// First 16 hexadecimal digits of the sha256 of the prompt's token ids, each as four bytes from the lowest.
+    /// First 16 hexadecimal digits of the sha256 of the prompt's token ids, each as four bytes from the lowest; of a
+    /// conversation, of what stands before the model's own first answer. Empty in rows that others wrote.
     #[serde(default)]
     pub prompt_digest: String,
-    /// Tokens of the prompt.
+    /// Tokens of the prompt; of all prompts, where there are several.
     pub prompt_tokens: usize,
     /// Tokens of the answer.
     pub answer_tokens: usize,

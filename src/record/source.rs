@@ -176,7 +176,7 @@ impl Source {
         }));
         let same_model = self.weights.is_some() && self.weights == other.weights;
         let other_prompt = |key: &(&str, &str), row: &&ItemRow| {
-            theirs.get(key).is_some_and(|found| found.prompt != row.prompt || (same_model && found.prompt_tokens != row.prompt_tokens))
+            theirs.get(key).is_some_and(|found| found.prompt != row.prompt || (same_model && !same_tokens(found, row)))
         };
         let prompts: Vec<&str> = ours.iter().filter(|(key, row)| other_prompt(key, row)).map(|(_, row)| row.item.as_str()).collect();
         if !prompts.is_empty() {
@@ -194,6 +194,15 @@ impl Source {
             }
         }
         differences
+    }
+}
+
+/// Whether both were given the same tokens. Rows without a digest have no conversations, whose lengths depend on the answers.
+fn same_tokens(a: &ItemRow, b: &ItemRow) -> bool {
+    if a.prompt_digest.is_empty() || b.prompt_digest.is_empty() {
+        a.prompt_tokens == b.prompt_tokens
+    } else {
+        a.prompt_digest == b.prompt_digest
     }
 }
 
