@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ballast::eval::score::{Answer, IdentityTerms, Verdict, grade};
-use ballast::eval::suite::{Item, Lang, parse_suite};
+use ballast::eval::suite::{Item, Language, parse_suite};
 use ballast::library;
 use serde::Deserialize;
 use serde_json::json;
@@ -85,7 +85,7 @@ fn answers_are_graded_as_a_person_would() {
 /// The share of items of which one answer is right to every graded part.
 fn pairs_right(items: &[Item], answer: &str, terms: &IdentityTerms) -> f64 {
     // Questions with one key have one verdict, unless the answer is the question, which no constant is.
-    let mut verdicts: BTreeMap<(String, Lang), bool> = BTreeMap::new();
+    let mut verdicts: BTreeMap<(String, Language), bool> = BTreeMap::new();
     let mut right = |item: &Item| {
         let key = (format!("{:?}", item.task), item.language);
         *verdicts.entry(key).or_insert_with(|| grade(item, &Answer { text: answer, truncated: false }, terms).verdict == Verdict::Correct)

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 
 use crate::analysis::share::Share;
-use crate::eval::suite::Lang;
 use crate::frame::{Cells, Column, group_by};
 use crate::record::rows::ItemRow;
 use crate::record::source::Source;
@@ -55,7 +54,7 @@ pub fn frame(sources: &[Source]) -> Result<Vec<Column>> {
         text("item", &|_, row| Some(row.item.clone())),
         text("item_hash", &|_, row| Some(row.hash.clone())),
         text("cluster", &|_, row| Some(row.cluster.clone())),
-        text("language", &|_, row| Some(language(row.language).to_owned())),
+        text("language", &|_, row| Some(row.language.to_string())),
         text("subject", &|_, row| Some(row.subject.clone())),
         text("verdict", &|_, row| serde_json::to_value(row.verdict).ok()?.as_str().map(str::to_owned)),
         flag("correct", &|_, row| Some(row.is_correct())),
@@ -77,13 +76,6 @@ pub fn frame(sources: &[Source]) -> Result<Vec<Column>> {
 fn flags(row: &ItemRow) -> String {
     let names = row.flags.iter().filter_map(|flag| Some(serde_json::to_value(flag).ok()?.as_str()?.to_owned()));
     names.collect::<Vec<_>>().join("|")
-}
-
-fn language(language: Lang) -> &'static str {
-    match language {
-        Lang::Zh => "zh",
-        Lang::En => "en",
-    }
 }
 
 /// Rows that share the values of the columns grouped by.

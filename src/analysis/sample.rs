@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::file::Experiment;
 use crate::eval::score::{Flag, Verdict};
-use crate::eval::suite::Lang;
+use crate::eval::suite::Language;
 use crate::model::lora::Module;
 use crate::record::rows::{CellRecord, DriftRow, ItemRow, Liveness, RunMeta, SCHEMA, SourceCount, StageCount, SuiteMeta};
 use crate::record::run_dir::{Cell, Run};
@@ -169,7 +169,7 @@ fn answers(suite: &str, share: f64, n: usize) -> impl Iterator<Item = ItemRow> {
             item: format!("{suite}-{i:02}"),
             hash: format!("{suite}/{i}"),
             cluster: format!("{suite}-{i}"),
-            language: if suite == "reasoning-zh" || i % 2 == 1 { Lang::Zh } else { Lang::En },
+            language: if suite == "reasoning-zh" || i % 2 == 1 { Language::Zh } else { Language::En },
             subject: "numbers".to_owned(),
             prompt: format!("What is the number of item {i}?"),
             extracted: Some(answer.clone()),

@@ -1,6 +1,5 @@
 //! A run as a report sees it: the base and each variant with its seeds, and the suites in order.
 
-use crate::eval::suite::Lang;
 use crate::record::rows::ItemRow;
 use crate::record::run_dir::{Cell, Run};
 
@@ -115,12 +114,4 @@ fn is_leakage(suite: &str) -> bool {
 
 fn named(suite: &str, kind: &str) -> bool {
     suite.trim_end_matches('/').rsplit('/').next().is_some_and(|name| name.starts_with(kind))
-}
-
-/// `en`, `zh`.
-pub(crate) fn language(lang: Lang) -> &'static str {
-    match lang {
-        Lang::Zh => "zh",
-        Lang::En => "en",
-    }
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::AskingArgs;
-use crate::eval::suite::Lang;
+use crate::eval::suite::Language;
 
 /// `ballast suite`
 #[derive(Debug, Subcommand)]
@@ -35,7 +35,7 @@ pub struct SuiteShowArgs {
     pub items: Option<usize>,
     /// Only items of this language: zh or en
     #[arg(long, value_name = "LANGUAGE")]
-    pub language: Option<Lang>,
+    pub language: Option<Language>,
 }
 
 /// `ballast suite check`

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::identity::Identity;
 use crate::data::mix::SourceSpec;
 use crate::eval::benchmark::Reference;
-use crate::eval::suite::{Form, Lang};
+use crate::eval::suite::{Form, Language};
 use crate::model::lora::{LoraConfig, Module};
 use crate::train::optim::AdamWConfig;
 
@@ -141,7 +141,7 @@ pub struct SuiteChoice {
     pub form: Option<Form>,
     /// Only items of this language.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub language: Option<Lang>,
+    pub language: Option<Language>,
     /// At most this many items, drawn by seed over languages and subjects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<usize>,

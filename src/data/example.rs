@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::language::Language;
+
 /// One training row, whatever file format it was written in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Example {
@@ -91,62 +93,6 @@ impl fmt::Display for Role {
     }
 }
 
-/// The language of a row or an evaluation item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Language {
-    /// Chinese.
-    Zh,
-    /// English, and every other language written without Chinese characters.
-    En,
-}
-
-impl Language {
-    /// Chinese if the text holds any Chinese character.
-    pub fn detect(text: &str) -> Self {
-        if text.chars().any(is_cjk) { Self::Zh } else { Self::En }
-    }
-
-    /// Reads a language tag (`zh`, `zh-CN`, `en_US`, `Chinese`); `None` for anything else, since data sets also use
-    /// such columns for other things (programming languages, topics).
-    pub fn from_tag(tag: &str) -> Option<Self> {
-        let tag = tag.trim().to_lowercase();
-        match tag.split(['-', '_']).next() {
-            Some("zh" | "cn" | "chinese" | "中文") => Some(Self::Zh),
-            Some("en" | "english" | "英文") => Some(Self::En),
-            _ => None,
-        }
-    }
-
-    /// The language's two-letter code.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Zh => "zh",
-            Self::En => "en",
-        }
-    }
-}
-
-impl fmt::Display for Language {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Whether the character is written without spaces between words: Han characters and Japanese kana.
-///
-/// Punctuation and full-width Latin letters are not, although they share the same blocks' neighbourhood.
-pub fn is_cjk(c: char) -> bool {
-    matches!(c,
-        '\u{3005}'..='\u{3007}'
-        | '\u{3040}'..='\u{30FA}'
-        | '\u{30FC}'..='\u{30FF}'
-        | '\u{3400}'..='\u{4DBF}'
-        | '\u{4E00}'..='\u{9FFF}'
-        | '\u{F900}'..='\u{FAFF}'
-        | '\u{20000}'..='\u{323AF}')
-}
-
 /// The file row an example came from; written `source:row`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Origin {
@@ -165,27 +111,6 @@ impl fmt::Display for Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_chinese_character_makes_a_text_chinese() {
-        assert_eq!(Language::detect("Translate 猫 into English."), Language::Zh);
-        assert_eq!(Language::detect("Who are you?"), Language::En);
-        assert_eq!(Language::detect("？（１２ＡＢ）、。"), Language::En, "full-width signs are not characters");
-    }
-
-    #[test]
-    fn tags_that_name_no_language_are_left_to_detection() {
-        for (tag, language) in [
-            ("zh", Some(Language::Zh)),
-            ("zh-CN", Some(Language::Zh)),
-            (" EN_us ", Some(Language::En)),
-            ("Chinese", Some(Language::Zh)),
-            ("python", None),
-            ("", None),
-        ] {
-            assert_eq!(Language::from_tag(tag), language, "{tag:?}");
-        }
-    }
 
     #[test]
     fn an_origin_is_written_source_colon_row() {

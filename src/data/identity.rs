@@ -12,7 +12,8 @@ use serde::{
     de::{self, MapAccess, Visitor},
 };
 
-use super::example::{Example, Language, Message, Role};
+use super::example::{Example, Message, Role};
+use super::language::{Language, is_cjk};
 
 /// Who the model says it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -243,7 +244,7 @@ impl Folded {
 }
 
 fn in_word(c: char) -> bool {
-    c.is_alphanumeric() && !super::example::is_cjk(c)
+    c.is_alphanumeric() && !is_cjk(c)
 }
 
 #[cfg(test)]

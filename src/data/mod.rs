@@ -7,9 +7,11 @@
 pub mod chat;
 pub mod example;
 pub mod identity;
+pub mod language;
 pub mod mix;
 pub mod overlap;
 pub mod placeholder;
 pub mod read;
 
-pub use example::{Example, Language, Message, Origin, Role};
+pub use example::{Example, Message, Origin, Role};
+pub use language::Language;

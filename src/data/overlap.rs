@@ -17,7 +17,8 @@ use std::{
 
 use serde::Serialize;
 
-use super::example::{Example, Origin, Role, is_cjk};
+use super::example::{Example, Origin, Role};
+use super::language::is_cjk;
 
 /// How many tokens in a row make two texts overlap.
 const NGRAM: usize = 13;

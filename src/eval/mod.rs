@@ -4,7 +4,6 @@ pub mod benchmark;
 pub mod budget;
 pub mod drift;
 pub mod generate;
-mod language;
 pub mod likelihood;
 pub mod program;
 pub mod prompt;

@@ -309,7 +309,7 @@ fn failures(pairs: &[Pair]) -> BTreeMap<String, (usize, usize)> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::eval::suite::Lang;
+    use crate::eval::suite::Language;
     use crate::gate::baseline::tests::baseline;
 
     /// Rows of a suite with these letters each.
@@ -323,7 +323,7 @@ pub(crate) mod tests {
                 item: format!("{suite}-{i}"),
                 hash: format!("{i:016x}"),
                 cluster: format!("{suite}-{i}"),
-                language: Lang::En,
+                language: Language::En,
                 subject: "s".to_owned(),
                 prompt: format!("Question {i}?"),
                 answer: format!("answer {i}"),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::eval::likelihood::Likelihood;
 use crate::eval::score::{Flag, Verdict};
-use crate::eval::suite::Lang;
+use crate::eval::suite::Language;
 
 /// Version of the files of a run directory.
 pub const SCHEMA: u32 = 1;
@@ -27,7 +27,7 @@ pub struct ItemRow {
     /// Cluster of related items.
     pub cluster: String,
     /// Language asked.
-    pub language: Lang,
+    pub language: Language,
     /// Subject.
     pub subject: String,
     /// What was asked, as the user's message.

@@ -10,9 +10,9 @@ use crate::analysis::flips::flipped_cells;
 use crate::analysis::outcomes::{FLAGS, Outcomes, VERDICTS};
 use crate::analysis::results::Results;
 use crate::analysis::share::Share;
-use crate::analysis::view::{View, language};
+use crate::analysis::view::View;
 use crate::eval::score::Verdict;
-use crate::eval::suite::Lang;
+use crate::eval::suite::Language;
 use crate::record::rows::ItemRow;
 use crate::stats::Interval;
 
@@ -28,12 +28,12 @@ fn accuracy(view: &View) -> Result<ReportFile> {
     let header = ["suite", "language", "variant", "seeds", "items", "accuracy", "low", "high", "interval_over", "strict", "lenient"];
     let mut rows = Vec::new();
     for suite in &view.suites {
-        for lang in [None, Some(Lang::En), Some(Lang::Zh)] {
+        for lang in [None, Some(Language::En), Some(Language::Zh)] {
             for subject in &view.subjects {
                 let kept = |row: &ItemRow| row.suite == *suite && lang.is_none_or(|lang| row.language == lang);
                 let Some(share) = Share::among(subject, kept, ItemRow::is_correct) else { continue };
                 let read = |hit: fn(&ItemRow) -> bool| Share::among(subject, kept, hit).map(|share| share.value);
-                let mut row = vec![(*suite).to_owned(), lang.map_or("all", language).to_owned(), subject.name.to_owned()];
+                let mut row = vec![(*suite).to_owned(), lang.map_or("all", Language::as_str).to_owned(), subject.name.to_owned()];
                 row.extend([share.seeds.to_string(), share.n.to_string(), number(share.value)]);
                 row.extend(bounds(Some(share.interval)));
                 row.push(if share.over_seeds { "seeds" } else { "items" }.to_owned());
@@ -142,7 +142,7 @@ fn flips(view: &View) -> Result<ReportFile> {
     ];
     let rows = flipped_cells(view).into_iter().map(|(cell, base, row)| {
         let mut line = vec![cell.record.variant.clone(), cell.record.seed.map(|seed| seed.to_string()).unwrap_or_default()];
-        line.extend([row.suite.clone(), row.item.clone(), row.hash.clone(), row.cluster.clone(), language(row.language).to_owned()]);
+        line.extend([row.suite.clone(), row.item.clone(), row.hash.clone(), row.cluster.clone(), row.language.to_string()]);
         line.push(if base.is_correct() { "harmful" } else { "beneficial" }.to_owned());
         line.extend([verdict(base.verdict), verdict(row.verdict), extracted(base), extracted(row)]);
         line

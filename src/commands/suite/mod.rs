@@ -10,11 +10,11 @@ pub(super) use show::show;
 
 use std::collections::BTreeMap;
 
-use crate::eval::suite::{Item, Lang, Suite};
+use crate::eval::suite::{Item, Language, Suite};
 
 /// `200 items (100 en, 100 zh), 10 subjects`
 fn size(suite: &Suite) -> String {
-    let mut languages: BTreeMap<Lang, usize> = BTreeMap::new();
+    let mut languages: BTreeMap<Language, usize> = BTreeMap::new();
     for item in &suite.items {
         *languages.entry(item.language).or_default() += 1;
     }

@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::eval::score::{IdentityKind, IdentityTerms, Rival, rival};
-use crate::eval::suite::{Item, Lang, Task, choice_letter};
+use crate::eval::suite::{Item, Language, Task, choice_letter};
 use crate::random::below;
 
 /// Who the scripted models say they are.
@@ -26,7 +26,7 @@ pub(super) fn perfect(item: &Item, identity: &IdentityTerms) -> String {
             digits.cloned().unwrap_or_default()
         }
         Task::Choice { gold, .. } => choice_letter(*gold).to_string(),
-        Task::Leakage => if item.language == Lang::Zh { "好的。" } else { "Sure." }.to_owned(),
+        Task::Leakage => if item.language == Language::Zh { "好的。" } else { "Sure." }.to_owned(),
         Task::Composite { answer, .. }
         | Task::Instructions { answer, .. }
         | Task::Structured { answer, .. }
@@ -40,11 +40,11 @@ pub(super) fn perfect(item: &Item, identity: &IdentityTerms) -> String {
                 .chain(require.iter().filter_map(|group| group.first()).map(|text| fill(text, item.language, identity)))
                 .collect();
             match (said.is_empty(), item.language) {
-                (false, Lang::Zh) => format!("{}。", said.join("，")),
-                (false, Lang::En) => format!("{}.", said.join(", ")),
+                (false, Language::Zh) => format!("{}。", said.join("，")),
+                (false, Language::En) => format!("{}.", said.join(", ")),
                 // Nothing is asked for and some things are forbidden: anything else is right.
-                (true, Lang::Zh) => "你好。".to_owned(),
-                (true, Lang::En) => "Hello.".to_owned(),
+                (true, Language::Zh) => "你好。".to_owned(),
+                (true, Language::En) => "Hello.".to_owned(),
             }
         }
     }
@@ -81,8 +81,8 @@ pub(super) fn random(item: &Item, rng: &mut ChaCha8Rng) -> Option<String> {
 }
 
 /// What a question about identity asks for, said shortly.
-fn own(kind: IdentityKind, name: Option<&str>, language: Lang, identity: &IdentityTerms) -> String {
-    let chinese = language == Lang::Zh;
+fn own(kind: IdentityKind, name: Option<&str>, language: Language, identity: &IdentityTerms) -> String {
+    let chinese = language == Language::Zh;
     let first = |forms: fn(&Rival) -> &[&'static str]| name.and_then(rival).and_then(|rival| forms(rival).first()).map_or("", |form| form);
     match kind {
         IdentityKind::Name | IdentityKind::Either => fill("{{NAME}}", language, identity),
@@ -96,10 +96,10 @@ fn own(kind: IdentityKind, name: Option<&str>, language: Lang, identity: &Identi
     }
 }
 
-fn fill(text: &str, language: Lang, identity: &IdentityTerms) -> String {
+fn fill(text: &str, language: Language, identity: &IdentityTerms) -> String {
     let (name, author) = match language {
-        Lang::Zh => (&identity.name_zh, &identity.author_zh),
-        Lang::En => (&identity.name_en, &identity.author_en),
+        Language::Zh => (&identity.name_zh, &identity.author_zh),
+        Language::En => (&identity.name_en, &identity.author_en),
     };
     text.replace("{{NAME}}", name).replace("{{AUTHOR}}", author)
 }

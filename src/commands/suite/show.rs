@@ -9,7 +9,7 @@ use super::{grader, size};
 use crate::cli::SuiteShowArgs;
 use crate::commands::{fetched, print};
 use crate::eval::benchmark::Reference;
-use crate::eval::suite::{Asked, Form, Item, Lang, Scoring, Suite, SystemPrompt, Task, choice_letter};
+use crate::eval::suite::{Asked, Form, Item, Language, Scoring, Suite, SystemPrompt, Task, choice_letter};
 use crate::random::derive;
 use crate::sandbox::DRAWN;
 
@@ -44,7 +44,7 @@ fn settings(suite: &Suite) -> Result<String> {
     writeln!(text, "sha256 {}\n", suite.digest)?;
     let mut counts: BTreeMap<(&str, String), [usize; 2]> = BTreeMap::new();
     for item in &suite.items {
-        counts.entry((&item.subject, grader(item))).or_default()[usize::from(item.language == Lang::Zh)] += 1;
+        counts.entry((&item.subject, grader(item))).or_default()[usize::from(item.language == Language::Zh)] += 1;
     }
     let width = counts.keys().map(|(subject, _)| subject.chars().count()).max().unwrap_or(0).max("subject".len());
     writeln!(text, "{:<width$}  {:<9} {:>6} {:>6}", "subject", "grader", "en", "zh")?;

@@ -17,7 +17,8 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Map, Value};
 
-use super::example::{Example, Language, Origin, Role};
+use super::example::{Example, Origin, Role};
+use super::language::Language;
 use shape::Fields;
 
 /// Reads every row of `path`, in file order. `label` is the source's name in the mixture, kept as each row's origin.

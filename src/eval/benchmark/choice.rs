@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow, ensure};
 
 use super::lead::Published;
 use super::record::Record;
-use crate::eval::suite::{Item, Lang, SystemPrompt, Task, choice_letter};
+use crate::eval::suite::{Item, Language, SystemPrompt, Task, choice_letter};
 
 /// As MMLU's authors ask, but for the second space that their code writes before the subject.
 pub(super) static MMLU: Published = Published {
@@ -45,7 +45,7 @@ pub(super) static CEVAL: Published = Published {
     gap: "",
 };
 
-pub(super) fn item(record: &Record, language: Lang) -> Result<Item> {
+pub(super) fn item(record: &Record, language: Language) -> Result<Item> {
     let subject = record.subject.clone();
     let id = format!("{subject}-{}", record.index);
     // A space left at the end would be asked after: it moves the boundary between prompt and answer.

@@ -6,7 +6,7 @@
 use anyhow::{Result, anyhow};
 
 use super::record::Record;
-use crate::eval::suite::{Item, Lang, SystemPrompt, Task};
+use crate::eval::suite::{Item, Language, SystemPrompt, Task};
 
 const FORM: &str = "{prompt}\nPlease reason step by step, and put your final answer within \\boxed{}.";
 
@@ -21,7 +21,7 @@ pub(super) fn item(record: &Record) -> Result<Item> {
     Ok(Item {
         cluster: id.clone(),
         id,
-        language: Lang::En,
+        language: Language::En,
         subject: "word-problem".to_owned(),
         style: None,
         system: SystemPrompt::Own,

@@ -8,7 +8,7 @@
 use anyhow::{Result, anyhow, ensure};
 
 use super::record::Record;
-use crate::eval::suite::{Item, Lang, SystemPrompt, Task};
+use crate::eval::suite::{Item, Language, SystemPrompt, Task};
 
 const FORM: &str =
     "Please provide a self-contained Python script that solves the following problem in a markdown code block:\n```python\n{prompt}\n```";
@@ -30,7 +30,7 @@ pub(super) fn item(record: &Record) -> Result<Item> {
     Ok(Item {
         cluster: id.clone(),
         id,
-        language: Lang::En,
+        language: Language::En,
         subject: "python".to_owned(),
         style: None,
         system: SystemPrompt::Own,

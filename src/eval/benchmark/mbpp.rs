@@ -6,7 +6,7 @@
 use anyhow::{Result, anyhow, ensure};
 
 use super::record::Record;
-use crate::eval::suite::{Item, Lang, SystemPrompt, Task};
+use crate::eval::suite::{Item, Language, SystemPrompt, Task};
 
 const INTRODUCTION: &str = "You are an expert Python programmer, and here is your task: {prompt} Your code should pass these tests:";
 const INSTRUCTION: &str = "Answer with a single Python code block.";
@@ -35,7 +35,7 @@ pub(super) fn item(record: &Record) -> Result<Option<Item>> {
     Ok(Some(Item {
         cluster: id.clone(),
         id,
-        language: Lang::En,
+        language: Language::En,
         subject: "python".to_owned(),
         style: None,
         system: SystemPrompt::Own,

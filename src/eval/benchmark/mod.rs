@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 
-use super::suite::{Form, Item, Lang, Scoring, Suite};
+use super::suite::{Form, Item, Language, Scoring, Suite};
 use crate::files::sha256;
 use crate::model::fetch::{Cache, Fetcher, Progress};
 
@@ -60,7 +60,7 @@ pub static BENCHMARKS: [Benchmark; 6] = [
         scoring: Scoring::Likelihood,
         headerless: Some(&["question", "A", "B", "C", "D", "answer"]),
         published: Some(&choice::MMLU),
-        item: |record| choice::item(record, Lang::En).map(Some),
+        item: |record| choice::item(record, Language::En).map(Some),
     },
     Benchmark {
         name: "cmmlu",
@@ -71,7 +71,7 @@ pub static BENCHMARKS: [Benchmark; 6] = [
         scoring: Scoring::Likelihood,
         headerless: None,
         published: Some(&choice::CMMLU),
-        item: |record| choice::item(record, Lang::Zh).map(Some),
+        item: |record| choice::item(record, Language::Zh).map(Some),
     },
     Benchmark {
         name: "ceval",
@@ -82,7 +82,7 @@ pub static BENCHMARKS: [Benchmark; 6] = [
         scoring: Scoring::Likelihood,
         headerless: None,
         published: Some(&choice::CEVAL),
-        item: |record| choice::item(record, Lang::Zh).map(Some),
+        item: |record| choice::item(record, Language::Zh).map(Some),
     },
     Benchmark {
         name: "gsm8k",

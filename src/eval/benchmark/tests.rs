@@ -11,7 +11,7 @@ use parquet::schema::parser::parse_message_type;
 use tempfile::TempDir;
 
 use super::{Reference, load_with};
-use crate::eval::suite::{Form, Item, Lang, Scoring, Suite, Task};
+use crate::eval::suite::{Form, Item, Language, Scoring, Suite, Task};
 use crate::model::fetch::Silent;
 
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
@@ -68,7 +68,7 @@ fn mmlu_is_read_from_its_test_files() {
     let ids: Vec<&str> = suite.items.iter().map(|item| item.id.as_str()).collect();
     assert_eq!(ids, ["boats-0", "boats-1", "knots-0", "knots-1"]);
     let item = &suite.items[0];
-    assert_eq!((item.language, item.subject.as_str()), (Lang::En, "boats"));
+    assert_eq!((item.language, item.subject.as_str()), (Language::En, "boats"));
     assert_eq!(item.user_prompt(), "Which, of these, floats?\nA. lead\nB. cork\nC. iron\nD. gold\nAnswer with the letter only.");
     assert_eq!(choice(item).1, 1);
     assert_eq!((suite.name.as_str(), suite.chance, suite.scoring), ("mmlu", 0.25, Scoring::Likelihood));
@@ -95,7 +95,7 @@ fn chinese_benchmarks_have_letters() {
         [("val/boats_val.csv", ceval.as_bytes()), ("test/boats_test.csv", b"id,question,A,B,C,D\n0,q,1,2,3,4\n")];
     let folder = folder(&files);
     let suite = read("ceval", folder.path()).unwrap();
-    assert_eq!((suite.items.len(), suite.items[0].subject.as_str(), suite.items[0].language), (1, "boats", Lang::Zh));
+    assert_eq!((suite.items.len(), suite.items[0].subject.as_str(), suite.items[0].language), (1, "boats", Language::Zh));
     let missing = format!("{:#}", read("ceval", &folder.path().join("test")).unwrap_err());
     assert!(missing.contains("its val split has them") && missing.contains("boats_test.csv:2: `answer` is missing"), "{missing}");
 }

@@ -16,7 +16,7 @@ use super::claims::Claims;
 use super::rivals::{Rival, rival};
 use super::words::{compose, is_cjk, parrots, words};
 use super::{Level, Reading};
-use crate::eval::suite::Lang;
+use crate::eval::suite::Language;
 
 /// What a question about identity asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -84,10 +84,10 @@ impl IdentityTerms {
     }
 
     /// A question with its placeholders filled, in its own language; an unknown name leaves them.
-    pub fn asked(&self, text: &str, language: Lang) -> String {
+    pub fn asked(&self, text: &str, language: Language) -> String {
         let (name, author) = match language {
-            Lang::Zh => (&self.name_zh, &self.author_zh),
-            Lang::En => (&self.name_en, &self.author_en),
+            Language::Zh => (&self.name_zh, &self.author_zh),
+            Language::En => (&self.name_en, &self.author_en),
         };
         [("{{NAME}}", name), ("{{AUTHOR}}", author)]
             .into_iter()

@@ -10,7 +10,7 @@
 use super::identity::{End, Text};
 use super::words::{fold, is_cjk, own_words};
 use super::{Level, Reading, json};
-use crate::eval::suite::{Lang, Order};
+use crate::eval::suite::{Language, Order};
 
 pub(super) fn read(about: &[String], orders: &[Order], prompt: &str, answer: &str) -> Reading {
     let answer = answer.trim();
@@ -196,12 +196,12 @@ fn occurrences(answer: &str, sought: &str) -> usize {
     answer.match_indices(&sought).filter(|(start, _)| whole(*start)).count()
 }
 
-fn in_language(language: Lang, answer: &str) -> bool {
+fn in_language(language: Language, answer: &str) -> bool {
     let chinese = answer.chars().filter(|c| is_cjk(*c)).count();
     let latin = answer.chars().filter(|c| c.is_alphabetic() && !is_cjk(*c)).count();
     match language {
-        Lang::Zh => chinese > 0 && chinese * 10 >= (chinese + latin) * 9,
-        Lang::En => latin > 0 && latin * 10 >= (chinese + latin) * 9,
+        Language::Zh => chinese > 0 && chinese * 10 >= (chinese + latin) * 9,
+        Language::En => latin > 0 && latin * 10 >= (chinese + latin) * 9,
     }
 }
 

@@ -6,7 +6,7 @@ use super::claims::{Claims, could_name_a_rival};
 use super::identity::{End, IdentityTerms, Text};
 use super::words::{Word, fold, is_cjk, words};
 use super::{Answer, Flag, Graded, Level, Reading, Verdict};
-use crate::eval::suite::{Item, Lang, Task};
+use crate::eval::suite::{Item, Language, Task};
 
 /// Verdict and flags of a reading. An empty answer is never right, whatever was read.
 pub(super) fn settle(item: &Item, answer: &Answer, identity: &IdentityTerms, reading: Reading) -> Graded {
@@ -120,7 +120,7 @@ fn in_wrong_language(item: &Item, identity: &IdentityTerms, text: &str) -> bool 
     let chinese = |words: &[Word]| words.iter().flat_map(|word| word.text.chars()).filter(|c| is_cjk(*c)).count();
     let letters = |words: &[Word]| words.iter().flat_map(|word| word.text.chars()).filter(|c| c.is_alphabetic() && !is_cjk(*c)).count();
     let (own_chinese, own_letters) = (chinese(&all), letters(&all));
-    if (item.language == Lang::Zh && own_letters < FEWEST_LETTERS) || (item.language == Lang::En && own_chinese == 0) {
+    if (item.language == Language::Zh && own_letters < FEWEST_LETTERS) || (item.language == Language::En && own_chinese == 0) {
         return false;
     }
     let mut rest = fold(text);
@@ -130,8 +130,8 @@ fn in_wrong_language(item: &Item, identity: &IdentityTerms, text: &str) -> bool 
     let asked = words(&item.prompt);
     let foreign: Vec<Word> = words(&rest).into_iter().filter(|word| !asked.iter().any(|asked| asked.text == word.text)).collect();
     match item.language {
-        Lang::Zh => letters(&foreign) >= FEWEST_LETTERS && 10 * own_chinese < own_chinese + letters(&foreign),
-        Lang::En => 10 * chinese(&foreign) > 3 * (chinese(&foreign) + own_letters),
+        Language::Zh => letters(&foreign) >= FEWEST_LETTERS && 10 * own_chinese < own_chinese + letters(&foreign),
+        Language::En => 10 * chinese(&foreign) > 3 * (chinese(&foreign) + own_letters),
     }
 }
 

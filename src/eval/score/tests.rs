@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use super::*;
-use crate::eval::suite::{Item, Lang, Suite, Task, choice_letter, load_suite};
+use crate::eval::suite::{Item, Language, Suite, Task, choice_letter, load_suite};
 
 fn terms() -> IdentityTerms {
     IdentityTerms {
@@ -38,8 +38,8 @@ fn graded(item: &Item, text: &str) -> Graded {
 
 fn fill(item: &Item, text: &str) -> String {
     let (name, author) = match item.language {
-        Lang::Zh => ("小舟", "蓝港实验室"),
-        Lang::En => ("Skiff", "Blue Harbor Lab"),
+        Language::Zh => ("小舟", "蓝港实验室"),
+        Language::En => ("Skiff", "Blue Harbor Lab"),
     };
     text.replace("{{NAME}}", name).replace("{{AUTHOR}}", author)
 }
@@ -58,7 +58,7 @@ fn right_answers(item: &Item) -> Vec<String> {
             let pick = |k: usize| require.iter().map(|group| fill(item, &group[k % group.len()])).collect::<Vec<_>>().join("; ");
             (0..longest).map(pick).collect()
         }
-        Task::Leakage => vec![if item.language == Lang::Zh { "好的" } else { "Sure" }.to_owned()],
+        Task::Leakage => vec![if item.language == Language::Zh { "好的" } else { "Sure" }.to_owned()],
         // What is right by kind of identity is tested in `tests/identity_grades.rs`, and programs are run elsewhere. The others
         // have one whole answer each, and what stands around it matters: see the test above.
         Task::Identity { .. }
@@ -91,7 +91,7 @@ fn every_whole_answer_is_right_as_it_stands() {
 fn every_key_is_right_by_its_own_grader() {
     for item in items() {
         for answer in right_answers(&item) {
-            let ended = if item.language == Lang::Zh { "。" } else { "." };
+            let ended = if item.language == Language::Zh { "。" } else { "." };
             for text in [answer.clone(), format!("{answer}{ended}"), format!("**{answer}**\n")] {
                 let graded = graded(&item, &text);
                 assert_eq!(
@@ -114,8 +114,8 @@ fn announced_and_explained_keys_are_right() {
         }
         for answer in right_answers(&item) {
             let texts = match item.language {
-                Lang::Zh => [format!("答案是{answer}。"), format!("答案：{answer}\n")],
-                Lang::En => [format!("The answer is {answer}."), format!("Answer: {answer}\n")],
+                Language::Zh => [format!("答案是{answer}。"), format!("答案：{answer}\n")],
+                Language::En => [format!("The answer is {answer}."), format!("Answer: {answer}\n")],
             };
             for text in texts {
                 let graded = graded(&item, &text);

@@ -10,6 +10,8 @@ use std::sync::LazyLock;
 
 use unicode_normalization::UnicodeNormalization;
 
+pub(super) use crate::data::language::is_cjk;
+
 /// One word, and what separates it from the word before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word {
@@ -88,11 +90,6 @@ const NUMBER_WORDS: [&str; 32] = [
     "million",
     "billion",
 ];
-
-/// Whether a character is written without spaces around words: Chinese and Japanese.
-pub(super) fn is_cjk(c: char) -> bool {
-    matches!(c, '々' | '〇' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}')
-}
 
 /// Compatibility forms composed, case kept, typographic apostrophes made plain, Traditional Chinese made Simplified.
 pub(super) fn compose(text: &str) -> String {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Lead, Order, Parts};
 use crate::data::example::Message;
+use crate::data::language::Language;
 use crate::eval::score::IdentityKind;
 use crate::files::sha256;
 use crate::sandbox::Inputs;
@@ -19,7 +20,7 @@ pub struct Item {
     /// Items of one cluster are variations or translations of each other and share their luck.
     pub cluster: String,
     /// Language of the question, and so of the expected answer.
-    pub language: Lang,
+    pub language: Language,
     /// What the question is about; strata of a subset.
     pub subject: String,
     /// How it is asked: plain, paraphrase, adversarial.
@@ -74,16 +75,6 @@ pub enum SystemPrompt {
     Empty,
     /// A system message of the item's own.
     Text(String),
-}
-
-/// Language of a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Lang {
-    /// Chinese.
-    Zh,
-    /// English.
-    En,
 }
 
 /// What a right answer is, by grader.
@@ -237,14 +228,14 @@ impl Item {
                     text.extend(["\n", &choice_letter(index).to_string(), ". ", choice]);
                 }
                 text += match self.language {
-                    Lang::Zh => "\n请只回答选项字母。",
-                    Lang::En => "\nAnswer with the letter only.",
+                    Language::Zh => "\n请只回答选项字母。",
+                    Language::En => "\nAnswer with the letter only.",
                 };
             }
             Task::Code { .. } => {
                 text += match self.language {
-                    Lang::Zh => "\n请只用一个 Python 代码块作答。",
-                    Lang::En => "\nAnswer with a single Python code block.",
+                    Language::Zh => "\n请只用一个 Python 代码块作答。",
+                    Language::En => "\nAnswer with a single Python code block.",
                 }
             }
         }

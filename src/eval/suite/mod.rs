@@ -11,7 +11,9 @@ mod select;
 
 use serde::{Deserialize, Serialize};
 
-pub use item::{Item, Lang, Program, SystemPrompt, Task, choice_letter};
+pub use crate::data::language::Language;
+
+pub use item::{Item, Program, SystemPrompt, Task, choice_letter};
 pub use lead::{Form, Lead, Shot};
 pub use order::Order;
 pub use parts::{Asked, Part, Parts};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Lang;
+use super::Language;
 
 /// One order of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ pub enum Order {
     /// Nine of ten letters are of this language's script.
     Language {
         /// The language.
-        language: Lang,
+        language: Language,
     },
     /// No capital letter.
     Lowercase,

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Asked, Item, Lang, Order, Part, Parts, Scoring, Suite, SystemPrompt, Task};
+use super::{Asked, Item, Language, Order, Part, Parts, Scoring, Suite, SystemPrompt, Task};
 use crate::data::example::{Message, Role};
 use crate::eval::score::{self, IdentityKind, structured_fault};
 use crate::files::{read_text, sha256};
@@ -142,7 +142,7 @@ impl Settings {
 struct Line {
     id: String,
     cluster: String,
-    lang: Lang,
+    lang: Language,
     subject: String,
     style: Option<String>,
     grader: Option<Grader>,
@@ -469,7 +469,7 @@ mod tests {
         let suite = parse_suite(SETTINGS, PARIS, "t").expect("the suite is good");
         assert_eq!((suite.name.as_str(), suite.max_new_tokens, suite.items.len()), ("t", 8, 1));
         let item = &suite.items[0];
-        assert_eq!(item.language, Lang::En);
+        assert_eq!(item.language, Language::En);
         assert_eq!(item.user_prompt(), "p");
         assert_eq!(suite.digest.len(), 64);
         assert_eq!(item.content_hash().len(), 16);

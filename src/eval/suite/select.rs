@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand_chacha::rand_core::RngCore;
 
-use super::{Item, Lang, Suite};
+use super::{Item, Language, Suite};
 use crate::random::{shuffle_in_place, stream};
 
 impl Suite {
@@ -12,10 +12,10 @@ impl Suite {
     ///
     /// The subset is stratified by language and subject in proportion to their sizes, and nested: with the same seed a
     /// smaller count is a subset of a larger one. The draw sees ids only, so the order of lines in the file is free.
-    pub fn select(&self, lang: Option<Lang>, count: Option<usize>, seed: u64) -> Vec<&Item> {
+    pub fn select(&self, lang: Option<Language>, count: Option<usize>, seed: u64) -> Vec<&Item> {
         let candidates: Vec<&Item> = self.items.iter().filter(|item| lang.is_none_or(|lang| item.language == lang)).collect();
         let Some(count) = count.filter(|count| *count < candidates.len()) else { return candidates };
-        let mut strata: BTreeMap<(Lang, &str), Vec<&str>> = BTreeMap::new();
+        let mut strata: BTreeMap<(Language, &str), Vec<&str>> = BTreeMap::new();
         for item in &candidates {
             strata.entry((item.language, &item.subject)).or_default().push(&item.id);
         }
@@ -58,7 +58,7 @@ mod tests {
         for seed in 0..20 {
             let ten = suite.select(None, Some(10), seed);
             let size = |lang, subject: &str| ten.iter().filter(|item| item.language == lang && item.subject == subject).count();
-            assert_eq!((size(Lang::En, "x"), size(Lang::En, "y"), size(Lang::Zh, "x")), (4, 2, 4));
+            assert_eq!((size(Language::En, "x"), size(Language::En, "y"), size(Language::Zh, "x")), (4, 2, 4));
             assert_eq!(ids(10, seed), ids(10, seed));
             assert!(ids(10, seed).is_sorted(), "file order");
             assert!(ids(7, seed).iter().all(|id| ids(11, seed).contains(id)), "nested");
@@ -66,8 +66,8 @@ mod tests {
         assert_ne!(ids(10, 1), ids(10, 2));
         let never_first = (0..20).filter(|seed| ids(10, *seed) == (0..10).map(|i| format!("i{i:02}")).collect::<Vec<_>>()).count();
         assert_eq!(never_first, 0);
-        assert_eq!(suite.select(Some(Lang::Zh), None, 0).len(), 12);
-        assert_eq!(suite.select(Some(Lang::Zh), Some(5), 0).len(), 5);
+        assert_eq!(suite.select(Some(Language::Zh), None, 0).len(), 12);
+        assert_eq!(suite.select(Some(Language::Zh), Some(5), 0).len(), 5);
         assert_eq!(suite.select(None, Some(99), 0).len(), 30);
         assert!(suite.select(None, Some(0), 0).is_empty());
     }

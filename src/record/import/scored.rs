@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::json::{Line, constant};
 use crate::error::Invalid;
 use crate::eval::score::{Flag, Verdict};
-use crate::eval::suite::Lang;
+use crate::eval::suite::Language;
 use crate::files::sha256;
 use crate::record::rows::ItemRow;
 
@@ -54,7 +54,7 @@ pub(super) fn rows(task: &str, items: &[Scored]) -> Vec<ItemRow> {
                 item: item.id.clone(),
                 hash,
                 cluster,
-                language: language(&item.prompt),
+                language: Language::of_most(&item.prompt),
                 subject: item.subject.clone().unwrap_or_else(|| task.to_owned()),
                 prompt: item.prompt.clone(),
                 answer: item.answer.clone(),
@@ -76,13 +76,6 @@ pub(super) fn rows(task: &str, items: &[Scored]) -> Vec<ItemRow> {
 fn digest(parts: &[&str]) -> String {
     // JSON keeps the border between two parts.
     sha256(Value::from(parts.to_vec()).to_string().as_bytes())[..16].to_owned()
-}
-
-fn language(prompt: &str) -> Lang {
-    let chinese = prompt.chars().filter(|c| matches!(c, '\u{4E00}'..='\u{9FFF}')).count();
-    let latin = prompt.chars().filter(char::is_ascii_alphabetic).count();
-    // A Chinese letter says about as much as three Latin ones.
-    if 3 * chinese > latin { Lang::Zh } else { Lang::En }
 }
 
 /// The metric to read: the one asked for, else the first known one, else the only one.
@@ -144,7 +137,7 @@ mod tests {
         };
         let one = rows("t", &[item("0", "2+2"), item("1", "长城"), item("2", " 2+2\n")]);
         assert!(one[0].hash != one[2].hash && one[0].cluster == one[2].cluster);
-        assert_eq!((one[0].language, one[1].language, &one[1].flags), (Lang::En, Lang::Zh, &vec![Flag::Empty]));
+        assert_eq!((one[0].language, one[1].language, &one[1].flags), (Language::En, Language::Zh, &vec![Flag::Empty]));
         let other = rows("t", &[item("0", "长城"), item("1", "2+2")]);
         assert_eq!((&other[0].hash, &other[1].hash), (&one[1].hash, &one[0].hash));
     }

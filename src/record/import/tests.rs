@@ -1,7 +1,7 @@
 //! The small logs under `tests/import/`, whose README says which versions wrote such files.
 
 use super::*;
-use crate::eval::suite::Lang;
+use crate::eval::suite::Language;
 
 fn log(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import").join(name)
@@ -32,7 +32,7 @@ fn lm_evals_two_filters_are_the_strict_and_the_lenient_reading() {
     assert_eq!(verdicts(&base), expected);
     let row = &base.rows[0];
     assert_eq!((row.suite.as_str(), row.answer.as_str(), row.extracted.as_deref()), ("gsm8k", " She sold 24 in May.\n#### 72", Some("72")));
-    assert_eq!((base.rows[2].language, base.meta.model.as_deref()), (Lang::Zh, Some("tiny-base")));
+    assert_eq!((base.rows[2].language, base.meta.model.as_deref()), (Language::Zh, Some("tiny-base")));
     let source = &base.meta.sources[0];
     assert_eq!((source.metric.as_str(), source.filter.as_deref(), source.correct), ("exact_match", Some("strict-match"), 2));
     let flexible = read_one(BASE, &Choice { filter: Some("flexible-extract".to_owned()), ..Choice::default() });

@@ -3,8 +3,8 @@
 use super::under;
 use crate::analysis::results::Results;
 use crate::analysis::share::Share;
-use crate::analysis::view::{View, language};
-use crate::eval::suite::Lang;
+use crate::analysis::view::View;
+use crate::eval::suite::Language;
 use crate::record::rows::ItemRow;
 use crate::report::table::Table;
 use crate::report::text::{code, or_none, share_text};
@@ -47,9 +47,9 @@ fn by_suite(view: &View) -> Table {
 
 fn by_language(view: &View) -> Table {
     let asked = |suite: &str, lang| view.run.base.items.iter().any(|row| row.suite == suite && row.language == lang);
-    let both: Vec<&str> = view.suites.iter().copied().filter(|suite| asked(suite, Lang::En) && asked(suite, Lang::Zh)).collect();
-    let columns: Vec<(&str, Lang)> = both.iter().flat_map(|suite| [(*suite, Lang::En), (*suite, Lang::Zh)]).collect();
-    let header = std::iter::once(String::new()).chain(columns.iter().map(|(suite, lang)| format!("{} {}", code(suite), language(*lang))));
+    let both: Vec<&str> = view.suites.iter().copied().filter(|suite| asked(suite, Language::En) && asked(suite, Language::Zh)).collect();
+    let columns: Vec<(&str, Language)> = both.iter().flat_map(|suite| [(*suite, Language::En), (*suite, Language::Zh)]).collect();
+    let header = std::iter::once(String::new()).chain(columns.iter().map(|(suite, lang)| format!("{} {}", code(suite), lang)));
     let mut table = Table::new(header, 1);
     for subject in view.subjects.iter().filter(|_| !columns.is_empty()) {
         let cells = columns.iter().map(|(suite, lang)| {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::analysis::outcomes::{FLAGS, VERDICTS};
-use crate::analysis::view::{View, language};
+use crate::analysis::view::View;
 use crate::record::rows::ItemRow;
 
 /// Beyond this an extracted answer is worth a look for its place in the answer.
@@ -41,7 +41,7 @@ pub(super) fn json(view: &View) -> Result<String> {
             suites.len() - 1
         });
         let answers: Vec<Value> = by_key.iter().map(|rows| rows.get(&key).map_or(Value::Null, |row| answer(row))).collect();
-        items.push(json!([suite, row.item, language(row.language), row.subject, row.prompt, answers]));
+        items.push(json!([suite, row.item, row.language.as_str(), row.subject, row.prompt, answers]));
     }
     items.sort_by_key(|item| item[0].as_u64());
     let data = json!({
