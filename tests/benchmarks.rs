@@ -12,7 +12,7 @@ use ballast::eval::program::check_program;
 use ballast::eval::score::extract_code;
 use ballast::eval::suite::{Scoring, Suite};
 use ballast::model::fetch::Silent;
-use ballast::sandbox::{CodeVerdict, Limits, Sandbox};
+use ballast::sandbox::{CodeOutcome, Limits, Sandbox};
 use rayon::prelude::*;
 
 /// None, with a message, where the benchmark is not on this machine.
@@ -36,8 +36,8 @@ fn failing(suite: &Suite) -> Vec<String> {
         let program = item.program().unwrap();
         let source = extract_code(&format!("```python\n{}\n```", program.reference), program.entry_point).unwrap();
         match check_program(&sandbox, program, &source, &Limits::default()) {
-            Ok(checked) if checked.verdict == CodeVerdict::Passed => None,
-            Ok(checked) => Some(format!("{}: {:?}: {}", item.id, checked.verdict, checked.detail)),
+            Ok(checked) if checked.outcome == CodeOutcome::Passed => None,
+            Ok(checked) => Some(format!("{}: {:?}: {}", item.id, checked.outcome, checked.detail)),
             Err(error) => Some(format!("{}: {error:#}", item.id)),
         }
     };

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use ballast::eval::budget::Budgets;
 use ballast::eval::program::check_program;
-use ballast::eval::score::{Answer, CodeOutcome, CodeRun, IdentityTerms, Verdict, grade, grade_composite};
+use ballast::eval::score::{Answer, CodeRun, IdentityTerms, Verdict, grade, grade_composite};
 use ballast::eval::suite::{Item, Task};
 use ballast::library;
-use ballast::sandbox::{CodeVerdict, Sandbox};
+use ballast::sandbox::{CodeOutcome, Sandbox};
 use rayon::prelude::*;
 use serde::Deserialize;
 
@@ -79,8 +79,8 @@ fn programs() {
             let item = &items[&line.id];
             let limits = budgets.limits(&sandbox, item).unwrap();
             let checked = check_program(&sandbox, item.program().unwrap(), &line.code, &limits).unwrap();
-            if checked.verdict != CodeVerdict::Passed {
-                return Some(format!("{}: {:?} {}", line.id, checked.verdict, checked.detail));
+            if checked.outcome != CodeOutcome::Passed {
+                return Some(format!("{}: {:?} {}", line.id, checked.outcome, checked.detail));
             }
             let (Some(explain), Some(analogy)) = (&line.explain, &line.analogy) else { return None };
             let text = format!("1. {explain}\n2. {analogy}\n3. ```python\n{}```", line.code);

@@ -10,7 +10,7 @@ use ballast::eval::program::check_program;
 use ballast::eval::suite::{Item, Program};
 use ballast::files::sha256;
 use ballast::library;
-use ballast::sandbox::{Checked, CodeVerdict, Inputs, Limits, Sandbox};
+use ballast::sandbox::{Checked, CodeOutcome, Inputs, Limits, Sandbox};
 use rayon::prelude::*;
 use serde::Deserialize;
 
@@ -43,7 +43,7 @@ fn survivors(text: &str) -> (Vec<String>, usize) {
             let fresh = sha256(program.reference.as_bytes()).starts_with(of.as_str());
             assert!(fresh, "the reference of {} changed: run tests/mutants/make.py", mutant.item);
         }
-        check_program(&sandbox, program, &mutant.program, &limits()).unwrap().verdict == CodeVerdict::Passed
+        check_program(&sandbox, program, &mutant.program, &limits()).unwrap().outcome == CodeOutcome::Passed
     };
     let alive = mutants.par_iter().filter(|mutant| passes(mutant)).map(|mutant| format!("{}: {}", mutant.item, mutant.what)).collect();
     (alive, mutants.len())
@@ -84,7 +84,7 @@ fn inputs(draw: &str, edges: &[&str]) -> Inputs {
 
 fn assert_found(detail: &str, reference: &str, inputs: &Inputs, source: &str) {
     let checked = drawn(reference, inputs, source);
-    assert_eq!((checked.verdict, checked.passed, checked.total), (CodeVerdict::Failed, 1, 2), "{source}: {checked:?}");
+    assert_eq!((checked.outcome, checked.passed, checked.total), (CodeOutcome::Failed, 1, 2), "{source}: {checked:?}");
     assert!(checked.detail.contains(detail), "{source}: {}", checked.detail);
 }
 
@@ -92,19 +92,19 @@ fn assert_found(detail: &str, reference: &str, inputs: &Inputs, source: &str) {
 fn types_count() {
     let number = inputs("(g.int(0, 5),)", &["0"]);
     let double = "def f(n):\n    return 2 * n";
-    assert_eq!(drawn(double, &number, "def f(n):\n    return n + n").verdict, CodeVerdict::Passed);
+    assert_eq!(drawn(double, &number, "def f(n):\n    return n + n").outcome, CodeOutcome::Passed);
     assert_found("f(0): got 0.0", double, &number, "def f(n):\n    return 2.0 * n");
     assert_found("got False", "def f(n):\n    return n and 1", &number, "def f(n):\n    return n > 0");
     assert_found("got 1", "def f(n):\n    return n > 0", &inputs("(1,)", &["1"]), "def f(n):\n    return 1");
     let loose = Inputs { loose: true, ..number.clone() };
-    assert_eq!(drawn(double, &loose, "def f(n):\n    return 2.0 * n").verdict, CodeVerdict::Passed);
+    assert_eq!(drawn(double, &loose, "def f(n):\n    return 2.0 * n").outcome, CodeOutcome::Passed);
     assert_found("got True", "def f(n):\n    return 1", &Inputs { loose: true, ..number.clone() }, "def f(n):\n    return True");
     assert_found("got [0]", "def f(n):\n    return (n,)", &number, "def f(n):\n    return [n]");
     assert_found("got {0: True}", "def f(n):\n    return {n: 1}", &inputs("(0,)", &["0"]), "def f(n):\n    return {n: True}");
     let third = "def f(n):\n    return (n + 0.1 + 0.2) / 3";
-    assert_eq!(drawn(third, &number, "def f(n):\n    return (0.2 + 0.1 + n) / 3").verdict, CodeVerdict::Passed, "sums in another order");
+    assert_eq!(drawn(third, &number, "def f(n):\n    return (0.2 + 0.1 + n) / 3").outcome, CodeOutcome::Passed, "sums in another order");
     let counter = "from collections import Counter\ndef f(n):\n    return Counter([n])";
-    assert_eq!(drawn("def f(n):\n    return {n: 1}", &number, counter).verdict, CodeVerdict::Passed, "a Counter is a dict");
+    assert_eq!(drawn("def f(n):\n    return {n: 1}", &number, counter).outcome, CodeOutcome::Passed, "a Counter is a dict");
 }
 
 #[test]
@@ -120,14 +120,14 @@ fn liars_gain_nothing() {
         "import __main__\n__main__.Peer.serve_all = lambda self, call: self.send('[' + ','.join(['[\"passed\",0,[]]'] * len(call[1])) + ']')\ndef f(n):\n    return 0",
     ];
     for source in liars {
-        let verdict = drawn(double, &number, source).verdict;
-        assert_eq!(verdict, CodeVerdict::Failed, "{source}");
+        let verdict = drawn(double, &number, source).outcome;
+        assert_eq!(verdict, CodeOutcome::Failed, "{source}");
     }
     let silent = "import os\ndef f(n):\n    os._exit(0)";
-    assert_eq!(drawn(double, &number, silent).verdict, CodeVerdict::Killed);
+    assert_eq!(drawn(double, &number, silent).outcome, CodeOutcome::Killed);
     // The reference is in another process, whose files and memory are out of reach.
     let thief = "import gc\ndef f(n):\n    return [x for x in gc.get_objects() if type(x) is dict and 'reference' in x] or 0";
-    assert_eq!(drawn("def f(n):\n    return 'reference'", &number, thief).verdict, CodeVerdict::Failed);
+    assert_eq!(drawn("def f(n):\n    return 'reference'", &number, thief).outcome, CodeOutcome::Failed);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn arguments_stay_or_change_as_the_reference_has_it() {
     let sorts = "def f(items):\n    return sorted(items)";
     assert_found("changed an argument", sorts, &list, "def f(items):\n    items.sort()\n    return items");
     let in_place = "def f(items):\n    items.sort()";
-    assert_eq!(drawn(in_place, &list, "def f(items):\n    items[:] = sorted(items)").verdict, CodeVerdict::Passed);
+    assert_eq!(drawn(in_place, &list, "def f(items):\n    items[:] = sorted(items)").outcome, CodeOutcome::Passed);
     assert_found("left one that should change", in_place, &list, "def f(items):\n    sorted(items)");
     assert_found("left an argument as", in_place, &list, "def f(items):\n    items.sort(reverse=True)");
     let piles_up = "def f(items, seen=[]):\n    seen += items\n    return len(seen)";
@@ -146,11 +146,11 @@ fn arguments_stay_or_change_as_the_reference_has_it() {
 #[test]
 fn failures_keep_their_kinds() {
     let number = inputs("(g.int(0, 9),)", &["0", "9"]);
-    let (same, verdict) = ("def f(n):\n    return n", |source: &str| drawn("def f(n):\n    return n", &number, source).verdict);
-    assert_eq!(verdict("def f(n):\n    return n // (9 - n)"), CodeVerdict::Raised);
-    assert_eq!(verdict("def f(n):\n    while n == 9: pass\n    return n"), CodeVerdict::TimedOut);
-    assert_eq!(verdict("def f(n):\n    return lambda: n"), CodeVerdict::Failed);
-    assert_eq!(verdict("def f(n):\n    return [0] * (10 ** 9)"), CodeVerdict::OutOfMemory);
+    let (same, verdict) = ("def f(n):\n    return n", |source: &str| drawn("def f(n):\n    return n", &number, source).outcome);
+    assert_eq!(verdict("def f(n):\n    return n // (9 - n)"), CodeOutcome::Raised);
+    assert_eq!(verdict("def f(n):\n    while n == 9: pass\n    return n"), CodeOutcome::TimedOut);
+    assert_eq!(verdict("def f(n):\n    return lambda: n"), CodeOutcome::Failed);
+    assert_eq!(verdict("def f(n):\n    return [0] * (10 ** 9)"), CodeOutcome::OutOfMemory);
     let broken = |reference: &str, inputs: &Inputs| {
         let program = Program { entry_point: "f", reference, tests: &["pass".to_owned()], setup: "", inputs: Some(inputs) };
         format!("{:#}", check_program(&sandbox(), program, same, &limits()).unwrap_err())

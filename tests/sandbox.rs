@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use ballast::sandbox::{Checked, CodeTask, CodeVerdict, Ending, Layer, Limits, Outcome, Sandbox, check};
+use ballast::sandbox::{Checked, CodeOutcome, CodeTask, Ending, Layer, Limits, Outcome, Sandbox, check};
 use rayon::prelude::*;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
@@ -458,7 +458,7 @@ fn checked(task: &CodeTask, source: &str) -> Checked {
 
 fn assert_passes(task: &CodeTask, source: &str) {
     let checked = check(&sandbox(), task, source, &Limits::default()).expect("the sandbox works here");
-    assert_eq!((checked.verdict, checked.passed), (CodeVerdict::Passed, checked.total), "{}", checked.detail);
+    assert_eq!((checked.outcome, checked.passed), (CodeOutcome::Passed, checked.total), "{}", checked.detail);
     assert_eq!(checked.detail, "");
 }
 
@@ -628,15 +628,15 @@ fn changes_in_place_reach_the_tests() {
     assert_passes(&task, source);
 }
 
-fn assert_verdict(verdict: CodeVerdict, passed: usize, detail: &str, task: &CodeTask, source: &str) {
+fn assert_verdict(verdict: CodeOutcome, passed: usize, detail: &str, task: &CodeTask, source: &str) {
     let checked = checked(task, source);
-    assert_eq!((checked.verdict, checked.passed), (verdict, passed), "{source}: {}", checked.detail);
+    assert_eq!((checked.outcome, checked.passed), (verdict, passed), "{source}: {}", checked.detail);
     assert!(checked.detail.contains(detail), "{source}: {}", checked.detail);
 }
 
 #[test]
 fn verdicts_say_what_was_wrong() {
-    use CodeVerdict::{Failed, Killed, OutOfMemory, OutputLimit, Raised, SyntaxError, TimedOut};
+    use CodeOutcome::{Failed, Killed, OutOfMemory, OutputLimit, Raised, SyntaxError, TimedOut};
     let cases = [
         (Failed, 1, "assert double(5) == 10: got 4", "def double(x): return 4"),
         (Failed, 0, "got None", "def double(x): print(2 * x)"),
@@ -668,7 +668,7 @@ fn verdicts_say_what_was_wrong() {
         assert_verdict(*verdict, *passed, detail, &double(), source);
     });
     let waiting = check(&sandbox(), &double(), "import time; time.sleep(1000)", &short_wall()).unwrap();
-    assert_eq!(waiting.verdict, TimedOut, "{}", waiting.detail);
+    assert_eq!(waiting.outcome, TimedOut, "{}", waiting.detail);
 }
 
 #[test]
@@ -694,7 +694,7 @@ fn hostile_candidates_never_pass() {
     let limits = Limits { wall: Duration::from_secs(3), ..limits() };
     candidates.par_iter().for_each(|source| {
         let checked = check(&sandbox(), &double(), source, &limits).expect("the sandbox works here");
-        assert_ne!(checked.verdict, CodeVerdict::Passed, "{source}");
+        assert_ne!(checked.outcome, CodeOutcome::Passed, "{source}");
         assert!(checked.passed < checked.total, "{source}: {checked:?}");
     });
 }
@@ -785,15 +785,15 @@ const HOSTILE: &[&str] = &[
 #[test]
 fn a_test_that_swallows_everything_does_not_help_a_dead_candidate() {
     let swallow = task("f", &["try:\n    f(1)\nexcept:\n    pass", "try:\n    f(2)\nexcept BaseException: pass"]);
-    assert_verdict(CodeVerdict::Killed, 0, "exit code 0", &swallow, "import os\ndef f(x): os._exit(0)");
-    assert_verdict(CodeVerdict::Failed, 0, "not plain data", &swallow, "def f(x): return object()");
-    assert_verdict(CodeVerdict::Raised, 0, "SystemExit", &swallow, "def f(x): raise SystemExit");
+    assert_verdict(CodeOutcome::Killed, 0, "exit code 0", &swallow, "import os\ndef f(x): os._exit(0)");
+    assert_verdict(CodeOutcome::Failed, 0, "not plain data", &swallow, "def f(x): return object()");
+    assert_verdict(CodeOutcome::Raised, 0, "SystemExit", &swallow, "def f(x): raise SystemExit");
 }
 
 #[test]
 fn an_exception_cannot_end_a_tests_loop_early() {
     let looping = task("f", &["assert all(map(lambda x: f(x) == x, [1, 2]))", "assert [f(x) for x in (1, 2)] == [1, 2]"]);
-    assert_verdict(CodeVerdict::Raised, 0, "StopIteration", &looping, "def f(x): raise StopIteration");
+    assert_verdict(CodeOutcome::Raised, 0, "StopIteration", &looping, "def f(x): raise StopIteration");
 }
 
 #[test]
@@ -810,7 +810,7 @@ fn a_callback_gives_no_way_into_the_checker() {
     ];
     for source in sources {
         let checked = checked(&calling, source);
-        assert_ne!(checked.verdict, CodeVerdict::Passed, "{source}");
+        assert_ne!(checked.outcome, CodeOutcome::Passed, "{source}");
     }
 }
 
@@ -824,10 +824,10 @@ fn details_are_one_printable_line() {
 
 #[test]
 fn checks_run_side_by_side() {
-    let verdicts: Vec<CodeVerdict> =
-        (0..40).into_par_iter().map(|number| checked(&double(), &format!("def double(x): return x * {}", number % 4)).verdict).collect();
+    let verdicts: Vec<CodeOutcome> =
+        (0..40).into_par_iter().map(|number| checked(&double(), &format!("def double(x): return x * {}", number % 4)).outcome).collect();
     for (number, verdict) in verdicts.into_iter().enumerate() {
-        let expected = if number % 4 == 2 { CodeVerdict::Passed } else { CodeVerdict::Failed };
+        let expected = if number % 4 == 2 { CodeOutcome::Passed } else { CodeOutcome::Failed };
         assert_eq!(verdict, expected, "{number}");
     }
 }

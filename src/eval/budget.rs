@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::program::check_program;
 use super::suite::Item;
-use crate::sandbox::{CodeVerdict, Limits, Sandbox};
+use crate::sandbox::{CodeOutcome, Limits, Sandbox};
 
 /// Processor time of a candidate, in that of the reference with the interpreter's start (some 20 ms): about two seconds
 /// for a function that does next to nothing.
@@ -50,10 +50,10 @@ fn measure(sandbox: &Sandbox, item: &Item) -> Result<Duration> {
     let program = item.program().with_context(|| format!("item {} asks for no program", item.id))?;
     let checked = check_program(sandbox, program, program.reference, &within(MOST))?;
     ensure!(
-        checked.verdict == CodeVerdict::Passed,
+        checked.outcome == CodeOutcome::Passed,
         "the reference solution of {} does not pass its own tests: {:?} {}",
         item.id,
-        checked.verdict,
+        checked.outcome,
         checked.detail
     );
     Ok((FACTOR * checked.cpu).clamp(LEAST, MOST))

@@ -16,14 +16,14 @@ use super::generate::{Answering, Generated, Prompt, Read};
 use super::likelihood::{Continuation, Likelihood, Probes, ScoredIds};
 use super::program::check_program;
 use super::prompt;
-use super::score::{Answer, CodeOutcome, CodeRun, Graded, IdentityTerms, Verdict, extract_code, grade, grade_composite};
+use super::score::{Answer, CodeRun, Graded, IdentityTerms, Verdict, extract_code, grade, grade_composite};
 use super::suite::{Asking, Item, Scoring, SystemPrompt, choice_letter};
 use super::whole::Whole;
 use crate::data::chat::ChatTemplate;
 use crate::data::example::{Message, Role};
 use crate::model::decoder::Decoder;
 use crate::model::lineup::Lineup;
-use crate::sandbox::{CodeVerdict, Sandbox};
+use crate::sandbox::Sandbox;
 
 /// Items of a group on the host.
 const GROUP: usize = 96;
@@ -257,7 +257,7 @@ impl Evaluator<'_> {
                 let limits = self.budgets.limits(self.sandbox, item)?;
                 let checked = check_program(self.sandbox, program, &code, &limits)?;
                 let detail = Some(checked.detail).filter(|detail| !detail.is_empty());
-                Some(CodeRun { code, outcome: outcome(checked.verdict), detail })
+                Some(CodeRun { code, outcome: checked.outcome, detail })
             }
         };
         // Of an item that asks for nothing but a program this is the grade of the program.
@@ -390,18 +390,4 @@ fn filled<'i>(item: &'i Item, identity: &IdentityTerms) -> Cow<'i, Item> {
     }
     filled.history.iter_mut().for_each(|message| fill(&mut message.content));
     Cow::Owned(filled)
-}
-
-/// The sandbox says how a program ended; grading does not know the sandbox.
-pub fn outcome(verdict: CodeVerdict) -> CodeOutcome {
-    match verdict {
-        CodeVerdict::Passed => CodeOutcome::Passed,
-        CodeVerdict::Failed => CodeOutcome::Failed,
-        CodeVerdict::Raised => CodeOutcome::Raised,
-        CodeVerdict::SyntaxError => CodeOutcome::SyntaxError,
-        CodeVerdict::TimedOut => CodeOutcome::TimedOut,
-        CodeVerdict::OutOfMemory => CodeOutcome::OutOfMemory,
-        CodeVerdict::OutputLimit => CodeOutcome::OutputLimit,
-        CodeVerdict::Killed => CodeOutcome::Killed,
-    }
 }

@@ -108,7 +108,7 @@ fn baseline(rows: &[ItemRow], evidence: &Evidence, points: f64, chance: &dyn Fn(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::decision::Verdict;
+    use crate::gate::decision::Decision;
     use crate::gate::judge::tests::rows;
 
     fn judged(before: &[ItemRow], after: &[ItemRow]) -> GateResult {
@@ -123,12 +123,12 @@ mod tests {
         let mut after = before.clone();
         after[0].answer.push('!');
         let kept = judged(&before, &after);
-        assert_eq!((kept.verdict, kept.suites[0].retention, kept.leakage), (Verdict::Pass, None, None), "{:?}", kept.reasons);
+        assert_eq!((kept.verdict, kept.suites[0].retention, kept.leakage), (Decision::Pass, None, None), "{:?}", kept.reasons);
         let mut letters = vec!["c"; 200];
         letters[..30].fill("w");
         let lost: Vec<ItemRow> = rows("gsm8k", &letters).into_iter().map(|row| ItemRow { answer: "other".to_owned(), ..row }).collect();
         let lost = judged(&before, &lost);
-        assert_eq!((lost.verdict, lost.liveness), (Verdict::Regress, None));
+        assert_eq!((lost.verdict, lost.liveness), (Decision::Regress, None));
         assert!(lost.reasons[0].starts_with("gsm8k: accuracy changed by -15.0 points"), "{:?}", lost.reasons);
     }
 
@@ -138,7 +138,7 @@ mod tests {
         let mut after = before.clone();
         after[0].answer.push('!');
         let found = judged(&before, &after);
-        assert_eq!(found.verdict, Verdict::Invalid);
+        assert_eq!(found.verdict, Decision::Invalid);
         assert!(found.reasons[0].contains("nothing to lose"), "{:?}", found.reasons);
     }
 
@@ -146,12 +146,12 @@ mod tests {
     fn the_same_answers_and_missing_ones_are_invalid() {
         let before = rows("gsm8k", &["c"; 200]);
         let same = judged(&before, &before);
-        assert_eq!(same.verdict, Verdict::Invalid);
+        assert_eq!(same.verdict, Decision::Invalid);
         assert!(same.reasons[0].contains("letter for letter"), "{:?}", same.reasons);
-        assert_eq!(judged(&before, &before[1..]).verdict, Verdict::Invalid);
+        assert_eq!(judged(&before, &before[1..]).verdict, Decision::Invalid);
         let mut fewer = before[1..].to_vec();
         fewer[0].answer.push('!');
         assert!(judged(&before, &fewer).reasons[0].contains("1 item of the baseline has no answer"));
-        assert_eq!(judged(&[], &[]).verdict, Verdict::Invalid);
+        assert_eq!(judged(&[], &[]).verdict, Decision::Invalid);
     }
 }

@@ -30,7 +30,7 @@ const POWER: f64 = 0.8;
 /// What a gate says, the worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum Decision {
     /// The loss is shown to be smaller than the margin.
     Pass,
     /// Too few items, or too many flips, to say.
@@ -41,7 +41,7 @@ pub enum Verdict {
     Invalid,
 }
 
-impl Verdict {
+impl Decision {
     /// For headings.
     pub fn word(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl Verdict {
 #[serde(deny_unknown_fields)]
 pub struct LossTest {
     /// What it says.
-    pub verdict: Verdict,
+    pub verdict: Decision,
     /// Loss tolerated, as a fraction of 1.
     pub margin: f64,
     /// Items compared.
@@ -123,7 +123,7 @@ impl LossTest {
         let floor = zero_flip_floor(margin, ALPHA);
         let verdict = decide(flips, margin, claim);
         let per_item = flips.map_or(1.0, |flips| table.n() as f64 / flips.n);
-        let needs = flips.filter(|_| verdict == Verdict::Inconclusive).and_then(|flips| needs(flips, margin, claim));
+        let needs = flips.filter(|_| verdict == Decision::Inconclusive).and_then(|flips| needs(flips, margin, claim));
         let rates = Rates { alpha: ALPHA, power: POWER };
         let planned = table.churn().and_then(|churn| items_for_noninferiority(churn, margin, rates));
         Self {
@@ -150,16 +150,16 @@ impl LossTest {
 }
 
 /// The rule itself: the verdict on flips of so many independent items, by the margin.
-pub fn decide(flips: Option<Flips>, margin: f64, claim: Claim) -> Verdict {
+pub fn decide(flips: Option<Flips>, margin: f64, claim: Claim) -> Decision {
     let Some((flips, test)) = flips.and_then(|flips| Some((flips, flips.noninferiority(margin)?))) else {
-        return Verdict::Invalid;
+        return Decision::Invalid;
     };
     // Beneficial flips must not buy a pass on a handful of items.
     let enough = zero_flip_floor(margin, ALPHA).is_some_and(|floor| flips.n >= floor as f64);
     match test.evidence(ALPHA) {
-        Evidence::Within if enough => Verdict::Pass,
-        evidence if regressed(flips, margin, claim, evidence) => Verdict::Regress,
-        _ => Verdict::Inconclusive,
+        Evidence::Within if enough => Decision::Pass,
+        evidence if regressed(flips, margin, claim, evidence) => Decision::Regress,
+        _ => Decision::Inconclusive,
     }
 }
 
@@ -212,20 +212,20 @@ mod tests {
 
     #[test]
     fn no_loss_passes_and_a_collapse_regresses() {
-        assert_eq!(test(200, 0, 0, 0.05).verdict, Verdict::Pass);
-        assert_eq!(test(200, 3, 3, 0.05).verdict, Verdict::Pass);
-        assert_eq!(test(200, 40, 3, 0.05).verdict, Verdict::Regress);
-        assert_eq!(test(100, 100, 0, 0.05).verdict, Verdict::Regress);
+        assert_eq!(test(200, 0, 0, 0.05).verdict, Decision::Pass);
+        assert_eq!(test(200, 3, 3, 0.05).verdict, Decision::Pass);
+        assert_eq!(test(200, 40, 3, 0.05).verdict, Decision::Regress);
+        assert_eq!(test(100, 100, 0, 0.05).verdict, Decision::Regress);
         let gain = test(100, 0, 100, 0.05);
-        assert_eq!((gain.verdict, gain.difference), (Verdict::Pass, Some(1.0)));
+        assert_eq!((gain.verdict, gain.difference), (Decision::Pass, Some(1.0)));
     }
 
     #[test]
     fn at_the_margin_it_is_inconclusive_and_says_what_is_missing() {
         let found = test(200, 10, 0, 0.05);
-        assert_eq!((found.verdict, found.needs), (Verdict::Inconclusive, None));
+        assert_eq!((found.verdict, found.needs), (Decision::Inconclusive, None));
         let found = test(100, 4, 3, 0.05);
-        assert_eq!(found.verdict, Verdict::Inconclusive);
+        assert_eq!(found.verdict, Decision::Inconclusive);
         let more = found.needs.expect("finite");
         // With that many more of the same kind it would pass; with clearly fewer it would not.
         let scaled = |n: f64| {
@@ -233,28 +233,28 @@ mod tests {
             let flips = Flips { n, harmful: 0.04 * n, beneficial: 0.03 * n };
             LossTest::of_counts(&table, Some(flips), 0.05, Claim::Beyond).verdict
         };
-        assert_eq!(scaled(100.0 + more as f64), Verdict::Pass);
-        assert_eq!(scaled(98.0 + more as f64), Verdict::Inconclusive);
+        assert_eq!(scaled(100.0 + more as f64), Decision::Pass);
+        assert_eq!(scaled(98.0 + more as f64), Decision::Inconclusive);
     }
 
     #[test]
     fn a_loss_that_is_shown_and_reaches_the_margin_regresses() {
         // Nine points lost: shown, though not shown to be more than five.
-        assert_eq!((test(100, 11, 2, 0.05).verdict, alone(100, 11, 2, 0.05).verdict), (Verdict::Inconclusive, Verdict::Regress));
+        assert_eq!((test(100, 11, 2, 0.05).verdict, alone(100, 11, 2, 0.05).verdict), (Decision::Inconclusive, Decision::Regress));
         // Three points lost of two thousand: shown as well, and shown to be tolerated.
         let tolerated = alone(2000, 70, 10, 0.05);
-        assert!(tolerated.verdict == Verdict::Pass && tolerated.p_corrected.unwrap() < 1e-9);
+        assert!(tolerated.verdict == Decision::Pass && tolerated.p_corrected.unwrap() < 1e-9);
         // Four points lost: shown, but neither as much as the margin nor shown to be less.
-        assert_eq!(alone(400, 18, 2, 0.05).verdict, Verdict::Inconclusive);
+        assert_eq!(alone(400, 18, 2, 0.05).verdict, Decision::Inconclusive);
         // Exactly the margin.
-        assert_eq!(alone(200, 11, 1, 0.05).verdict, Verdict::Regress);
+        assert_eq!(alone(200, 11, 1, 0.05).verdict, Decision::Regress);
         assert_eq!(alone(0, 0, 0, 0.05).p_corrected, None);
     }
 
     #[test]
     fn a_loss_that_is_not_yet_shown_says_how_many_items_would() {
         let found = alone(100, 9, 4, 0.05);
-        assert_eq!(found.verdict, Verdict::Inconclusive);
+        assert_eq!(found.verdict, Decision::Inconclusive);
         // 100 (1.645 / (5 / sqrt 13))^2 = 140.7.
         assert_eq!(found.needs, Some(41));
         let scaled = |factor: f64| {
@@ -262,38 +262,38 @@ mod tests {
             decide(Some(flips), 0.05, Claim::Lost { p_corrected: flips.p_no_loss().unwrap(), level: FAMILY })
         };
         // The mid-p is a little above the normal approximation.
-        assert_eq!((scaled(1.3), scaled(1.55)), (Verdict::Inconclusive, Verdict::Regress));
+        assert_eq!((scaled(1.3), scaled(1.55)), (Decision::Inconclusive, Decision::Regress));
     }
 
     #[test]
     fn few_items_never_pass_whatever_they_show() {
-        assert_eq!(test(54, 0, 0, 0.05).verdict, Verdict::Inconclusive);
+        assert_eq!(test(54, 0, 0, 0.05).verdict, Decision::Inconclusive);
         assert_eq!(test(54, 0, 0, 0.05).needs, Some(1));
-        assert_eq!(test(55, 0, 0, 0.05).verdict, Verdict::Pass);
-        assert_eq!(test(10, 0, 10, 0.05).verdict, Verdict::Inconclusive);
+        assert_eq!(test(55, 0, 0, 0.05).verdict, Decision::Pass);
+        assert_eq!(test(10, 0, 10, 0.05).verdict, Decision::Inconclusive);
         assert_eq!(test(10, 0, 10, 0.05).needs, Some(45));
-        assert_eq!((test(1, 1, 0, 0.05).verdict, test(2, 2, 0, 0.05).verdict), (Verdict::Inconclusive, Verdict::Inconclusive));
-        assert_eq!(test(40, 30, 0, 0.05).verdict, Verdict::Regress);
+        assert_eq!((test(1, 1, 0, 0.05).verdict, test(2, 2, 0, 0.05).verdict), (Decision::Inconclusive, Decision::Inconclusive));
+        assert_eq!(test(40, 30, 0, 0.05).verdict, Decision::Regress);
     }
 
     #[test]
     fn what_is_no_measurement_is_invalid() {
-        assert_eq!(test(0, 0, 0, 0.05).verdict, Verdict::Invalid);
+        assert_eq!(test(0, 0, 0, 0.05).verdict, Decision::Invalid);
         assert_eq!(test(0, 0, 0, 0.05).difference, None);
         for margin in [f64::NAN, -0.1, 1.0] {
-            assert_eq!(test(100, 1, 1, margin).verdict, Verdict::Invalid);
+            assert_eq!(test(100, 1, 1, margin).verdict, Decision::Invalid);
         }
-        assert_eq!(LossTest::guard(&[(true, true)], &[1, 2], 0.05).verdict, Verdict::Invalid);
-        assert_eq!(Verdict::all([]), Verdict::Invalid);
+        assert_eq!(LossTest::guard(&[(true, true)], &[1, 2], 0.05).verdict, Decision::Invalid);
+        assert_eq!(Decision::all([]), Decision::Invalid);
     }
 
     #[test]
     fn all_parts_must_pass_and_the_worst_decides() {
-        use Verdict::{Inconclusive, Invalid, Pass, Regress};
-        assert_eq!(Verdict::all([Pass, Pass]), Pass);
-        assert_eq!(Verdict::all([Pass, Inconclusive]), Inconclusive);
-        assert_eq!(Verdict::all([Inconclusive, Regress, Pass]), Regress);
-        assert_eq!(Verdict::all([Regress, Invalid]), Invalid);
+        use Decision::{Inconclusive, Invalid, Pass, Regress};
+        assert_eq!(Decision::all([Pass, Pass]), Pass);
+        assert_eq!(Decision::all([Pass, Inconclusive]), Inconclusive);
+        assert_eq!(Decision::all([Inconclusive, Regress, Pass]), Regress);
+        assert_eq!(Decision::all([Regress, Invalid]), Invalid);
     }
 
     #[test]
@@ -312,17 +312,17 @@ mod tests {
             let interval = found.interval.expect("items");
             prop_assume!((interval.low + margin).abs() > 1e-9 && (interval.high + margin).abs() > 1e-9);
             match found.verdict {
-                Verdict::Pass => prop_assert!(interval.low > -margin),
-                Verdict::Regress => prop_assert!(interval.high < -margin),
+                Decision::Pass => prop_assert!(interval.low > -margin),
+                Decision::Regress => prop_assert!(interval.high < -margin),
                 _ => prop_assert!(found.n < found.floor.unwrap() || (interval.low < -margin && interval.high > -margin)),
             }
-            prop_assert_eq!(found.needs.is_some() && found.verdict != Verdict::Inconclusive, false);
+            prop_assert_eq!(found.needs.is_some() && found.verdict != Decision::Inconclusive, false);
         }
 
         #[test]
         fn one_more_harmful_flip_never_helps(harmful in 0_usize..60, beneficial in 0_usize..60, same in 60_usize..400) {
             let n = harmful + beneficial + same;
-            let rank = |verdict| if verdict == Verdict::Pass { 0 } else if verdict == Verdict::Inconclusive { 1 } else { 2 };
+            let rank = |verdict| if verdict == Decision::Pass { 0 } else if verdict == Decision::Inconclusive { 1 } else { 2 };
             prop_assert!(rank(test(n, harmful + 1, beneficial, 0.05).verdict) >= rank(test(n, harmful, beneficial, 0.05).verdict));
         }
     }

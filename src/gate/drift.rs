@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::decision::Verdict;
+use super::decision::Decision;
 
 /// Nats per token that are tolerated where nothing else is said.
 pub const NATS: f64 = 2.0;
@@ -46,11 +46,11 @@ impl DriftLimit {
         }
         let broken = self.nats.is_some_and(|most| kl > most) || self.agreement_percent.is_some_and(|least| 100.0 * agreement < least);
         let verdict = if !kl.is_finite() || !agreement.is_finite() {
-            Verdict::Invalid
+            Decision::Invalid
         } else if broken {
-            Verdict::Regress
+            Decision::Regress
         } else {
-            Verdict::Pass
+            Decision::Pass
         };
         Some(DriftTest { verdict, kl, agreement, limit: *self })
     }
@@ -61,7 +61,7 @@ impl DriftLimit {
 #[serde(deny_unknown_fields)]
 pub struct DriftTest {
     /// What it says.
-    pub verdict: Verdict,
+    pub verdict: Decision,
     /// Mean KL(base || adapter) on the probe, nats per token.
     pub kl: f64,
     /// Share of the probe's tokens with the same first choice.
@@ -87,12 +87,12 @@ mod tests {
     fn each_limit_holds_alone_and_none_asks_nothing() {
         let verdict =
             |nats, agreement_percent, kl, agreement| DriftLimit { nats, agreement_percent }.test(kl, agreement).map(|test| test.verdict);
-        assert_eq!(verdict(Some(2.0), Some(50.0), 1.2, 0.7), Some(Verdict::Pass));
-        assert_eq!(verdict(Some(2.0), Some(50.0), 2.1, 0.7), Some(Verdict::Regress));
-        assert_eq!(verdict(Some(2.0), Some(50.0), 0.1, 0.04), Some(Verdict::Regress));
-        assert_eq!(verdict(Some(2.0), None, 0.1, 0.04), Some(Verdict::Pass));
+        assert_eq!(verdict(Some(2.0), Some(50.0), 1.2, 0.7), Some(Decision::Pass));
+        assert_eq!(verdict(Some(2.0), Some(50.0), 2.1, 0.7), Some(Decision::Regress));
+        assert_eq!(verdict(Some(2.0), Some(50.0), 0.1, 0.04), Some(Decision::Regress));
+        assert_eq!(verdict(Some(2.0), None, 0.1, 0.04), Some(Decision::Pass));
         assert_eq!(verdict(None, None, 9.0, 0.0), None);
-        assert_eq!(verdict(Some(2.0), None, f64::NAN, 0.5), Some(Verdict::Invalid));
+        assert_eq!(verdict(Some(2.0), None, f64::NAN, 0.5), Some(Decision::Invalid));
         assert!(DriftLimit::default().fits() && !DriftLimit { nats: Some(-1.0), agreement_percent: None }.fits());
     }
 }

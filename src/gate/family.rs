@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::decision::{Claim, FAMILY, Verdict, decide, reaches};
+use super::decision::{Claim, Decision, FAMILY, decide, reaches};
 use crate::stats::holm::holm;
 use crate::stats::noninferiority::Flips;
 
@@ -59,13 +59,13 @@ pub fn claims(members: &[Member], pooled: Option<Flips>) -> (Vec<Claim>, Option<
 }
 
 /// The verdict on all suites, whose items are all independent of each other.
-pub fn verdict(members: &[Member]) -> Verdict {
+pub fn verdict(members: &[Member]) -> Decision {
     let all = members.iter().filter_map(|member| member.flips);
     let sum = |of: fn(&Flips) -> f64| all.clone().map(|flips| of(&flips)).sum::<f64>();
     let pooled = Flips { n: sum(|f| f.n), harmful: sum(|f| f.harmful), beneficial: sum(|f| f.beneficial) };
     let (claims, together) = claims(members, Some(pooled));
     let alone = members.iter().zip(&claims).map(|(member, claim)| decide(member.flips, member.margin, *claim));
-    Verdict::all(alone.chain(together.filter(|together| together.regressed).map(|_| Verdict::Regress)))
+    Decision::all(alone.chain(together.filter(|together| together.regressed).map(|_| Decision::Regress)))
 }
 
 fn p_no_loss(flips: Option<Flips>) -> Option<f64> {
@@ -91,10 +91,10 @@ mod tests {
     #[test]
     fn more_suites_ask_for_more_evidence() {
         let loss = member(100.0, 10.0, 3.0);
-        assert_eq!(verdict(&[loss]), Verdict::Regress);
+        assert_eq!(verdict(&[loss]), Decision::Regress);
         let kept = member(200.0, 2.0, 2.0);
-        assert_eq!(verdict(&[loss, kept, kept, kept]), Verdict::Inconclusive);
-        assert_eq!(verdict(&[member(100.0, 14.0, 1.0), kept, kept, kept]), Verdict::Regress);
+        assert_eq!(verdict(&[loss, kept, kept, kept]), Decision::Inconclusive);
+        assert_eq!(verdict(&[member(100.0, 14.0, 1.0), kept, kept, kept]), Decision::Regress);
     }
 
     #[test]
@@ -104,16 +104,16 @@ mod tests {
         assert!(alone.iter().all(|claim| matches!(claim, Claim::Lost { p_corrected, .. } if *p_corrected > FAMILY)), "{alone:?}");
         let together = together.unwrap();
         assert!(together.regressed && together.p_corrected.unwrap() < 0.005, "{together:?}");
-        assert_eq!(verdict(&members), Verdict::Regress);
+        assert_eq!(verdict(&members), Decision::Regress);
         // As much evidence of less than the margins is no regression.
         let less = [member(1000.0, 60.0, 30.0); 4];
-        assert_eq!(verdict(&less), Verdict::Pass);
+        assert_eq!(verdict(&less), Decision::Pass);
     }
 
     /// The chance that a suite of `n` items regresses alone although as many of its items flip either way: every table.
     fn false_alarms(n: usize, churn: f64) -> f64 {
         let of_flips = |flips: usize| {
-            let regressed = |harmful: &usize| verdict(&[member(n as f64, *harmful as f64, (flips - harmful) as f64)]) == Verdict::Regress;
+            let regressed = |harmful: &usize| verdict(&[member(n as f64, *harmful as f64, (flips - harmful) as f64)]) == Decision::Regress;
             (0..=flips).filter(regressed).map(|harmful| fair_binomial_pmf(harmful, flips)).sum::<f64>()
         };
         (0..=n).map(|flips| (flips, binomial_pmf(flips, n, churn))).filter(|(_, p)| *p > 1e-9).map(|(flips, p)| p * of_flips(flips)).sum()
@@ -132,9 +132,9 @@ mod tests {
 
     #[test]
     fn what_is_no_measurement_stays_invalid() {
-        assert_eq!(verdict(&[]), Verdict::Invalid);
-        assert_eq!(verdict(&[member(0.0, 0.0, 0.0), member(200.0, 0.0, 0.0)]), Verdict::Invalid);
-        assert_eq!(verdict(&[Member { flips: None, margin: 0.05 }]), Verdict::Invalid);
-        assert_eq!(verdict(&[Member { margin: f64::NAN, ..member(200.0, 1.0, 1.0) }]), Verdict::Invalid);
+        assert_eq!(verdict(&[]), Decision::Invalid);
+        assert_eq!(verdict(&[member(0.0, 0.0, 0.0), member(200.0, 0.0, 0.0)]), Decision::Invalid);
+        assert_eq!(verdict(&[Member { flips: None, margin: 0.05 }]), Decision::Invalid);
+        assert_eq!(verdict(&[Member { margin: f64::NAN, ..member(200.0, 1.0, 1.0) }]), Decision::Invalid);
     }
 }

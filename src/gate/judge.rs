@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, BaselineSuite, Role};
-use super::decision::{CONFIDENCE, Claim, LossTest, Verdict};
+use super::decision::{CONFIDENCE, Claim, Decision, LossTest};
 use super::family::{self, Member, Together};
-use crate::eval::score::{Flag, Verdict as Grade};
+use crate::eval::score::{Flag, Verdict};
 use crate::record::mark::Mark;
 use crate::record::rows::ItemRow;
 use crate::stats::interval::wilson;
@@ -24,7 +24,7 @@ pub struct SuiteResult {
     /// What it is for.
     pub role: Role,
     /// Worst of what is asked of it. None where nothing is.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<Decision>,
     /// Items compared.
     pub n: usize,
     /// Accuracy of the base.
@@ -56,7 +56,7 @@ pub struct SuiteResult {
 #[serde(deny_unknown_fields)]
 pub struct FloorTest {
     /// What it says.
-    pub verdict: Verdict,
+    pub verdict: Decision,
     /// As a fraction of 1.
     pub floor: f64,
     /// Wilson's interval of the accuracy, at the confidence that is 95 % on each side.
@@ -67,7 +67,7 @@ pub struct FloorTest {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
     /// Worst of all parts.
-    pub verdict: Verdict,
+    pub verdict: Decision,
     /// In the baseline's order.
     pub suites: Vec<SuiteResult>,
     /// Rise of identity text in unrelated answers over all general suites, where a margin is set.
@@ -104,11 +104,11 @@ pub fn judge(baseline: &Baseline, rows: &[ItemRow]) -> Judgement {
     nothing_to_lose(&baseline.header.suites, &mut suites);
     let parts = suites.iter().filter_map(|suite| suite.verdict).collect::<Vec<_>>();
     // Leakage alone is no measurement of anything kept.
-    let all = together.filter(|together| together.regressed).map(|_| Verdict::Regress);
+    let all = together.filter(|together| together.regressed).map(|_| Decision::Regress);
     let verdict = if parts.is_empty() {
-        Verdict::Invalid
+        Decision::Invalid
     } else {
-        Verdict::all(parts.into_iter().chain(leakage.map(|test| test.verdict)).chain(all))
+        Decision::all(parts.into_iter().chain(leakage.map(|test| test.verdict)).chain(all))
     };
     Judgement { verdict, suites, leakage, together }
 }
@@ -160,7 +160,7 @@ fn nothing_to_lose(asked: &[BaselineSuite], suites: &mut [SuiteResult]) {
             Some(points) => format!("{base} and {points} points may be lost: there is nothing to lose, so a pass would mean nothing"),
             None => "no suite of the baseline measures what the base can lose".to_owned(),
         });
-        suite.verdict = Some(Verdict::Invalid);
+        suite.verdict = Some(Decision::Invalid);
     }
 }
 
@@ -241,14 +241,14 @@ fn of_suite(suite: &BaselineSuite, pairs: &[Pair], problems: Vec<String>, claim:
     let loss = test(suite.margin_points, Mark::correct, claim.unwrap_or(Claim::Beyond));
     let form = test(suite.form_points, |mark| !mark.form_failed(), Claim::Beyond);
     let floor = suite.floor_percent.map(|percent| floor(right_after, n, percent / 100.0));
-    let mut parts: Vec<Verdict> =
+    let mut parts: Vec<Decision> =
         [loss.map(|test| test.verdict), form.map(|test| test.verdict), floor.map(|test| test.verdict)].into_iter().flatten().collect();
     if !problems.is_empty() {
-        parts.push(Verdict::Invalid);
+        parts.push(Decision::Invalid);
     }
     if !can_lose(suite, right_before, n) && suite.margin_points.is_some() {
         // Nothing to lose: neither its accuracy nor its form can carry a pass.
-        parts.retain(|verdict| *verdict != Verdict::Pass);
+        parts.retain(|verdict| *verdict != Decision::Pass);
         parts.extend(floor.map(|test| test.verdict));
     }
     let above_chance = wilson(right_before, n, CONFIDENCE).is_some_and(|interval| interval.low > suite.chance);
@@ -256,7 +256,7 @@ fn of_suite(suite: &BaselineSuite, pairs: &[Pair], problems: Vec<String>, claim:
     SuiteResult {
         suite: suite.name.clone(),
         role: suite.role,
-        verdict: (!parts.is_empty()).then(|| Verdict::all(parts)),
+        verdict: (!parts.is_empty()).then(|| Decision::all(parts)),
         n,
         before,
         after,
@@ -276,10 +276,10 @@ fn of_suite(suite: &BaselineSuite, pairs: &[Pair], problems: Vec<String>, claim:
 fn floor(right: usize, n: usize, floor: f64) -> FloorTest {
     let interval = wilson(right, n, CONFIDENCE);
     let verdict = match interval {
-        None => Verdict::Invalid,
-        Some(interval) if interval.low > floor => Verdict::Pass,
-        Some(interval) if interval.high < floor => Verdict::Regress,
-        Some(_) => Verdict::Inconclusive,
+        None => Decision::Invalid,
+        Some(interval) if interval.low > floor => Decision::Pass,
+        Some(interval) if interval.high < floor => Decision::Regress,
+        Some(_) => Decision::Inconclusive,
     };
     FloorTest { verdict, floor, interval }
 }
@@ -288,9 +288,9 @@ fn floor(right: usize, n: usize, floor: f64) -> FloorTest {
 fn failures(pairs: &[Pair]) -> BTreeMap<String, (usize, usize)> {
     type Kind = (&'static str, fn(&Mark) -> bool);
     const KINDS: [Kind; 10] = [
-        ("unparsed", |mark| mark.verdict == Grade::Unparsed),
-        ("truncated", |mark| mark.verdict == Grade::Truncated),
-        ("error", |mark| mark.verdict == Grade::Error),
+        ("unparsed", |mark| mark.verdict == Verdict::Unparsed),
+        ("truncated", |mark| mark.verdict == Verdict::Truncated),
+        ("error", |mark| mark.verdict == Verdict::Error),
         ("empty", |mark| mark.flags.contains(&Flag::Empty)),
         ("loop", |mark| mark.flags.contains(&Flag::Loop)),
         ("wrong language", |mark| mark.flags.contains(&Flag::WrongLanguage)),
@@ -352,7 +352,7 @@ pub(crate) mod tests {
     #[test]
     fn an_adapter_that_lost_nothing_passes() {
         let found = judge(&baseline(200, 100), &answers(&[]));
-        assert_eq!(found.verdict, Verdict::Pass);
+        assert_eq!(found.verdict, Decision::Pass);
         assert_eq!((found.suites[0].retention, found.suites[1].retention), (Some(1.0), None));
         assert_eq!(found.suites[1].loss, None);
     }
@@ -364,29 +364,29 @@ pub(crate) mod tests {
             let mut blessed = baseline(200, 100);
             (blessed.header.suites[0].chance, blessed.header.suites[0].margin_points) = (chance, Some(margin));
             for mark in blessed.marks[0].values_mut().skip(right) {
-                mark.verdict = Grade::Wrong;
+                mark.verdict = Verdict::Wrong;
             }
             let letters: Vec<&str> = (0..200).map(|i| if i < right { "c" } else { "w" }).collect();
             judge(&blessed, &[rows("fact-qa", &letters), rows("identity", &["c"; 100])].concat())
         };
-        assert_eq!(with(100, 0.25, 5.0).verdict, Verdict::Pass);
+        assert_eq!(with(100, 0.25, 5.0).verdict, Decision::Pass);
         for (right, chance, margin) in [(0, 0.0, 5.0), (50, 0.25, 5.0), (55, 0.25, 5.0), (48, 0.0, 30.0)] {
             let found = with(right, chance, margin);
-            assert_eq!(found.verdict, Verdict::Invalid, "{right} right, chance {chance}, margin {margin}");
+            assert_eq!(found.verdict, Decision::Invalid, "{right} right, chance {chance}, margin {margin}");
             assert!(found.suites[0].problems[0].contains("nothing to lose"), "{:?}", found.suites[0].problems);
         }
         // Beside a suite that carries the pass it asks nothing.
         let mut two = baseline(200, 200);
         two.header.suites[1] = BaselineSuite { name: "empty".to_owned(), ..two.header.suites[0].clone() };
         let found = judge(&two, &[rows("fact-qa", &["c"; 200]), rows("empty", &["w"; 200])].concat());
-        assert_eq!((found.verdict, found.suites[1].verdict), (Verdict::Pass, None));
+        assert_eq!((found.verdict, found.suites[1].verdict), (Decision::Pass, None));
     }
 
     #[test]
     fn lost_knowledge_and_lost_form_are_told_apart() {
         let found = judge(&baseline(200, 100), &answers(&[(30, "w"), (10, "u"), (5, "wI"), (5, "tL")]));
         let suite = &found.suites[0];
-        assert_eq!((found.verdict, suite.lost_knowledge, suite.lost_form), (Verdict::Regress, 30, 20));
+        assert_eq!((found.verdict, suite.lost_knowledge, suite.lost_form), (Decision::Regress, 30, 20));
         assert_eq!(suite.failures["unparsed"], (0, 10));
         assert_eq!(suite.failures["loop"], (0, 5));
         assert_eq!(suite.form.unwrap().harmful, 15);
@@ -395,26 +395,26 @@ pub(crate) mod tests {
     #[test]
     fn form_alone_can_regress_while_accuracy_holds() {
         let found = judge(&baseline(200, 100), &answers(&[(40, "cL")]));
-        assert_eq!(found.suites[0].loss.unwrap().verdict, Verdict::Pass);
-        assert_eq!((found.suites[0].form.unwrap().verdict, found.verdict), (Verdict::Regress, Verdict::Regress));
+        assert_eq!(found.suites[0].loss.unwrap().verdict, Decision::Pass);
+        assert_eq!((found.suites[0].form.unwrap().verdict, found.verdict), (Decision::Regress, Decision::Regress));
     }
 
     #[test]
     fn leaks_alone_can_regress() {
         let found = judge(&baseline(200, 100), &answers(&[(20, "cI")]));
-        assert_eq!((found.suites[0].verdict, found.leakage.unwrap().verdict), (Some(Verdict::Pass), Verdict::Regress));
-        assert_eq!(found.verdict, Verdict::Regress);
+        assert_eq!((found.suites[0].verdict, found.leakage.unwrap().verdict), (Some(Decision::Pass), Decision::Regress));
+        assert_eq!(found.verdict, Decision::Regress);
     }
 
     #[test]
     fn an_identity_that_was_not_learnt_regresses() {
         let mut rows = answers(&[]);
         for row in rows.iter_mut().filter(|row| row.suite == "identity").take(60) {
-            row.verdict = Grade::Wrong;
+            row.verdict = Verdict::Wrong;
         }
         let found = judge(&baseline(200, 100), &rows);
-        assert_eq!(found.suites[1].floor.unwrap().verdict, Verdict::Regress);
-        assert_eq!(found.verdict, Verdict::Regress);
+        assert_eq!(found.suites[1].floor.unwrap().verdict, Decision::Regress);
+        assert_eq!(found.verdict, Decision::Regress);
     }
 
     #[test]
@@ -422,20 +422,20 @@ pub(crate) mod tests {
         let baseline = baseline(200, 100);
         let whole = answers(&[]);
         let lost = judge(&baseline, &whole[1..]);
-        assert_eq!((lost.verdict, lost.suites[0].problems[0].as_str()), (Verdict::Invalid, "1 item of the baseline has no answer"));
+        assert_eq!((lost.verdict, lost.suites[0].problems[0].as_str()), (Decision::Invalid, "1 item of the baseline has no answer"));
         let doubled = judge(&baseline, &[&whole[..], &whole[..1]].concat());
-        assert_eq!((doubled.verdict, doubled.suites[0].problems[0].as_str()), (Verdict::Invalid, "1 item was answered twice"));
+        assert_eq!((doubled.verdict, doubled.suites[0].problems[0].as_str()), (Decision::Invalid, "1 item was answered twice"));
         let mut foreign = whole.clone();
         foreign[3].hash = "ffff".to_owned();
         assert_eq!(judge(&baseline, &foreign).suites[0].problems.len(), 2);
-        assert_eq!(judge(&baseline, &[]).verdict, Verdict::Invalid);
+        assert_eq!(judge(&baseline, &[]).verdict, Decision::Invalid);
         let mut more = whole.clone();
         more.push(ItemRow { suite: "poems".to_owned(), ..whole[0].clone() });
         let judged = judge(&baseline, &more);
         let found = judged.suites.last().map(|suite| (suite.suite.as_str(), suite.problems[0].as_str()));
         assert_eq!(found, Some(("poems", "1 answer to a suite that is not in the baseline: bless it, or leave it out")));
-        assert_eq!(judged.verdict, Verdict::Invalid);
-        assert_eq!(judge(&super::super::baseline::tests::baseline(0, 100), &whole[200..]).verdict, Verdict::Invalid);
+        assert_eq!(judged.verdict, Decision::Invalid);
+        assert_eq!(judge(&super::super::baseline::tests::baseline(0, 100), &whole[200..]).verdict, Decision::Invalid);
     }
 
     #[test]
@@ -444,6 +444,6 @@ pub(crate) mod tests {
         for suite in &mut baseline.header.suites {
             (suite.margin_points, suite.form_points, suite.floor_percent) = (None, None, None);
         }
-        assert_eq!(judge(&baseline, &answers(&[])).verdict, Verdict::Invalid);
+        assert_eq!(judge(&baseline, &answers(&[])).verdict, Decision::Invalid);
     }
 }

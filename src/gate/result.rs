@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::baseline::Loosening;
-use super::decision::{LossTest, Verdict};
+use super::decision::{Decision, LossTest};
 use super::drift::{DriftLimit, DriftTest};
 use super::family::Together;
 use super::judge::{Judgement, SuiteResult};
@@ -23,7 +23,7 @@ pub struct GateResult {
     /// [`SCHEMA`].
     pub schema: u32,
     /// The verdict, which the exit code repeats.
-    pub verdict: Verdict,
+    pub verdict: Decision,
     /// Why it is not a pass, one sentence each; none on a pass.
     pub reasons: Vec<String>,
     /// The baseline's file as given.
@@ -141,7 +141,7 @@ impl GateResult {
         Self {
             kind: KIND.to_owned(),
             schema: SCHEMA,
-            verdict: Verdict::Invalid,
+            verdict: Decision::Invalid,
             reasons: problems,
             baseline: baseline.to_owned(),
             evidence,
@@ -163,12 +163,12 @@ impl GateResult {
         self.liveness = Some(proof);
         self = self.judged_by_answers(judgement);
         self.drift = limit.test(proof.kl, proof.agreement);
-        if let Some(test) = self.drift.filter(|test| test.verdict != Verdict::Pass) {
-            self.verdict = Verdict::all([self.verdict, test.verdict]);
+        if let Some(test) = self.drift.filter(|test| test.verdict != Decision::Pass) {
+            self.verdict = Decision::all([self.verdict, test.verdict]);
             self.reasons.push(format!("the base's own words: {}: the adapter says something else altogether", test.words()));
         }
         if !problems.is_empty() {
-            self.verdict = Verdict::Invalid;
+            self.verdict = Decision::Invalid;
             self.reasons.splice(0..0, problems);
         }
         self
@@ -192,9 +192,9 @@ fn reasons(judgement: &Judgement) -> Vec<String> {
         reasons.extend(suite.problems.iter().map(|problem| format!("{}: {problem}", suite.suite)));
         let tests = [("accuracy", suite.loss), ("well-formed answers", suite.form)];
         reasons.extend(tests.into_iter().filter_map(|(what, test)| loss_reason(&suite.suite, what, &test?)));
-        if let Some(test) = suite.floor.filter(|test| test.verdict != Verdict::Pass) {
+        if let Some(test) = suite.floor.filter(|test| test.verdict != Decision::Pass) {
             let shown = test.interval.map_or("n/a".to_owned(), |i| format!("[{:.1}, {:.1}] %", 100.0 * i.low, 100.0 * i.high));
-            let word = if test.verdict == Verdict::Regress { "lies below" } else { "is not shown to exceed" };
+            let word = if test.verdict == Decision::Regress { "lies below" } else { "is not shown to exceed" };
             reasons.push(format!("{}: accuracy {shown} {word} the floor of {:.1} %", suite.suite, 100.0 * test.floor));
         }
     }
@@ -223,14 +223,14 @@ fn loss_reason(suite: &str, what: &str, test: &LossTest) -> Option<String> {
     let range = test.interval.map_or("n/a".to_owned(), |i| format!("[{}, {}]", points(i.low), points(i.high)));
     let margin = 100.0 * test.margin;
     match test.verdict {
-        Verdict::Pass => None,
-        Verdict::Regress if test.p_corrected.is_some() => Some(format!(
+        Decision::Pass => None,
+        Decision::Regress if test.p_corrected.is_some() => Some(format!(
             "{suite}: {what} changed by {change} points {range}: a loss is shown{}, and it reaches the margin of {margin} points",
             corrected(test.p_corrected)
         )),
-        Verdict::Regress => Some(format!("{suite}: {what} changed by {change} points {range}, beyond the margin of {margin} points")),
-        Verdict::Invalid => Some(format!("{suite}: {what} could not be tested on {} items", test.n)),
-        Verdict::Inconclusive => {
+        Decision::Regress => Some(format!("{suite}: {what} changed by {change} points {range}, beyond the margin of {margin} points")),
+        Decision::Invalid => Some(format!("{suite}: {what} could not be tested on {} items", test.n)),
+        Decision::Inconclusive => {
             let needs = match test.needs {
                 Some(items) => format!("about {items} more items like these would decide"),
                 None => "no number of items like these would decide".to_owned(),
@@ -266,9 +266,9 @@ pub(crate) mod tests {
 
     #[test]
     fn a_pass_has_no_reasons_and_everything_else_has_some() {
-        assert_eq!((result(&[]).verdict, result(&[]).reasons), (Verdict::Pass, vec![]));
+        assert_eq!((result(&[]).verdict, result(&[]).reasons), (Decision::Pass, vec![]));
         let worse = result(&[(40, "w")]);
-        assert_eq!(worse.verdict, Verdict::Regress);
+        assert_eq!(worse.verdict, Decision::Regress);
         assert!(
             worse.reasons[0].starts_with("fact-qa: accuracy changed by -20.0 points [") && worse.reasons.len() == 1,
             "{:?}",
@@ -280,7 +280,7 @@ pub(crate) mod tests {
             worse.reasons
         );
         let unclear = result(&[(8, "w")]);
-        assert_eq!(unclear.verdict, Verdict::Inconclusive);
+        assert_eq!(unclear.verdict, Decision::Inconclusive);
         assert!(unclear.reasons[0].contains("more items like these"), "{:?}", unclear.reasons);
     }
 
@@ -297,7 +297,7 @@ pub(crate) mod tests {
             let mut proof = proof();
             change(&mut proof);
             let found = result(&[]).judged(proof, DriftLimit::default(), judge(&baseline(200, 100), &answers(&[])));
-            assert!(found.verdict == Verdict::Invalid && !found.reasons.is_empty(), "{:?}", found.reasons);
+            assert!(found.verdict == Decision::Invalid && !found.reasons.is_empty(), "{:?}", found.reasons);
         }
     }
 
@@ -305,7 +305,7 @@ pub(crate) mod tests {
     fn a_wrecked_adapter_does_not_pass_though_every_answer_holds() {
         let wrecked = LivenessProof { kl: 6.0, agreement: 0.03, ..proof() };
         let found = result(&[]).judged(wrecked, DriftLimit::default(), judge(&baseline(200, 100), &answers(&[])));
-        assert_eq!((found.verdict, found.reasons.len()), (Verdict::Regress, 1));
+        assert_eq!((found.verdict, found.reasons.len()), (Decision::Regress, 1));
         assert!(found.reasons[0].contains("6.00 nats per token (at most 2)"), "{:?}", found.reasons);
     }
 

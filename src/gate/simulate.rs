@@ -12,7 +12,7 @@
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::decision::Verdict;
+use super::decision::Decision;
 use super::family::{Member, verdict};
 use crate::random::{derive, stream, unit};
 use crate::stats::Interval;
@@ -22,7 +22,7 @@ use crate::stats::noninferiority::Flips;
 
 /// Shares of adapters that truly differ in what is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Adapter {
+pub struct SimulatedAdapter {
     /// Accuracy of the base.
     pub accuracy: f64,
     /// Share of flips of an adapter without loss.
@@ -31,7 +31,7 @@ pub struct Adapter {
     pub loss: f64,
 }
 
-impl Adapter {
+impl SimulatedAdapter {
     /// Shares of harmful and beneficial flips; None where the base has not that much to lose.
     pub fn rates(self) -> Option<(f64, f64)> {
         let beneficial = (self.churn / 2.0).min(1.0 - self.accuracy);
@@ -42,7 +42,7 @@ impl Adapter {
 
 /// How often each verdict fell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Verdicts {
+pub struct DecisionCounts {
     /// Simulated gates.
     pub draws: usize,
     /// Of these, passed.
@@ -51,7 +51,7 @@ pub struct Verdicts {
     pub regress: usize,
 }
 
-impl Verdicts {
+impl DecisionCounts {
     /// Share that passed.
     pub fn pass_rate(&self) -> f64 {
         self.pass as f64 / self.draws.max(1) as f64
@@ -67,9 +67,9 @@ impl Verdicts {
         wilson(count, self.draws, 0.95)
     }
 
-    fn count(verdicts: impl ParallelIterator<Item = Verdict>, draws: usize) -> Self {
+    fn count(verdicts: impl ParallelIterator<Item = Decision>, draws: usize) -> Self {
         let (pass, regress) = verdicts
-            .map(|verdict| (usize::from(verdict == Verdict::Pass), usize::from(verdict == Verdict::Regress)))
+            .map(|verdict| (usize::from(verdict == Decision::Pass), usize::from(verdict == Decision::Regress)))
             .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
         Self { draws, pass, regress }
     }
@@ -88,12 +88,12 @@ pub struct Draws {
 
 impl Draws {
     /// One suite of `n` items, the only one of its gate. None where the base has not that much to lose.
-    pub fn suite(&self, n: usize, adapter: Adapter) -> Option<Verdicts> {
+    pub fn suite(&self, n: usize, adapter: SimulatedAdapter) -> Option<DecisionCounts> {
         self.gate(&[(n, adapter)])
     }
 
     /// Several suites that must all pass, each with its own adapter's effect.
-    pub fn gate(&self, suites: &[(usize, Adapter)]) -> Option<Verdicts> {
+    pub fn gate(&self, suites: &[(usize, SimulatedAdapter)]) -> Option<DecisionCounts> {
         let rates: Vec<(usize, (f64, f64))> = suites.iter().map(|(n, adapter)| Some((*n, adapter.rates()?))).collect::<Option<_>>()?;
         let drawn: Vec<Trinomial> = rates.iter().map(|(n, rates)| Trinomial::new(*n, *rates)).collect();
         let parts: Vec<f64> = suites.iter().flat_map(|(n, a)| [*n as f64, a.accuracy, a.churn, a.loss]).collect();
@@ -103,16 +103,16 @@ impl Draws {
             let members: Vec<Member> = drawn.iter().map(|suite| self.member(Some(suite.draw(&mut random)))).collect();
             verdict(&members)
         };
-        Some(Verdicts::count((0..self.count).into_par_iter().map(judged), self.count))
+        Some(DecisionCounts::count((0..self.count).into_par_iter().map(judged), self.count))
     }
 
     /// One suite of pairs of twins that flip together, judged as what they are worth, and as if all were strangers.
-    pub fn twins(&self, pairs: usize, adapter: Adapter) -> Option<(Verdicts, Verdicts)> {
+    pub fn twins(&self, pairs: usize, adapter: SimulatedAdapter) -> Option<(DecisionCounts, DecisionCounts)> {
         let rates = adapter.rates()?;
         let seed = self.seed_of("twins", &[pairs as f64, adapter.accuracy, adapter.churn, adapter.loss]);
         let suite = Trinomial::new(pairs, rates);
         let clusters: Vec<usize> = (0..2 * pairs).map(|item| item / 2).collect();
-        let both: Vec<(Verdict, Verdict)> = (0..self.count)
+        let both: Vec<(Decision, Decision)> = (0..self.count)
             .into_par_iter()
             .map(|draw| {
                 let drawn = suite.draw(&mut stream(seed, draw as u64));
@@ -123,7 +123,7 @@ impl Draws {
                 (verdict(&[self.member(Flips::clustered(&items, &clusters))]), verdict(&[self.member(Some(strangers))]))
             })
             .collect();
-        let of = |pick: fn(&(Verdict, Verdict)) -> Verdict| Verdicts::count(both.par_iter().map(pick), self.count);
+        let of = |pick: fn(&(Decision, Decision)) -> Decision| DecisionCounts::count(both.par_iter().map(pick), self.count);
         Some((of(|both| both.0), of(|both| both.1)))
     }
 
@@ -173,8 +173,8 @@ mod tests {
 
     const DRAWS: Draws = Draws { count: 2000, seed: 7, margin: 0.05 };
 
-    fn adapter(churn: f64, loss: f64) -> Adapter {
-        Adapter { accuracy: 0.6, churn, loss }
+    fn adapter(churn: f64, loss: f64) -> SimulatedAdapter {
+        SimulatedAdapter { accuracy: 0.6, churn, loss }
     }
 
     #[test]
@@ -219,8 +219,8 @@ mod tests {
 
     #[test]
     fn a_base_with_nothing_to_lose_cannot_be_simulated_losing() {
-        assert_eq!(DRAWS.suite(100, Adapter { accuracy: 0.05, churn: 0.02, loss: 0.1 }), None);
-        assert!(DRAWS.suite(100, Adapter { accuracy: 1.0, churn: 0.2, loss: 0.1 }).is_some());
+        assert_eq!(DRAWS.suite(100, SimulatedAdapter { accuracy: 0.05, churn: 0.02, loss: 0.1 }), None);
+        assert!(DRAWS.suite(100, SimulatedAdapter { accuracy: 1.0, churn: 0.2, loss: 0.1 }).is_some());
     }
 
     #[test]

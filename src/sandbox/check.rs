@@ -45,7 +45,7 @@ pub struct CodeTask {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
     /// What became of it; of several failing tests, the first one's.
-    pub verdict: CodeVerdict,
+    pub outcome: CodeOutcome,
     /// How many tests passed.
     pub passed: usize,
     /// How many there are.
@@ -59,7 +59,7 @@ pub struct Checked {
 /// What became of a candidate. Everything but `Passed` counts as wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum CodeVerdict {
+pub enum CodeOutcome {
     /// Every test passed.
     Passed,
     /// A test failed, or an answer was not plain data.
@@ -116,12 +116,12 @@ pub fn check(sandbox: &Sandbox, task: &CodeTask, source: &str, limits: &Limits) 
     );
 
     let (passed, total) = (report.passed(), task.tests.len() + usize::from(task.cases.is_some()));
-    let (verdict, detail) = if report.has("done") && passed == total {
-        (CodeVerdict::Passed, String::new())
+    let (outcome, detail) = if report.has("done") && passed == total {
+        (CodeOutcome::Passed, String::new())
     } else {
         report.failure(&candidate, &checker, limits)
     };
-    Ok(Checked { verdict, passed, total, detail: one_line(&detail), cpu: candidate.cpu })
+    Ok(Checked { outcome, passed, total, detail: one_line(&detail), cpu: candidate.cpu })
 }
 
 const START: &str = "start.py";
@@ -168,31 +168,31 @@ impl Report {
     }
 
     /// Why it did not pass: the first step that failed, or the limit that ended a process before it could say so.
-    fn failure(&self, candidate: &Finished, checker: &Finished, limits: &Limits) -> (CodeVerdict, String) {
+    fn failure(&self, candidate: &Finished, checker: &Finished, limits: &Limits) -> (CodeOutcome, String) {
         let failed = self.first(|kind| kind != "passed" && !STEPS.contains(&kind));
-        let verdict = match failed.map(|(kind, _)| kind.as_str()) {
-            Some("failed" | "refused" | "forged") => CodeVerdict::Failed,
-            Some("raised") => CodeVerdict::Raised,
-            Some("syntax") => CodeVerdict::SyntaxError,
-            Some("memory") => CodeVerdict::OutOfMemory,
-            Some("output") => CodeVerdict::OutputLimit,
+        let outcome = match failed.map(|(kind, _)| kind.as_str()) {
+            Some("failed" | "refused" | "forged") => CodeOutcome::Failed,
+            Some("raised") => CodeOutcome::Raised,
+            Some("syntax") => CodeOutcome::SyntaxError,
+            Some("memory") => CodeOutcome::OutOfMemory,
+            Some("output") => CodeOutcome::OutputLimit,
             Some(_) => return death(candidate, limits),
             None if matches!(checker.ending, Ending::Exited(_)) => return death(candidate, limits),
             None => return death(checker, limits),
         };
-        (verdict, failed.map(|(_, text)| text.clone()).unwrap_or_default())
+        (outcome, failed.map(|(_, text)| text.clone()).unwrap_or_default())
     }
 }
 
-fn death(process: &Finished, limits: &Limits) -> (CodeVerdict, String) {
+fn death(process: &Finished, limits: &Limits) -> (CodeOutcome, String) {
     match process.ending {
-        Ending::CpuLimit => (CodeVerdict::TimedOut, format!("used {:?} of processor time", limits.cpu)),
-        Ending::WallLimit => (CodeVerdict::TimedOut, format!("did not end within {:?}", limits.wall)),
-        Ending::OutputLimit => (CodeVerdict::OutputLimit, "printed or wrote too much".to_owned()),
+        Ending::CpuLimit => (CodeOutcome::TimedOut, format!("used {:?} of processor time", limits.cpu)),
+        Ending::WallLimit => (CodeOutcome::TimedOut, format!("did not end within {:?}", limits.wall)),
+        Ending::OutputLimit => (CodeOutcome::OutputLimit, "printed or wrote too much".to_owned()),
         // The candidate can print this word itself; it only chooses the name of its own failure.
-        _ if String::from_utf8_lossy(&process.stderr).contains("MemoryError") => (CodeVerdict::OutOfMemory, "ran out of memory".to_owned()),
-        Ending::Exited(code) => (CodeVerdict::Killed, format!("left with exit code {code} before it answered")),
-        Ending::Signalled(signal) => (CodeVerdict::Killed, format!("was ended by signal {signal} before it answered")),
+        _ if String::from_utf8_lossy(&process.stderr).contains("MemoryError") => (CodeOutcome::OutOfMemory, "ran out of memory".to_owned()),
+        Ending::Exited(code) => (CodeOutcome::Killed, format!("left with exit code {code} before it answered")),
+        Ending::Signalled(signal) => (CodeOutcome::Killed, format!("was ended by signal {signal} before it answered")),
     }
 }
 

@@ -29,7 +29,7 @@ mod process;
 mod syscalls;
 
 pub use cases::{Cases, DRAWN, Inputs};
-pub use check::{Checked, CodeTask, CodeVerdict, check};
+pub use check::{Checked, CodeOutcome, CodeTask, check};
 #[cfg(target_os = "linux")]
 pub use child::child_main;
 pub use parent::Sandbox;

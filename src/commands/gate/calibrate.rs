@@ -14,7 +14,7 @@ use crate::cli::{CalibrateArgs, PolicyArgs};
 use crate::commands::circumstances::{describe, utc_date};
 use crate::commands::session::{Session, planned, terms};
 use crate::commands::{bless, print};
-use crate::eval::score::Verdict as Grade;
+use crate::eval::score::Verdict;
 use crate::files::{create_folder, write_atomic};
 use crate::gate::baseline::Baseline;
 use crate::gate::result::AdapterEvidence;
@@ -64,7 +64,7 @@ pub(in crate::commands) fn calibrate(args: &CalibrateArgs) -> Result<()> {
         again.iter().filter(differs).count()
     };
     let texts = changed(|a, b| a.answer == b.answer);
-    let verdicts = changed(|a, b| (a.verdict == Grade::Correct) == (b.verdict == Grade::Correct));
+    let verdicts = changed(|a, b| (a.verdict == Verdict::Correct) == (b.verdict == Verdict::Correct));
     let mut found = vec![calibration.judge("base against base, other batches", FAINT, &|_| Ok(again.clone()))?];
     for share in DAMAGES {
         let name = format!("{:.0} % of all answers, right ones, made wrong", 100.0 * share);
@@ -114,10 +114,10 @@ fn other_batches(session: &Session, seed: u64) -> Result<Vec<ItemRow>> {
 fn damage(rows: &[ItemRow], session: &Session, share: f64, seed: u64) -> Vec<ItemRow> {
     let mut damaged = rows.to_vec();
     for PlannedSuite { suite, items } in &session.suites {
-        let right = (0..rows.len()).filter(|i| rows[*i].suite == suite.name && rows[*i].verdict == Grade::Correct).collect();
+        let right = (0..rows.len()).filter(|i| rows[*i].suite == suite.name && rows[*i].verdict == Verdict::Correct).collect();
         let count = (share * items.len() as f64).ceil() as usize;
         for i in shuffle(right, derive(seed, &["calibrate", "damage", &suite.name])).into_iter().take(count) {
-            damaged[i].verdict = Grade::Wrong;
+            damaged[i].verdict = Verdict::Wrong;
             "(damaged)".clone_into(&mut damaged[i].answer);
         }
     }

@@ -19,7 +19,7 @@ use crate::cli::{GateArgs, OnInconclusive};
 use crate::error::{Inconclusive, Invalid, Regressed};
 use crate::files::{create_folder, read_text, write_atomic};
 use crate::gate::baseline::Baseline;
-use crate::gate::decision::Verdict;
+use crate::gate::decision::Decision;
 use crate::gate::result::GateResult;
 use crate::plan::PlannedSuite;
 use crate::record::rows::ItemRow;
@@ -81,10 +81,10 @@ fn append(path: &Path, text: &str) -> Result<()> {
 pub(super) fn finish(result: &GateResult, on_inconclusive: OnInconclusive) -> Result<()> {
     let message = format!("{}: {}", result.verdict.word(), result.reasons.join("; "));
     match result.verdict {
-        Verdict::Pass => Ok(()),
-        Verdict::Regress => Err(Regressed(message).into()),
-        Verdict::Inconclusive if on_inconclusive == OnInconclusive::Neutral => Ok(()),
-        Verdict::Inconclusive => Err(Inconclusive(message).into()),
-        Verdict::Invalid => Err(Invalid(message).into()),
+        Decision::Pass => Ok(()),
+        Decision::Regress => Err(Regressed(message).into()),
+        Decision::Inconclusive if on_inconclusive == OnInconclusive::Neutral => Ok(()),
+        Decision::Inconclusive => Err(Inconclusive(message).into()),
+        Decision::Invalid => Err(Invalid(message).into()),
     }
 }

@@ -16,7 +16,6 @@ use crate::error::Invalid;
 use crate::eval::benchmark::Reference;
 use crate::eval::budget::Budgets;
 use crate::eval::program::check_program;
-use crate::eval::run::outcome;
 use crate::eval::score::{Answer, CodeRun, IdentityTerms, Verdict, extract_code, grade, grade_composite};
 use crate::eval::suite::{Item, Suite};
 use crate::library;
@@ -94,7 +93,7 @@ impl Judge<'_> {
                 // Broken tests are a finding about the suite, not an end of the check.
                 let limits = self.budgets.limits(self.sandbox, item).map_err(|error| format!("{error:#}"))?;
                 let checked = check_program(self.sandbox, program, &code, &limits).map_err(|error| format!("{error:#}"))?;
-                let run = CodeRun { code, outcome: outcome(checked.verdict), detail: Some(checked.detail) };
+                let run = CodeRun { code, outcome: checked.outcome, detail: Some(checked.detail) };
                 grade_composite(item, &spoken, &self.identity, Some(run))
             }
         };

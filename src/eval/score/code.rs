@@ -6,33 +6,10 @@
 //!
 //! Not repaired: a function under another name, wrong indentation, prompts of an interactive session.
 
-use serde::{Deserialize, Serialize};
-
 use super::identity::IdentityTerms;
 use super::{Answer, Flag, Graded, Verdict, outcome};
 use crate::eval::suite::Item;
-
-/// How the program with its tests ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CodeOutcome {
-    /// All tests held.
-    Passed,
-    /// A test did not hold.
-    Failed,
-    /// An exception other than a failed test.
-    Raised,
-    /// Not Python.
-    SyntaxError,
-    /// Out of time.
-    TimedOut,
-    /// Out of memory.
-    OutOfMemory,
-    /// Wrote more than a program may.
-    OutputLimit,
-    /// Ended by a signal: it tried what the sandbox forbids.
-    Killed,
-}
+use crate::sandbox::CodeOutcome;
 
 /// A program that was run.
 #[derive(Debug, Clone, PartialEq, Eq)]

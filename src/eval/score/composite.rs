@@ -81,8 +81,8 @@ fn heads(line: &str, number: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::score::CodeOutcome;
     use crate::eval::suite::parse_suite;
+    use crate::sandbox::CodeOutcome;
 
     fn item() -> Item {
         let settings = "name = \"t\"\nversion = 1\ngrader = \"composite\"\nmax_new_tokens = 8\nchance = 0.0\ndescription = \"d\"\n";

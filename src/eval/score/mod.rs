@@ -29,7 +29,7 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-pub use code::{CodeOutcome, CodeRun, extract_code, grade_code};
+pub use code::{CodeRun, extract_code, grade_code};
 pub use composite::grade_composite;
 pub use identity::{IdentityKind, IdentityTerms};
 pub use rivals::{RIVALS, Rival, rival};

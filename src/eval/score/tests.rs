@@ -8,6 +8,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use super::*;
 use crate::eval::suite::{Item, Language, Suite, Task, choice_letter, load_suite};
+use crate::sandbox::CodeOutcome;
 
 fn terms() -> IdentityTerms {
     IdentityTerms {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::plot::forest::{ForestData, ForestRow, forest};
 use super::plot::raster;
 use super::{ReportFile, SCALE};
-use crate::gate::decision::Verdict;
+use crate::gate::decision::Decision;
 use crate::gate::result::GateResult;
 
 pub use junit::junit;
@@ -45,10 +45,10 @@ fn forest_data(result: &GateResult) -> ForestData {
     }
     rows.extend(result.leakage.map(|test| ForestRow::new("general suites", "no identity text", &test)));
     let title = match result.verdict {
-        Verdict::Pass => "Pass: every loss is shown to be smaller than its margin",
-        Verdict::Regress => "Regress: a loss is shown, and it reaches its margin",
-        Verdict::Inconclusive => "Inconclusive: not every loss is shown to be smaller than its margin",
-        Verdict::Invalid => "Invalid: the measurement cannot be trusted",
+        Decision::Pass => "Pass: every loss is shown to be smaller than its margin",
+        Decision::Regress => "Regress: a loss is shown, and it reaches its margin",
+        Decision::Inconclusive => "Inconclusive: not every loss is shown to be smaller than its margin",
+        Decision::Invalid => "Invalid: the measurement cannot be trusted",
     };
     let subtitle = format!("{} against {}, base {}, 91 % intervals", result.adapter.folder, result.baseline, result.evidence.model);
     ForestData { title: title.to_owned(), subtitle, rows }

@@ -1,7 +1,7 @@
 //! A gate's result as GitHub shows it, in a step's summary or a comment on a pull request: the verdict first, then a table,
 //! then what explains it, folded away.
 
-use crate::gate::decision::{LossTest, Verdict};
+use crate::gate::decision::{Decision, LossTest};
 use crate::gate::judge::SuiteResult;
 use crate::gate::result::{Flip, GateResult};
 use crate::report::table::{Table, folded};
@@ -35,15 +35,15 @@ pub fn summary(result: &GateResult) -> String {
 
 fn heading(result: &GateResult) -> String {
     let meaning = match result.verdict {
-        Verdict::Pass => "every loss is shown to be smaller than its margin",
-        Verdict::Regress => "a loss is shown, and it reaches its margin",
-        Verdict::Inconclusive => "too few items, or too many flips, to say",
-        Verdict::Invalid => "the measurement cannot be trusted",
+        Decision::Pass => "every loss is shown to be smaller than its margin",
+        Decision::Regress => "a loss is shown, and it reaches its margin",
+        Decision::Inconclusive => "too few items, or too many flips, to say",
+        Decision::Invalid => "the measurement cannot be trusted",
     };
     let alert = match result.verdict {
-        Verdict::Pass => "NOTE",
-        Verdict::Inconclusive => "WARNING",
-        Verdict::Regress | Verdict::Invalid => "CAUTION",
+        Decision::Pass => "NOTE",
+        Decision::Inconclusive => "WARNING",
+        Decision::Regress | Decision::Invalid => "CAUTION",
     };
     format!("> [!{alert}]\n> **Ballast gate: {}**, {meaning}. Adapter {}.", result.verdict.word(), code(&result.adapter.folder))
 }
@@ -63,7 +63,7 @@ fn table(result: &GateResult) -> Table {
         "retention %",
     ];
     let mut table = Table::new(header, 2);
-    let word = |verdict: Option<Verdict>| verdict.map_or("not asked".to_owned(), |verdict| format!("**{}**", verdict.word()));
+    let word = |verdict: Option<Decision>| verdict.map_or("not asked".to_owned(), |verdict| format!("**{}**", verdict.word()));
     for suite in &result.suites {
         let flips = suite.loss.map(|test| format!("{} / {}", test.harmful, test.beneficial));
         table.push(vec![
@@ -119,7 +119,7 @@ fn details(result: &GateResult) -> String {
         table.push(vec![
             "all suites".to_owned(),
             "accuracy".to_owned(),
-            if test.regressed { Verdict::Regress } else { Verdict::Pass }.word().to_owned(),
+            if test.regressed { Decision::Regress } else { Decision::Pass }.word().to_owned(),
             or_none(test.difference, points),
             format!("p {}", or_none(test.p_corrected, significant)),
             format!("no loss shown of {} points or more", percent(test.margin)),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::gate::decision::{LossTest, Verdict};
+use crate::gate::decision::{Decision, LossTest};
 use crate::gate::result::GateResult;
 use crate::report::text::{NONE, or_none, percent, point_range, points};
 
@@ -12,7 +12,7 @@ pub fn terminal(result: &GateResult) -> String {
     let line = |test: &LossTest| {
         format!("{:>7} points {}  margin {}", or_none(test.difference, points), or_none(test.interval, point_range), percent(test.margin))
     };
-    let word = |verdict: Option<Verdict>| verdict.map_or("not asked", Verdict::word);
+    let word = |verdict: Option<Decision>| verdict.map_or("not asked", Decision::word);
     for suite in &result.suites {
         let accuracy = format!("{} -> {} %", or_none(suite.before, percent), or_none(suite.after, percent));
         let test = suite.loss.map_or(String::new(), |test| line(&test));

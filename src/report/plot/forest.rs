@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::scale::{Frame, Scale};
 use super::sheet::{Rect, Sheet, figure};
 use super::style::{AXIS, BODY, INK, MARGIN, MUTED, PX, SMALL, WIDTH, color, marker};
-use crate::gate::decision::{LossTest, Verdict};
+use crate::gate::decision::{Decision, LossTest};
 use crate::stats::Interval;
 
 /// What the figure shows.
@@ -33,7 +33,7 @@ pub struct ForestRow {
     /// Loss tolerated, as a fraction of 1.
     pub margin: f64,
     /// What the test says.
-    pub verdict: Verdict,
+    pub verdict: Decision,
 }
 
 impl ForestRow {
@@ -112,10 +112,10 @@ fn draw_row(sheet: &Sheet, frame: &Frame, row: &ForestRow, top: i32, first: bool
         }
     }
     let (index, word) = match row.verdict {
-        Verdict::Pass => (3, "pass"),
-        Verdict::Inconclusive => (5, "inconclusive"),
-        Verdict::Regress => (1, "regress"),
-        Verdict::Invalid => (0, "invalid"),
+        Decision::Pass => (3, "pass"),
+        Decision::Inconclusive => (5, "inconclusive"),
+        Decision::Regress => (1, "regress"),
+        Decision::Invalid => (0, "invalid"),
     };
     let ink = color(index);
     if let Some((low, high)) = row.interval.and_then(|i| frame.across(100.0 * i.low).zip(frame.across(100.0 * i.high))) {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use crate::report::plot::samples;
 
-    fn row(i: usize, difference: Option<f64>, verdict: Verdict) -> ForestRow {
+    fn row(i: usize, difference: Option<f64>, verdict: Decision) -> ForestRow {
         let interval = difference.map(|d| Interval::new(d - 0.03, d + 0.03));
         ForestRow { label: samples::name(i), note: "accuracy, n = 200".to_owned(), difference, interval, margin: 0.05, verdict }
     }
@@ -147,13 +147,13 @@ mod tests {
     #[test]
     fn any_data_is_drawn_as_valid_svg() {
         let all = vec![
-            row(2, Some(0.0), Verdict::Pass),
-            row(1, Some(-0.04), Verdict::Inconclusive),
-            row(3, Some(-1.0), Verdict::Regress),
-            row(4, None, Verdict::Invalid),
-            row(5, Some(f64::NAN), Verdict::Invalid),
+            row(2, Some(0.0), Decision::Pass),
+            row(1, Some(-0.04), Decision::Inconclusive),
+            row(3, Some(-1.0), Decision::Regress),
+            row(4, None, Decision::Invalid),
+            row(5, Some(f64::NAN), Decision::Invalid),
         ];
-        for rows in [all, vec![], vec![row(0, Some(1.0), Verdict::Pass)]] {
+        for rows in [all, vec![], vec![row(0, Some(1.0), Decision::Pass)]] {
             let data = ForestData { title: "Forest".to_owned(), subtitle: "a against b".to_owned(), rows };
             samples::check(|| forest(&data));
         }

@@ -1,7 +1,7 @@
 //! False verdicts, and what twins would do to them.
 
 use super::{ACCURACY, CHURNS, Gates};
-use crate::gate::simulate::{Adapter, Verdicts};
+use crate::gate::simulate::{DecisionCounts, SimulatedAdapter};
 use crate::report::table::Table;
 use crate::report::text::{code, or_none, percent};
 
@@ -17,9 +17,9 @@ pub(super) fn errors(gates: &Gates) -> String {
         "at the margin: regress %",
     ];
     let mut table = Table::new(header, 1);
-    let mut push = |name: String, items: usize, churn: f64, of: &dyn Fn(f64) -> Option<Verdicts>| {
+    let mut push = |name: String, items: usize, churn: f64, of: &dyn Fn(f64) -> Option<DecisionCounts>| {
         let (none, half, margin) = (of(0.0), of(gates.draws.margin / 2.0), of(gates.draws.margin));
-        let (pass, regress) = (|found: Verdicts| percent(found.pass_rate()), |found: Verdicts| percent(found.regress_rate()));
+        let (pass, regress) = (|found: DecisionCounts| percent(found.pass_rate()), |found: DecisionCounts| percent(found.regress_rate()));
         table.push(vec![
             name,
             items.to_string(),
@@ -55,7 +55,7 @@ pub(super) fn twins(gates: &Gates) -> String {
     let mut table = Table::new(["suite", "pairs of twins", "churn %", "pass at the margin %: as twins", "as if strangers"], 1);
     for (suite, n) in gates.suites {
         for churn in CHURNS {
-            let found = gates.draws.twins(n / 2, Adapter { accuracy: ACCURACY, churn, loss: gates.draws.margin });
+            let found = gates.draws.twins(n / 2, SimulatedAdapter { accuracy: ACCURACY, churn, loss: gates.draws.margin });
             table.push(vec![
                 code(suite),
                 (n / 2).to_string(),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 
-use crate::gate::simulate::{Adapter, Draws, Verdicts};
+use crate::gate::simulate::{DecisionCounts, Draws, SimulatedAdapter};
 use crate::report::plot::power::power;
 use crate::report::plot::raster;
 use crate::report::table::Table;
@@ -40,31 +40,31 @@ struct Gates<'a> {
     suites: &'a [(String, usize)],
     draws: Draws,
     /// What was simulated already, by the losses of the suites that are asked.
-    known: RefCell<BTreeMap<String, Option<Verdicts>>>,
+    known: RefCell<BTreeMap<String, Option<DecisionCounts>>>,
 }
 
 impl Gates<'_> {
     /// The adapter loses as much on every suite.
-    fn everywhere(&self, churn: f64, loss: f64) -> Option<Verdicts> {
+    fn everywhere(&self, churn: f64, loss: f64) -> Option<DecisionCounts> {
         self.gate(churn, |_| loss)
     }
 
     /// The adapter loses on one suite alone.
-    fn only(&self, place: usize, churn: f64, loss: f64) -> Option<Verdicts> {
+    fn only(&self, place: usize, churn: f64, loss: f64) -> Option<DecisionCounts> {
         self.gate(churn, |i| if i == place { loss } else { 0.0 })
     }
 
     /// The suite is the only one that is asked.
-    fn alone(&self, place: usize, churn: f64, loss: f64) -> Option<Verdicts> {
-        self.of(&[(self.suites[place].1, Adapter { accuracy: ACCURACY, churn, loss })])
+    fn alone(&self, place: usize, churn: f64, loss: f64) -> Option<DecisionCounts> {
+        self.of(&[(self.suites[place].1, SimulatedAdapter { accuracy: ACCURACY, churn, loss })])
     }
 
-    fn gate(&self, churn: f64, loss: impl Fn(usize) -> f64) -> Option<Verdicts> {
-        let adapter = |(i, (_, n)): (usize, &(String, usize))| (*n, Adapter { accuracy: ACCURACY, churn, loss: loss(i) });
+    fn gate(&self, churn: f64, loss: impl Fn(usize) -> f64) -> Option<DecisionCounts> {
+        let adapter = |(i, (_, n)): (usize, &(String, usize))| (*n, SimulatedAdapter { accuracy: ACCURACY, churn, loss: loss(i) });
         self.of(&self.suites.iter().enumerate().map(adapter).collect::<Vec<_>>())
     }
 
-    fn of(&self, suites: &[(usize, Adapter)]) -> Option<Verdicts> {
+    fn of(&self, suites: &[(usize, SimulatedAdapter)]) -> Option<DecisionCounts> {
         let key = format!("{suites:?}");
         if let Some(found) = self.known.borrow().get(&key) {
             return *found;
@@ -123,7 +123,7 @@ fn summary(gates: &Gates) -> String {
     let by_case =
         |of: &dyn Fn(usize, f64) -> Option<f64>| -> Vec<f64> { gates.cases().filter_map(|(place, churn)| of(place, churn)).collect() };
     let margin = gates.draws.margin;
-    let (pass, regress) = (|found: Verdicts| found.pass_rate(), |found: Verdicts| found.regress_rate());
+    let (pass, regress) = (|found: DecisionCounts| found.pass_rate(), |found: DecisionCounts| found.regress_rate());
     push(
         "an adapter without loss is called a regression: all suites asked",
         true,

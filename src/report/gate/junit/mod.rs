@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite, XmlString};
 
-use crate::gate::decision::{LossTest, Verdict};
+use crate::gate::decision::{Decision, LossTest};
 use crate::gate::family::Together;
 use crate::gate::judge::SuiteResult;
 use crate::gate::result::GateResult;
@@ -19,7 +19,7 @@ use crate::shown::visible;
 
 struct Case {
     name: &'static str,
-    verdict: Verdict,
+    verdict: Decision,
     message: String,
 }
 
@@ -62,18 +62,18 @@ impl Case {
             status
         };
         let status = match self.verdict {
-            Verdict::Pass => TestCaseStatus::success(),
-            Verdict::Inconclusive => {
+            Decision::Pass => TestCaseStatus::success(),
+            Decision::Inconclusive => {
                 let mut status = TestCaseStatus::skipped();
                 status.set_message(message.clone());
                 status
             }
-            Verdict::Regress => failed(NonSuccessKind::Failure, "regress"),
-            Verdict::Invalid => failed(NonSuccessKind::Error, "invalid"),
+            Decision::Regress => failed(NonSuccessKind::Failure, "regress"),
+            Decision::Invalid => failed(NonSuccessKind::Error, "invalid"),
         };
         let mut case = TestCase::new(self.name, status);
         case.set_classname(text(&format!("ballast.{suite}"))).set_time(Duration::ZERO);
-        if self.verdict == Verdict::Pass {
+        if self.verdict == Decision::Pass {
             case.set_system_out(message);
         }
         case
@@ -89,7 +89,7 @@ fn text(text: &str) -> XmlString {
 fn measurement(result: &GateResult) -> Suite {
     let case = |name, problems: Vec<String>, good: String| Case {
         name,
-        verdict: if problems.is_empty() { Verdict::Pass } else { Verdict::Invalid },
+        verdict: if problems.is_empty() { Decision::Pass } else { Decision::Invalid },
         message: if problems.is_empty() { good } else { problems.join("; ") },
     };
     let evidence = result.mismatches.iter().map(ToString::to_string).collect();
@@ -114,7 +114,7 @@ fn measurement(result: &GateResult) -> Suite {
 fn of_suite(suite: &SuiteResult) -> Suite {
     let mut cases = Vec::new();
     if !suite.problems.is_empty() {
-        cases.push(Case { name: "items", verdict: Verdict::Invalid, message: suite.problems.join("; ") });
+        cases.push(Case { name: "items", verdict: Decision::Invalid, message: suite.problems.join("; ") });
     }
     for (name, test) in [("accuracy", suite.loss), ("form", suite.form)] {
         cases.extend(test.map(|test| Case { name, verdict: test.verdict, message: loss(&test) }));
@@ -132,7 +132,7 @@ fn leakage(test: &LossTest) -> Suite {
 }
 
 fn together(test: &Together) -> Suite {
-    let verdict = if test.regressed { Verdict::Regress } else { Verdict::Pass };
+    let verdict = if test.regressed { Decision::Regress } else { Decision::Pass };
     let message = format!(
         "{} points, mean margin {}, corrected p of no loss {}",
         or_none(test.difference, points),
@@ -152,7 +152,7 @@ fn loss(test: &LossTest) -> String {
         test.beneficial,
         test.n
     );
-    if test.verdict == Verdict::Inconclusive {
+    if test.verdict == Decision::Inconclusive {
         let _ = match test.needs {
             Some(items) => write!(message, "; about {items} more items like these would decide"),
             None => write!(message, "; no number of items like these would decide"),
