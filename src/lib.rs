@@ -14,7 +14,7 @@
 //! | [`config`] | the experiment as written |
 //! | [`library`] | what ships inside the binary: experiments, training rows, suites |
 //! | [`data`] | rows: read, sample, fill with the identity, check against the suites, render and tokenize (`chat`) |
-//! | [`model`] | `fetch` and `catalogue`; `family`, configurations turned into the switches of `spec`, one family a file; `weights` from `gguf` or safetensors; `decoder`, the one decoder, with its own backward; `lora`, `adapter` (PEFT folders, in and out), `lineup` (whose adapter each row goes through); `tokenizer`, and `template`, chats rendered as transformers renders them; `cache`, on the host or paged; `ops`, each with host kernel and composed form, and `ops/cuda`, kernels behind the feature |
+//! | [`model`] | `fetch` and `catalogue`; `family`, configurations turned into the switches of `spec`, one family a file; `weights` from `gguf` or safetensors; `decoder`, the one decoder, with its own backward; `lora`, `adapter` (PEFT folders, in and out), `adapter_set` (whose adapter each row goes through); `tokenizer`, and `template`, chats rendered as transformers renders them; `cache`, on the host or paged; `ops`, each with host kernel and composed form, and `ops/cuda`, kernels behind the feature |
 //! | [`train`] | windows, loss, schedule, AdamW, checkpoints, the loop: one variant, or several in shared passes |
 //! | [`eval`] | suites and items, and public `benchmark`s as suites; greedy answers by continuous batching; `score`, one grader a file; drift; likelihood |
 //! | [`sandbox`] | candidate programs run here and nowhere else |
@@ -52,7 +52,7 @@
 //!   can cut a gradient silently, and checkpointing is one branch.
 //! - **No padding anywhere.** Rows lie end to end and attention knows where they begin, in training, prefill and
 //!   decoding alike, so there is no padding mask to get wrong.
-//! - **One batch, many adapters.** A row of a batch names its adapter (`model/lineup.rs`); the frozen products see all rows
+//! - **One batch, many adapters.** A row of a batch names its adapter (`model/adapter_set.rs`); the frozen products see all rows
 //!   at once. So variants train side by side and base and variants answer a suite together, on a GPU several times faster
 //!   than one after the other. Tests hold it against each alone.
 //! - **A layer has two bodies**: operation by operation (`decoder/forward.rs`, `backward.rs`), and with fused kernels on a

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use ballast::error::Invalid;
 use ballast::model::adapter::{digest, load, save, to_safetensors};
-use ballast::model::lineup::Lineup;
-use ballast::model::lora::{Adapter, Module, Pair};
+use ballast::model::adapter_set::AdapterSet;
+use ballast::model::lora::{Adapter, LoraPair, Module};
 use candle_core::{Device, Tensor};
 use common::{hidden, largest_difference, random_adapter, tiny};
 
@@ -133,7 +133,7 @@ fn ranks_and_strengths_may_differ_by_linear() {
         };
         let part = |half: &str| &parts[&format!("base_model.model.model.{site}.{half}.weight")];
         let expected = (part("lora_B").matmul(part("lora_A")).unwrap() * scale).unwrap();
-        let product = |pair: &Pair, scale: f64| (pair.b.matmul(&pair.a).unwrap() * scale).unwrap();
+        let product = |pair: &LoraPair, scale: f64| (pair.b.matmul(&pair.a).unwrap() * scale).unwrap();
         assert!(largest_difference(&product(pair, adapter.scale), &expected) < 1e-6, "{site}");
         assert!(largest_difference(&product(&again.pairs[site], again.scale), &expected) < 1e-6, "{site} written and read again");
     }
@@ -187,7 +187,7 @@ fn numbers_that_are_not_finite_are_invalid() {
     let strong = random_adapter(&decoder.spec).scaled(1e39);
     invalid(strong.check_scale().unwrap_err());
     invalid(decoder.merged(&strong).map(|_| ()).unwrap_err());
-    invalid(Lineup::new(&decoder, vec![&strong]).map(|_| ()).unwrap_err());
+    invalid(AdapterSet::new(&decoder, vec![&strong]).map(|_| ()).unwrap_err());
     invalid(save(&strong, "some/base", folder.path()).unwrap_err());
 }
 

@@ -3,8 +3,8 @@
 
 mod common;
 
+use ballast::model::adapter_set::AdapterSet;
 use ballast::model::decoder::{Decoder, Packed};
-use ballast::model::lineup::Lineup;
 use ballast::model::lora::Adapter;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -80,15 +80,15 @@ fn cached_steps_equal_one_pass() {
         let decoder = tiny(kind);
         let adapter = random_adapter(&decoder.spec);
         let rows: [&[u32]; 2] = [&ROW, &[9, 8, 7, 6, 5, 4]];
-        let lineup = Lineup::one(&decoder, Some(&adapter)).unwrap();
+        let adapter_set = AdapterSet::one(&decoder, Some(&adapter)).unwrap();
         let mut cache = cache(&decoder, 2);
         let prompt = Packed::from_rows(&[&rows[0][..4], &rows[1][..2]], Some(0));
-        decoder.hidden(&prompt, &lineup, Some(&mut cache)).unwrap();
+        decoder.hidden(&prompt, &adapter_set, Some(&mut cache)).unwrap();
         for step in 0..4 {
             let mut next = Packed::default();
             next.push(&rows[0][4 + step..5 + step], 4 + step, Some(0));
             next.push(&rows[1][2 + step..3 + step], 2 + step, Some(0));
-            let stepped = decoder.logits(&decoder.hidden(&next, &lineup, Some(&mut cache)).unwrap()).unwrap();
+            let stepped = decoder.logits(&decoder.hidden(&next, &adapter_set, Some(&mut cache)).unwrap()).unwrap();
             let whole = all_logits(&decoder, &[&rows[0][..5 + step], &rows[1][..3 + step]], Some(&adapter));
             let last = Tensor::from_slice(&[4 + step as u32, 5 + step as u32 + 2 + step as u32], 2, &Device::Cpu).unwrap();
             let difference = largest_difference(&stepped, &whole.index_select(&last, 0).unwrap());
@@ -100,7 +100,7 @@ fn cached_steps_equal_one_pass() {
 #[test]
 fn a_dropped_row_leaves_the_others_as_they_were() {
     let decoder = tiny("llama");
-    let base = Lineup::base();
+    let base = AdapterSet::base();
     let mut cache = cache(&decoder, 3);
     decoder.hidden(&Packed::from_rows(&[&ROW[..3], &ROW[..5], &ROW[..4]], None), &base, Some(&mut cache)).unwrap();
     cache.keep(&[2]);
@@ -116,7 +116,7 @@ fn chosen_positions_equal_all_positions() {
     let decoder = tiny("qwen2");
     let batch = Packed::from_rows(&[&ROW[..], &ROW[1..]], None);
     let all = all_logits(&decoder, &[&ROW, &ROW[1..]], None);
-    let chosen = decoder.logits(&decoder.hidden_at(&batch, &[3, 16], &Lineup::base(), None).unwrap()).unwrap();
+    let chosen = decoder.logits(&decoder.hidden_at(&batch, &[3, 16], &AdapterSet::base(), None).unwrap()).unwrap();
     let expected = all.index_select(&Tensor::from_slice(&[3u32, 16], 2, &Device::Cpu).unwrap(), 0).unwrap();
     assert!(largest_difference(&chosen, &expected) < 1e-4);
 }
@@ -143,7 +143,7 @@ fn continuation_likelihoods_equal_those_of_all_logits() {
     let prompts: Vec<Prompt> = pairs[..3].iter().map(|(ids, _)| Prompt { ids: ids.to_vec(), max_new_tokens: 1, adapter: None }).collect();
     let asked: Vec<Continuation> =
         pairs.iter().enumerate().map(|(i, (_, ids))| Continuation { prompt: i % 3, ids: ids.to_vec() }).collect();
-    let base = Lineup::base();
+    let base = AdapterSet::base();
     let answering = Answering::new(&decoder, &base);
     let mut scores = Vec::new();
     let empty = [Continuation { prompt: 0, ids: Vec::new() }];
@@ -187,14 +187,14 @@ fn a_merged_adapter_is_the_same_function() {
 fn rows_of_several_adapters_in_one_batch_equal_each_alone() {
     let decoder = tiny("qwen2");
     let (one, two) = (random_adapter(&decoder.spec), random_adapter(&decoder.spec).scaled(-2.0));
-    let lineup = Lineup::new(&decoder, vec![&one, &two]).unwrap();
+    let adapter_set = AdapterSet::new(&decoder, vec![&one, &two]).unwrap();
     let rows: [&[u32]; 4] = [&ROW[..5], &ROW[2..], &ROW[..1], &ROW[..7]];
     let through = [Some(1), None, Some(0), Some(1)];
     let mut batch = Packed::default();
     for (row, adapter) in rows.iter().zip(through) {
         batch.push(row, 0, adapter);
     }
-    let together = decoder.hidden(&batch, &lineup, None).unwrap();
+    let together = decoder.hidden(&batch, &adapter_set, None).unwrap();
     for ((row, adapter), segment) in rows.iter().zip(through).zip(&batch.rows) {
         let adapter = adapter.map(|i| [&one, &two][i]);
         let alone = hidden(&decoder, &[row], adapter);
@@ -204,7 +204,7 @@ fn rows_of_several_adapters_in_one_batch_equal_each_alone() {
             assert!(largest_difference(&hidden(&decoder, &[row], None), &part) > 1e-2, "{:?} acts", adapter.scale);
         }
     }
-    assert!(decoder.hidden(&Packed::from_rows(&rows, Some(2)), &lineup, None).is_err(), "there is no third adapter");
+    assert!(decoder.hidden(&Packed::from_rows(&rows, Some(2)), &adapter_set, None).is_err(), "there is no third adapter");
 }
 
 #[test]
@@ -212,12 +212,12 @@ fn answers_do_not_depend_on_how_many_rows_decode_together() {
     use ballast::eval::generate::{Answering, Capacity, Prompt};
     let decoder = tiny("llama");
     let adapter = random_adapter(&decoder.spec);
-    let lineup = Lineup::new(&decoder, vec![&adapter]).unwrap();
+    let adapter_set = AdapterSet::new(&decoder, vec![&adapter]).unwrap();
     let prompts: Vec<Prompt> = (0..9)
         .map(|i| Prompt { ids: ROW[..=(i % 5)].to_vec(), max_new_tokens: 3 + (i * 5) % 7, adapter: (i % 2 == 0).then_some(0) })
         .collect();
     let answers = |rows: usize, prefill_tokens: usize| {
-        let answering = Answering { capacity: Capacity { rows, prefill_tokens }, ..Answering::new(&decoder, &lineup) };
+        let answering = Answering { capacity: Capacity { rows, prefill_tokens }, ..Answering::new(&decoder, &adapter_set) };
         let (mut answers, mut read) = (vec![Vec::new(); prompts.len()], Vec::new());
         let mut reading = |part: &ballast::eval::generate::Read| {
             read.extend(part.prompts.clone());

@@ -7,9 +7,9 @@ mod common;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
+use ballast::model::adapter_set::AdapterSet;
 use ballast::model::decoder::{Decoder, Packed, Saving};
-use ballast::model::lineup::Lineup;
-use ballast::model::lora::{Adapter, LoraConfig, Module, Pair, Site};
+use ballast::model::lora::{Adapter, LoraConfig, LoraPair, Module, Site};
 use ballast::model::spec::Spec;
 use ballast::model::weights::{Weights, safetensors_files};
 use candle_core::{DType, Device, Tensor};
@@ -43,7 +43,7 @@ impl Golden {
             for module in Module::ALL {
                 let site = Site { layer, module };
                 let half = |half: &str| self.tensors[&format!("{site}.{half}")].clone();
-                pairs.insert(site, Pair { a: half("A"), b: half("B") });
+                pairs.insert(site, LoraPair { a: half("A"), b: half("B") });
             }
         }
         Adapter { pairs, scale: 2.0, config: LoraConfig { rank: 2, alpha: 4.0, dropout: 0.0, targets: Module::ALL.to_vec() } }
@@ -123,14 +123,14 @@ fn a_batch_and_a_merged_adapter_give_what_single_rows_give() {
 
 fn backward(golden: &Golden, saving: Saving) -> (f64, ballast::model::decoder::Gradients) {
     let (adapter, rows) = (golden.adapter(), golden.rows());
-    let lineup = Lineup::one(&golden.decoder, Some(&adapter)).unwrap();
+    let adapter_set = AdapterSet::one(&golden.decoder, Some(&adapter)).unwrap();
     let batch = Packed::from_rows(&rows, Some(0));
     let mut labels = Vec::new();
     for (segment, row) in batch.rows.iter().zip(&rows) {
         labels.extend(row.iter().skip(1).enumerate().map(|(i, target)| ((segment.start + i) as u32, *target)));
     }
-    let tape = golden.decoder.forward_training(&batch, &lineup, None, saving).unwrap();
-    let (loss, gradients) = golden.decoder.backward(tape, &batch, &lineup, &labels, &[1.0]).unwrap().remove(0);
+    let tape = golden.decoder.forward_training(&batch, &adapter_set, None, saving).unwrap();
+    let (loss, gradients) = golden.decoder.backward(tape, &batch, &adapter_set, &labels, &[1.0]).unwrap().remove(0);
     (loss.total, gradients)
 }
 
@@ -157,7 +157,7 @@ fn loss_and_every_gradient_equal_transformers() {
 fn answers_through_the_cache_equal_transformers_for_200_tokens() {
     for golden in all() {
         let expected = golden.ids("greedy");
-        let (decoder, lineup) = (&golden.decoder, Lineup::base());
+        let (decoder, adapter_set) = (&golden.decoder, AdapterSet::base());
         let prompt = golden.rows().remove(0);
         let mut cache = cache(decoder, 1);
         let (mut said, mut next, mut at) = (Vec::new(), prompt, 0);
@@ -165,7 +165,7 @@ fn answers_through_the_cache_equal_transformers_for_200_tokens() {
             let mut batch = Packed::default();
             batch.push(&next, at, None);
             at += next.len();
-            let states = decoder.hidden_at(&batch, &batch.last_tokens(), &lineup, Some(&mut cache)).unwrap();
+            let states = decoder.hidden_at(&batch, &batch.last_tokens(), &adapter_set, Some(&mut cache)).unwrap();
             let token = decoder.logits(&states).unwrap().argmax(1).unwrap().to_vec1::<u32>().unwrap()[0];
             said.push(token);
             next = vec![token];

@@ -6,9 +6,9 @@ mod common;
 
 use std::collections::HashMap;
 
+use ballast::model::adapter_set::AdapterSet;
 use ballast::model::decoder::{Decoder, Gradients, LossSum, Packed, Saving};
 use ballast::model::dropout::Dropout;
-use ballast::model::lineup::Lineup;
 use ballast::model::lora::{Adapter, Module, Site};
 use ballast::model::ops::attention::{Heads, Segment, attention, attention_backward};
 use ballast::model::ops::cross_entropy::cross_entropy;
@@ -43,9 +43,9 @@ fn gradients(
     scale: f64,
 ) -> (LossSum, Gradients) {
     let batch = Packed::from_rows(rows, Some(0));
-    let lineup = Lineup::new(decoder, vec![adapter]).unwrap();
-    let tape = decoder.forward_training(&batch, &lineup, dropout, saving).unwrap();
-    decoder.backward(tape, &batch, &lineup, &labels(rows), &[scale]).unwrap().pop().unwrap()
+    let adapter_set = AdapterSet::new(decoder, vec![adapter]).unwrap();
+    let tape = decoder.forward_training(&batch, &adapter_set, dropout, saving).unwrap();
+    decoder.backward(tape, &batch, &adapter_set, &labels(rows), &[scale]).unwrap().pop().unwrap()
 }
 
 fn assert_close(a: &Gradients, b: &Gradients, bound: f32) {

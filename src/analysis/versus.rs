@@ -30,7 +30,7 @@ pub struct Versus {
     /// Suite by suite.
     pub comparisons: Vec<Compared>,
     /// What each was given and how far it moved.
-    pub variants: Vec<Given>,
+    pub variants: Vec<TrainingSummary>,
 }
 
 /// One variant against the reference on one suite. Fractions of 1; None is undefined.
@@ -80,7 +80,7 @@ pub struct Compared {
 
 /// Dose and drift of a variant; sums and rates of its first seed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Given {
+pub struct TrainingSummary {
     /// Name.
     pub variant: String,
     /// Seeds.
@@ -144,7 +144,13 @@ pub fn versus(mut sources: Vec<Source>, chance: &dyn Fn(&str, &Source) -> Option
     }
     let (found, rest): (Vec<Comparison>, Vec<_>) = compared.into_iter().map(|(found, variant, chance)| (found, (variant, chance))).unzip();
     let comparisons = corrected(found).iter().zip(rest).map(|(found, (variant, chance))| row(found, reference, variant, chance)).collect();
-    Ok(Versus { schema: 1, reference: reference.name.to_owned(), notes, comparisons, variants: subjects.iter().map(given).collect() })
+    Ok(Versus {
+        schema: 1,
+        reference: reference.name.to_owned(),
+        notes,
+        comparisons,
+        variants: subjects.iter().map(training_summary).collect(),
+    })
 }
 
 /// What each set of answers is called: a file by its name, a variant by its own, with its run's where there are several.
@@ -246,12 +252,12 @@ fn retention_interval(reference: &Subject, variant: &Subject, suite: &str, chanc
     bootstrap_interval(&base, &after, &clusters, &settings, |base, variant| retention(base, variant, chance))
 }
 
-fn given(subject: &Subject) -> Given {
+fn training_summary(subject: &Subject) -> TrainingSummary {
     let first = subject.cells[0];
     let stages = &first.record.stages;
     let trained = !stages.is_empty();
     let drift: Vec<f64> = subject.cells.iter().filter_map(|cell| cell.record.liveness.map(|proof| proof.kl)).collect();
-    Given {
+    TrainingSummary {
         variant: subject.name.to_owned(),
         seeds: subject.cells.len(),
         steps: trained.then(|| stages.iter().map(|stage| stage.steps).sum()),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{AdaptedArgs, DeviceArgs, QuestionArgs};
-use crate::eval::suite::Form;
+use crate::eval::suite::PromptFormat;
 
 /// `ballast eval`
 #[derive(Debug, Args)]
@@ -45,7 +45,7 @@ pub struct AskingArgs {
     pub shots: Option<usize>,
     /// chat; plain: text without the chat template; cloze: text without the options. For mmlu, cmmlu and ceval
     #[arg(long, value_name = "FORM")]
-    pub form: Option<Form>,
+    pub form: Option<PromptFormat>,
 }
 
 /// `ballast compare`

@@ -16,8 +16,8 @@ use crate::eval::run::Evaluator;
 use crate::eval::score::Verdict;
 use crate::files::{read_json, write_json};
 use crate::model::adapter::digest;
+use crate::model::adapter_set::AdapterSet;
 use crate::model::base::BaseModel;
-use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
 use crate::plan::PlannedSuite;
 use crate::progress::Bar;
@@ -42,10 +42,10 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
     let identity = session::terms(&args.questions.name, &args.questions.author);
     let merged = model::merged(&base, adapter.as_ref())?;
     let decoder = merged.as_ref().unwrap_or(&base.decoder);
-    let lineup = Lineup::one(decoder, adapter.as_ref().filter(|_| merged.is_none()))?;
+    let adapter_set = AdapterSet::one(decoder, adapter.as_ref().filter(|_| merged.is_none()))?;
     let evaluator = Evaluator {
         decoder,
-        lineup: &lineup,
+        adapter_set: &adapter_set,
         template: &template,
         system: &args.questions.system,
         identity: &identity,
@@ -58,7 +58,7 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
         prove_alive(&base, adapter, &prompts)?;
     }
     if let Some(path) = &args.out {
-        let asking = session::Asking { base: &base, template: &template, system: &args.questions.system, identity: &identity };
+        let asking = session::PromptContext { base: &base, template: &template, system: &args.questions.system, identity: &identity };
         let adapter = adapter.as_ref().map(digest).transpose()?;
         let evidence = Evidence { adapter, ..session::evidence(&evaluator, &asking, &layers, args.device.device, &suites)? };
         if earlier.is_empty() {

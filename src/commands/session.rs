@@ -15,9 +15,9 @@ use crate::eval::suite::{Item, Suite, Task};
 use crate::files::sha256;
 use crate::gate::baseline::Role;
 use crate::library;
+use crate::model::adapter_set::AdapterSet;
 use crate::model::base::BaseModel;
 use crate::model::device::DeviceChoice;
-use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
 use crate::plan::PlannedSuite;
 use crate::progress::Bar;
@@ -73,8 +73,8 @@ impl Session {
 
     /// What the answers of this session are made of.
     pub(super) fn evidence(&self) -> Result<Evidence> {
-        let asking = Asking { base: &self.base, template: &self.template, system: &self.system, identity: &self.identity };
-        evidence(&self.evaluator(&Lineup::base()), &asking, &self.layers, self.device, &self.suites)
+        let asking = PromptContext { base: &self.base, template: &self.template, system: &self.system, identity: &self.identity };
+        evidence(&self.evaluator(&AdapterSet::base()), &asking, &self.layers, self.device, &self.suites)
     }
 
     /// Answers of the base, or of the base with an adapter, to every item.
@@ -92,8 +92,8 @@ impl Session {
     ) -> Result<Vec<ItemRow>> {
         let merged = model::merged(&self.base, adapter)?;
         let decoder = merged.as_ref().unwrap_or(&self.base.decoder);
-        let lineup = Lineup::one(decoder, adapter.filter(|_| merged.is_none()))?;
-        let evaluator = Evaluator { decoder, ..self.evaluator(&lineup) };
+        let adapter_set = AdapterSet::one(decoder, adapter.filter(|_| merged.is_none()))?;
+        let evaluator = Evaluator { decoder, ..self.evaluator(&adapter_set) };
         let bar = Bar::new(title, suites.iter().map(|suite| suite.items.len()).sum());
         let mut rows = Vec::new();
         for PlannedSuite { suite, items } in suites {
@@ -116,18 +116,18 @@ impl Session {
         let general: Vec<&Item> = all().filter(|item| !matches!(item.task, Task::Identity { .. })).collect();
         let items = if general.is_empty() { all().collect() } else { general };
         ensure!(!items.is_empty(), "the baseline has no item to probe the adapter with");
-        let base = Lineup::base();
+        let base = AdapterSet::base();
         let evaluator = self.evaluator(&base);
         let items = shuffle(items, derive(0, &["gate", "probe"]));
         let prompts = items.into_iter().take(PROBE.0).map(|item| evaluator.prompt(item)).collect::<Result<Vec<_>>>()?;
         DriftProbe::new(&self.base.decoder, &prompts, PROBE.1, &self.base.codec.stops)
     }
 
-    /// Asks the base with the adapters of a lineup.
-    fn evaluator<'a>(&'a self, lineup: &'a Lineup<'a>) -> Evaluator<'a> {
+    /// Asks the base with the adapters of an adapter set.
+    fn evaluator<'a>(&'a self, adapter_set: &'a AdapterSet<'a>) -> Evaluator<'a> {
         Evaluator {
             decoder: &self.base.decoder,
-            lineup,
+            adapter_set,
             template: &self.template,
             system: &self.system,
             identity: &self.identity,
@@ -175,7 +175,7 @@ pub(super) fn role(suite: &Suite) -> Role {
 }
 
 /// Model and words of a question.
-pub(super) struct Asking<'a> {
+pub(super) struct PromptContext<'a> {
     pub(super) base: &'a BaseModel,
     pub(super) template: &'a ChatTemplate,
     pub(super) system: &'a str,
@@ -185,7 +185,7 @@ pub(super) struct Asking<'a> {
 /// What answers are made of.
 pub(super) fn evidence(
     evaluator: &Evaluator,
-    asking: &Asking,
+    asking: &PromptContext,
     layers: &[String],
     device: DeviceChoice,
     suites: &[PlannedSuite],

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::identity::Identity;
 use crate::data::mix::SourceSpec;
 use crate::eval::benchmark::Reference;
-use crate::eval::suite::{Form, Language};
+use crate::eval::suite::{Language, PromptFormat};
 use crate::model::lora::{LoraConfig, Module};
 use crate::train::optim::AdamWConfig;
 
@@ -138,7 +138,7 @@ pub struct SuiteChoice {
     pub shots: Option<usize>,
     /// Whether these are asked as a chat, as plain text, or as text without the options.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub form: Option<Form>,
+    pub form: Option<PromptFormat>,
     /// Only items of this language.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,

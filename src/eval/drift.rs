@@ -8,8 +8,8 @@ use candle_core::{D, DType, Tensor};
 
 use super::generate::{Answering, Prompt};
 use crate::error::Invalid;
+use crate::model::adapter_set::AdapterSet;
 use crate::model::decoder::{Decoder, Packed};
-use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
 
 /// Fixed rows and what the base makes of them.
@@ -42,7 +42,7 @@ impl DriftProbe {
         ensure!(!prompts.is_empty(), "drift needs at least one prompt");
         let asked: Vec<Prompt> = prompts.iter().map(|ids| Prompt { ids: ids.clone(), max_new_tokens, adapter: None }).collect();
         let mut answers = vec![Vec::new(); prompts.len()];
-        let base = Lineup::base();
+        let base = AdapterSet::base();
         Answering::new(decoder, &base).generate(&asked, stops, &mut |i, generated| {
             answers[i] = generated.ids;
             Ok(())
@@ -65,9 +65,9 @@ impl DriftProbe {
 
     /// Measures a variant against the base.
     pub fn measure(&self, decoder: &Decoder, adapter: &Adapter) -> Result<Drift> {
-        let lineup = Lineup::new(decoder, vec![adapter])?;
+        let adapter_set = AdapterSet::new(decoder, vec![adapter])?;
         let batch = Packed { adapters: vec![Some(0); self.batch.rows.len()], ..self.batch.clone() };
-        let variant = decoder.hidden_at(&batch, &self.predicting, &lineup, None)?;
+        let variant = decoder.hidden_at(&batch, &self.predicting, &adapter_set, None)?;
         let tokens = self.predicting.len();
         let (mut kl, mut agree, mut largest_change) = (0f64, 0usize, 0f64);
         for start in (0..tokens).step_by(CHUNK) {

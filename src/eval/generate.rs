@@ -8,9 +8,9 @@ use anyhow::{Result, bail};
 use candle_core::{D, DType, Tensor};
 
 use crate::error::Invalid;
+use crate::model::adapter_set::AdapterSet;
 use crate::model::cache::KvCache;
 use crate::model::decoder::{Decoder, Packed};
-use crate::model::lineup::Lineup;
 use crate::model::ops::host;
 
 /// What goes on from prompts that were read, to be scored: new tokens of one forward pass at most, and rows, each of which
@@ -20,14 +20,14 @@ pub(super) const PASS_ROWS: usize = 512;
 /// What such passes may take up in a cache beside the prompts themselves.
 const FORKED_TOKENS: usize = PASS_TOKENS + 32 * PASS_ROWS;
 
-/// A question as token ids, how long its answer may get, and which adapter of the lineup answers.
+/// A question as token ids, how long its answer may get, and which adapter of the adapter set answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
     /// Prompt ids.
     pub ids: Vec<u32>,
     /// Most tokens of the answer.
     pub max_new_tokens: usize,
-    /// Index in the lineup; None is the base.
+    /// Index in the adapter set; None is the base.
     pub adapter: Option<usize>,
 }
 
@@ -71,7 +71,7 @@ pub struct Answering<'a> {
     /// The base.
     pub decoder: &'a Decoder,
     /// Adapters that prompts name.
-    pub lineup: &'a Lineup<'a>,
+    pub adapter_set: &'a AdapterSet<'a>,
     /// Rows that decode side by side, and tokens of one prefill pass, at most.
     pub capacity: Capacity,
 }
@@ -93,23 +93,23 @@ impl Capacity {
 }
 
 /// Who is told of each pass of prompts that was read.
-pub type Reading<'a> = &'a mut dyn FnMut(&Read) -> Result<()>;
+pub type OnRead<'a> = &'a mut dyn FnMut(&Read) -> Result<()>;
 /// Who is told of each answer as it is complete, with its prompt's index.
-pub type Finished<'a> = &'a mut dyn FnMut(usize, Generated) -> Result<()>;
+pub type OnAnswer<'a> = &'a mut dyn FnMut(usize, Generated) -> Result<()>;
 
 impl<'a> Answering<'a> {
     /// A model answering at its usual capacity.
-    pub fn new(decoder: &'a Decoder, lineup: &'a Lineup<'a>) -> Self {
-        Self { decoder, lineup, capacity: Capacity::of(decoder) }
+    pub fn new(decoder: &'a Decoder, adapter_set: &'a AdapterSet<'a>) -> Self {
+        Self { decoder, adapter_set, capacity: Capacity::of(decoder) }
     }
 
     /// Answers every prompt.
-    pub fn generate(&self, prompts: &[Prompt], stops: &[u32], finished: Finished<'_>) -> Result<()> {
+    pub fn generate(&self, prompts: &[Prompt], stops: &[u32], finished: OnAnswer<'_>) -> Result<()> {
         self.read_and_answer(prompts, stops, &mut |_| Ok(()), finished)
     }
 
     /// Reads every prompt without answering.
-    pub fn read(&self, prompts: &[Prompt], reading: Reading<'_>) -> Result<()> {
+    pub fn read(&self, prompts: &[Prompt], reading: OnRead<'_>) -> Result<()> {
         let cache = self.cache(prompts, self.capacity.rows)?;
         let mut waiting = 0;
         while waiting < prompts.len() {
@@ -120,7 +120,7 @@ impl<'a> Answering<'a> {
     }
 
     /// Reads and answers every prompt, in one go: `reading` sees what was read before it is answered.
-    pub fn read_and_answer(&self, prompts: &[Prompt], stops: &[u32], reading: Reading<'_>, finished: Finished<'_>) -> Result<()> {
+    pub fn read_and_answer(&self, prompts: &[Prompt], stops: &[u32], reading: OnRead<'_>, finished: OnAnswer<'_>) -> Result<()> {
         let mut cache = self.cache(prompts, self.capacity.rows)?;
         let mut rows: Vec<Row> = Vec::new();
         let mut next: Vec<u32> = Vec::new();
@@ -167,7 +167,7 @@ impl<'a> Answering<'a> {
                 let newest = [*row.ids.last().unwrap_or(&0)];
                 batch.push(&newest, prompt.ids.len() + row.ids.len() - 1, prompt.adapter);
             }
-            let hidden = self.decoder.hidden(&batch, self.lineup, Some(&mut cache))?;
+            let hidden = self.decoder.hidden(&batch, self.adapter_set, Some(&mut cache))?;
             next = most_probable(&self.decoder.logits(&hidden)?)?;
         }
     }
@@ -206,7 +206,7 @@ impl<'a> Answering<'a> {
             read.push(*waiting);
             *waiting += 1;
         }
-        let last = self.decoder.hidden_at(&batch, &batch.last_tokens(), self.lineup, Some(&mut cache))?;
+        let last = self.decoder.hidden_at(&batch, &batch.last_tokens(), self.adapter_set, Some(&mut cache))?;
         let lengths = read.iter().map(|i| prompts[*i].ids.len()).collect();
         let adapters = read.iter().map(|i| prompts[*i].adapter).collect();
         Ok(Read { cache, prompts: read, last, lengths, adapters })

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::generate::{Answering, PASS_ROWS, PASS_TOKENS, Read};
-use super::suite::{Form, Item, Task, choice_letter};
+use super::suite::{Item, PromptFormat, Task, choice_letter};
 use crate::model::decoder::Packed;
 use crate::model::ops::cross_entropy::log_probabilities;
 
@@ -67,7 +67,7 @@ impl Answering<'_> {
         let prompts: Vec<usize> = now.iter().map(|i| asked[*i].prompt).collect();
         let more: Vec<usize> = batch.rows.iter().map(|row| row.len).collect();
         let mut forked = read.cache.fork(&prompts, &more)?;
-        let hidden = self.decoder.hidden(&batch, self.lineup, Some(&mut forked))?;
+        let hidden = self.decoder.hidden(&batch, self.adapter_set, Some(&mut forked))?;
         for (start, chunk) in targets.chunks(CHUNK).enumerate().map(|(i, chunk)| (i * CHUNK, chunk)) {
             let ids: Vec<u32> = chunk.iter().map(|(_, id)| *id).collect();
             let found = log_probabilities(&self.decoder.logits(&hidden.narrow(0, start, chunk.len())?)?, &ids)?;
@@ -128,7 +128,9 @@ impl Probes {
     pub fn of(item: &Item, encode: &mut dyn FnMut(&str) -> Result<Vec<u32>>) -> Result<Option<Self>> {
         let (texts, gold, lettered) = match &item.task {
             Task::Text { choices: Some(choices), gold: Some(gold), .. } => (choices.as_slice(), *gold, false),
-            Task::Choice { choices, gold } => (choices.as_slice(), *gold, item.lead.as_ref().is_none_or(|lead| lead.form != Form::Cloze)),
+            Task::Choice { choices, gold } => {
+                (choices.as_slice(), *gold, item.few_shot.as_ref().is_none_or(|few_shot| few_shot.form != PromptFormat::Cloze))
+            }
             Task::Text { answers, .. } | Task::Number { answers } => (&answers[..1], 0, false),
             Task::Code { .. }
             | Task::Identity { .. }

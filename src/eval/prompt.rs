@@ -7,14 +7,14 @@
 use anyhow::{Context, Result};
 
 use super::likelihood::Probes;
-use super::suite::{Form, Item, Lead, SystemPrompt};
+use super::suite::{FewShot, Item, PromptFormat, SystemPrompt};
 use crate::data::chat::ChatTemplate;
 use crate::data::example::{Message, Role};
 use crate::model::tokenizer::TextCodec;
 
 /// What is asked of a model about one item.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Asked {
+pub struct ItemPrompt {
     /// The question as its reader sees it, without what leads to it.
     pub text: String,
     /// Everything the model reads.
@@ -26,15 +26,15 @@ pub struct Asked {
 /// An item under a system prompt.
 ///
 /// `said` is what was asked and answered before in the same conversation.
-pub fn ask(item: &Item, said: &[Message], system: &str, template: &ChatTemplate) -> Result<Asked> {
-    let asked = match item.lead.as_deref() {
-        Some(lead) if lead.form != Form::Chat => plain(item, lead, template.codec()),
-        lead => chat(item, lead, said, system, template),
+pub fn ask(item: &Item, said: &[Message], system: &str, template: &ChatTemplate) -> Result<ItemPrompt> {
+    let asked = match item.few_shot.as_deref() {
+        Some(few_shot) if few_shot.form != PromptFormat::Chat => plain(item, few_shot, template.codec()),
+        few_shot => chat(item, few_shot, said, system, template),
     };
     asked.with_context(|| format!("item {}", item.id))
 }
 
-fn chat(item: &Item, lead: Option<&Lead>, said: &[Message], system: &str, template: &ChatTemplate) -> Result<Asked> {
+fn chat(item: &Item, few_shot: Option<&FewShot>, said: &[Message], system: &str, template: &ChatTemplate) -> Result<ItemPrompt> {
     let text = item.user_prompt();
     let system = match &item.system {
         SystemPrompt::Own => Some(system),
@@ -43,7 +43,7 @@ fn chat(item: &Item, lead: Option<&Lead>, said: &[Message], system: &str, templa
         SystemPrompt::Text(text) => Some(text.as_str()),
     };
     let mut messages: Vec<Message> = system.into_iter().map(|system| Message::new(Role::System, system)).collect();
-    for shot in lead.iter().flat_map(|lead| &lead.shots) {
+    for shot in few_shot.iter().flat_map(|few_shot| &few_shot.shots) {
         messages.push(Message::new(Role::User, shot.question.as_str()));
         messages.push(Message::new(Role::Assistant, shot.answer.as_str()));
     }
@@ -52,16 +52,16 @@ fn chat(item: &Item, lead: Option<&Lead>, said: &[Message], system: &str, templa
     messages.push(Message::new(Role::User, text.as_str()));
     let ids = template.prompt(&messages)?;
     let probes = Probes::of(item, &mut |answer| template.codec().encode_on(answer))?;
-    Ok(Asked { text, ids, probes })
+    Ok(ItemPrompt { text, ids, probes })
 }
 
-fn plain(item: &Item, lead: &Lead, codec: &TextCodec) -> Result<Asked> {
+fn plain(item: &Item, few_shot: &FewShot, codec: &TextCodec) -> Result<ItemPrompt> {
     let text = item.user_prompt();
-    let whole = lead.text(&text);
+    let whole = few_shot.text(&text);
     let alone = codec.encode(&whole)?;
     let mut shared = alone.len();
     let mut probes = Probes::of(item, &mut |answer| {
-        let ids = codec.encode(&format!("{whole}{}{answer}", lead.gap))?;
+        let ids = codec.encode(&format!("{whole}{}{answer}", few_shot.gap))?;
         shared = shared.min(alone.iter().zip(&ids).take_while(|(a, b)| a == b).count());
         Ok(ids)
     })?;
@@ -69,7 +69,7 @@ fn plain(item: &Item, lead: &Lead, codec: &TextCodec) -> Result<Asked> {
         probes.without_prompt(shared)?;
     }
     let ids = codec.beginning()?.into_iter().chain(alone[..shared].iter().copied()).collect();
-    Ok(Asked { text, ids, probes })
+    Ok(ItemPrompt { text, ids, probes })
 }
 
 #[cfg(test)]
@@ -98,15 +98,15 @@ mod tests {
         TextCodec::new(tokenizer, String::new(), "<|im_end|>".to_owned(), String::new()).unwrap()
     }
 
-    fn item(form: Form, gap: &str) -> Item {
+    fn item(form: PromptFormat, gap: &str) -> Item {
         let settings = "name = \"t\"\nversion = 1\ngrader = \"choice\"\nmax_new_tokens = 8\nchance = 0.5\ndescription = \"d\"\n";
         let line = r#"{"id":"a","cluster":"a","lang":"en","subject":"s","prompt":"q","choices":["x","yz"],"gold":1}"#;
         let mut item = parse_suite(settings, line, "t").unwrap().items.remove(0);
         let shots = vec![Shot { question: "p:".to_owned(), answer: "B".to_owned() }];
-        if form == Form::Plain {
+        if form == PromptFormat::Plain {
             item.form = Some("{prompt}\nAnswer:".to_owned());
         }
-        item.lead = Some(Arc::new(Lead { form, head: "h\n".to_owned(), gap: gap.to_owned(), shots }));
+        item.few_shot = Some(Arc::new(FewShot { form, head: "h\n".to_owned(), gap: gap.to_owned(), shots }));
         item
     }
 
@@ -114,7 +114,7 @@ mod tests {
     fn a_plain_prompt_is_the_text_and_nothing_else() {
         let codec = TextCodec::from_folder(&folder()).unwrap();
         let template = ChatTemplate::new(codec.clone()).unwrap();
-        let asked = ask(&item(Form::Plain, " "), &[], "Be brief.", &template).unwrap();
+        let asked = ask(&item(PromptFormat::Plain, " "), &[], "Be brief.", &template).unwrap();
         assert_eq!(codec.decode_all(&asked.ids).unwrap(), "h\np: B\n\nq\nAnswer:");
         assert_eq!(asked.text, "q\nAnswer:");
         let probes = asked.probes.unwrap();
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_token_across_the_border_belongs_to_the_answer() {
         let codec = merging();
-        let asked = plain(&item(Form::Plain, ""), item(Form::Plain, "").lead.as_deref().unwrap(), &codec).unwrap();
+        let asked = plain(&item(PromptFormat::Plain, ""), item(PromptFormat::Plain, "").few_shot.as_deref().unwrap(), &codec).unwrap();
         // `:A` is one token, so the prompt of every answer ends before the colon.
         assert_eq!(codec.decode_all(&asked.ids).unwrap(), "h\np:B\n\nq\nAnswer");
         let probes = asked.probes.unwrap();
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn examples_of_a_chat_are_turns() {
         let template = ChatTemplate::new(TextCodec::from_folder(&folder()).unwrap()).unwrap();
-        let asked = ask(&item(Form::Chat, ""), &[], "Be brief.", &template).unwrap();
+        let asked = ask(&item(PromptFormat::Chat, ""), &[], "Be brief.", &template).unwrap();
         let question = "q\nA. x\nB. yz\nAnswer with the letter only.";
         assert_eq!(asked.text, question);
         assert_eq!(
@@ -165,7 +165,9 @@ mod tests {
             let tokenizer = Tokenizer::from_bytes(json.to_string()).unwrap();
             TextCodec::new(tokenizer, String::new(), "<|im_end|>".to_owned(), bos.to_owned()).unwrap()
         };
-        let asked = |codec: &TextCodec| plain(&item(Form::Plain, " "), item(Form::Plain, " ").lead.as_deref().unwrap(), codec).unwrap().ids;
+        let asked = |codec: &TextCodec| {
+            plain(&item(PromptFormat::Plain, " "), item(PromptFormat::Plain, " ").few_shot.as_deref().unwrap(), codec).unwrap().ids
+        };
         assert_eq!(asked(&codec(start)).len(), asked(&codec("")).len() + 1);
         assert_eq!(asked(&codec(start))[0], codec(start).encode(start).unwrap()[0]);
     }

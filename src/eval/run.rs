@@ -17,12 +17,12 @@ use super::likelihood::{Continuation, Likelihood, Probes, ScoredIds};
 use super::program::check_program;
 use super::prompt;
 use super::score::{Answer, CodeRun, Graded, IdentityTerms, Verdict, extract_code, grade, grade_composite};
-use super::suite::{Asking, Item, Scoring, SystemPrompt, choice_letter};
+use super::suite::{EvalSettings, Item, Scoring, SystemPrompt, choice_letter};
 use super::whole::Whole;
 use crate::data::chat::ChatTemplate;
 use crate::data::example::{Message, Role};
+use crate::model::adapter_set::AdapterSet;
 use crate::model::decoder::Decoder;
-use crate::model::lineup::Lineup;
 use crate::sandbox::Sandbox;
 
 /// Items of a group on the host.
@@ -35,7 +35,7 @@ pub struct Evaluator<'a> {
     /// The base.
     pub decoder: &'a Decoder,
     /// Adapters over it.
-    pub lineup: &'a Lineup<'a>,
+    pub adapter_set: &'a AdapterSet<'a>,
     /// Renders and tokenizes.
     pub template: &'a ChatTemplate,
     /// System prompt of every question.
@@ -88,7 +88,7 @@ pub struct AnsweredPart {
 /// One of those who answer the same items.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker<'a> {
-    /// Its adapter in the lineup; None is the base.
+    /// Its adapter in the adapter set; None is the base.
     pub adapter: Option<usize>,
     /// Ids of items whose rows are there already.
     pub done: &'a HashSet<String>,
@@ -99,11 +99,11 @@ impl Evaluator<'_> {
     pub fn answer<'i>(
         &self,
         items: &'i [Item],
-        asking: Asking,
+        asking: EvalSettings,
         done: &HashSet<String>,
         sink: &mut dyn FnMut(Answered<'i>) -> Result<()>,
     ) -> Result<()> {
-        let asker = Asker { adapter: self.lineup.only(), done };
+        let asker = Asker { adapter: self.adapter_set.only(), done };
         self.answer_all(items, asking, &[asker], &mut |_, answered| sink(answered))
     }
 
@@ -111,7 +111,7 @@ impl Evaluator<'_> {
     pub fn answer_all<'i>(
         &self,
         items: &'i [Item],
-        asking: Asking,
+        asking: EvalSettings,
         askers: &[Asker<'_>],
         sink: &mut dyn FnMut(usize, Answered<'i>) -> Result<()>,
     ) -> Result<()> {
@@ -169,7 +169,7 @@ impl Evaluator<'_> {
                 talks.iter().enumerate().filter_map(|(i, item)| Some((i, *item, *item.leaves().get(turn)?))).collect();
             let asked = with_turn
                 .iter()
-                .map(|(i, item, leaf)| Ok(Asked { probes: None, ..self.ask(item, turn, leaf, &said[*i], max_new_tokens)? }))
+                .map(|(i, item, leaf)| Ok(Question { probes: None, ..self.ask(item, turn, leaf, &said[*i], max_new_tokens)? }))
                 .collect::<Result<Vec<_>>>()?;
             let group = Group { items: &asked, askers: &asker };
             self.answer_group(&group, &mut |_, asked, answered| {
@@ -194,15 +194,15 @@ impl Evaluator<'_> {
     }
 
     /// The prompt of an item, or of one of its parts, as the model is given it.
-    fn ask<'i>(&self, whole: &'i Item, part: usize, leaf: &'i Item, said: &[Message], max_new_tokens: usize) -> Result<Asked<'i>> {
+    fn ask<'i>(&self, whole: &'i Item, part: usize, leaf: &'i Item, said: &[Message], max_new_tokens: usize) -> Result<Question<'i>> {
         let item = filled(leaf, self.identity);
-        let prompt::Asked { text, ids, probes } = prompt::ask(&item, said, self.system, self.template)?;
-        Ok(Asked { whole, part, item, text, prompt: Prompt { ids, max_new_tokens, adapter: None }, probes })
+        let prompt::ItemPrompt { text, ids, probes } = prompt::ask(&item, said, self.system, self.template)?;
+        Ok(Question { whole, part, item, text, prompt: Prompt { ids, max_new_tokens, adapter: None }, probes })
     }
 
     /// Items whose verdict is the option that the model finds most probable: nothing is generated.
     fn choose_group<'i>(&self, group: &Group<'_, 'i>, sink: &mut Sink<'_, 'i>) -> Result<()> {
-        let answering = Answering::new(self.decoder, self.lineup);
+        let answering = Answering::new(self.decoder, self.adapter_set);
         answering.read(&group.prompts(), &mut |read| {
             for (prompt, likelihood) in read.prompts.iter().zip(group.likelihoods(&answering, read)?) {
                 let (asker, asked) = group.place(*prompt);
@@ -216,7 +216,7 @@ impl Evaluator<'_> {
     }
 
     fn answer_group<'i>(&self, group: &Group<'_, 'i>, sink: &mut Sink<'_, 'i>) -> Result<()> {
-        let answering = Answering::new(self.decoder, self.lineup);
+        let answering = Answering::new(self.decoder, self.adapter_set);
         let prompts = group.prompts();
         let likelihoods = RefCell::new(vec![None; prompts.len()]);
         let mut programs = Vec::new();
@@ -266,7 +266,7 @@ impl Evaluator<'_> {
 }
 
 /// The items in groups that depend on their prompts alone.
-fn groups<'a, 'i>(asked: &'a [Asked<'i>]) -> Vec<&'a [Asked<'i>]> {
+fn groups<'a, 'i>(asked: &'a [Question<'i>]) -> Vec<&'a [Question<'i>]> {
     let (mut groups, mut rest) = (Vec::new(), asked);
     while !rest.is_empty() {
         let mut tokens = 0;
@@ -282,9 +282,9 @@ fn groups<'a, 'i>(asked: &'a [Asked<'i>]) -> Vec<&'a [Asked<'i>]> {
 }
 
 /// Takes who answered what, and the answer.
-type Sink<'s, 'i> = dyn FnMut(usize, &Asked<'i>, Answered<'i>) -> Result<()> + 's;
+type Sink<'s, 'i> = dyn FnMut(usize, &Question<'i>, Answered<'i>) -> Result<()> + 's;
 
-struct Asked<'i> {
+struct Question<'i> {
     /// The item, and which of its parts is asked.
     whole: &'i Item,
     part: usize,
@@ -297,7 +297,7 @@ struct Asked<'i> {
 
 /// Items answered in one go, by everyone who is asked: one prompt for each asker and item, asker by asker.
 struct Group<'g, 'i> {
-    items: &'g [Asked<'i>],
+    items: &'g [Question<'i>],
     askers: &'g [Asker<'g>],
 }
 
@@ -311,11 +311,11 @@ impl<'g, 'i> Group<'g, 'i> {
     }
 
     /// Who is asked what by the prompt of an index.
-    fn place(&self, prompt: usize) -> (usize, &'g Asked<'i>) {
+    fn place(&self, prompt: usize) -> (usize, &'g Question<'i>) {
         (prompt / self.items.len(), &self.items[prompt % self.items.len()])
     }
 
-    fn is_done(&self, asker: usize, asked: &Asked<'_>) -> bool {
+    fn is_done(&self, asker: usize, asked: &Question<'_>) -> bool {
         self.askers[asker].done.contains(&asked.whole.id)
     }
 
@@ -333,7 +333,7 @@ impl<'g, 'i> Group<'g, 'i> {
     }
 }
 
-impl<'i> Asked<'i> {
+impl<'i> Question<'i> {
     /// The option that is most probable, as the answer.
     fn chosen(&self, likelihood: Option<Likelihood>) -> Result<Answered<'i>> {
         let Some((mut likelihood, right)) = likelihood.and_then(|l| l.right.map(|right| (l, right))) else {

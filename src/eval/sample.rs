@@ -6,9 +6,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::generate::most_probable;
+use crate::model::adapter_set::AdapterSet;
 use crate::model::cache::KvCache;
 use crate::model::decoder::{Decoder, Packed};
-use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
 use crate::random::unit;
 
@@ -64,13 +64,13 @@ pub fn stream(
     sampling: &mut Sampling,
     shown: &mut dyn FnMut(&[u32]) -> Result<()>,
 ) -> Result<Vec<u32>> {
-    let lineup = Lineup::one(decoder, adapter)?;
+    let adapter_set = AdapterSet::one(decoder, adapter)?;
     let mut cache = KvCache::new(decoder, prompt.len() + max_new_tokens + 16)?;
-    cache.add_row(prompt, lineup.only(), prompt.len() + max_new_tokens)?;
-    let mut batch = Packed::from_rows(&[prompt], lineup.only());
+    cache.add_row(prompt, adapter_set.only(), prompt.len() + max_new_tokens)?;
+    let mut batch = Packed::from_rows(&[prompt], adapter_set.only());
     let mut ids = Vec::new();
     while ids.len() < max_new_tokens {
-        let hidden = decoder.hidden_at(&batch, &batch.last_tokens(), &lineup, Some(&mut cache))?;
+        let hidden = decoder.hidden_at(&batch, &batch.last_tokens(), &adapter_set, Some(&mut cache))?;
         let token = sampling.choose(&decoder.logits(&hidden)?)?;
         if stops.contains(&token) {
             break;
@@ -78,7 +78,7 @@ pub fn stream(
         ids.push(token);
         shown(&ids)?;
         batch = Packed::default();
-        batch.push(&[token], prompt.len() + ids.len() - 1, lineup.only());
+        batch.push(&[token], prompt.len() + ids.len() - 1, adapter_set.only());
     }
     Ok(ids)
 }

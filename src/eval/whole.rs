@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::run::{Answered, AnsweredPart, Asker};
 use super::score::{Graded, Verdict};
-use super::suite::{Asked, Item};
+use super::suite::{Item, PartMode};
 
 /// Hands items on whole: those without parts at once, the others when their last part is answered.
 pub(super) struct Whole<'w, 'i> {
@@ -50,7 +50,7 @@ fn together<'i>(item: &'i Item, answers: Vec<Answered<'i>>) -> Answered<'i> {
             graded: answered.graded.clone(),
         })
         .collect();
-    let in_turn = item.parts.as_ref().is_some_and(|parts| parts.asked == Asked::InTurn);
+    let in_turn = item.parts.as_ref().is_some_and(|parts| parts.asked == PartMode::InTurn);
     let shared = if in_turn { &answers[..answers.len().min(1)] } else { &answers[..] };
     let prompt_ids = shared.iter().flat_map(|answered| answered.prompt_ids.iter().copied()).collect();
     let prompt_tokens = answers.iter().map(|answered| answered.prompt_tokens).sum();

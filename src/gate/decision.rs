@@ -13,7 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::stats::distribution::normal_quantile;
-use crate::stats::noninferiority::{Evidence, Flips};
+use crate::stats::noninferiority::{Flips, MarginEvidence};
 use crate::stats::power::{Rates, items_for_noninferiority, zero_flip_floor};
 use crate::stats::{Interval, Paired};
 
@@ -157,15 +157,15 @@ pub fn decide(flips: Option<Flips>, margin: f64, claim: Claim) -> Decision {
     // Beneficial flips must not buy a pass on a handful of items.
     let enough = zero_flip_floor(margin, ALPHA).is_some_and(|floor| flips.n >= floor as f64);
     match test.evidence(ALPHA) {
-        Evidence::Within if enough => Decision::Pass,
+        MarginEvidence::Within if enough => Decision::Pass,
         evidence if regressed(flips, margin, claim, evidence) => Decision::Regress,
         _ => Decision::Inconclusive,
     }
 }
 
-fn regressed(flips: Flips, margin: f64, claim: Claim, evidence: Evidence) -> bool {
+fn regressed(flips: Flips, margin: f64, claim: Claim, evidence: MarginEvidence) -> bool {
     match claim {
-        Claim::Beyond => evidence == Evidence::Beyond,
+        Claim::Beyond => evidence == MarginEvidence::Beyond,
         Claim::Lost { p_corrected, .. } => p_corrected <= FAMILY && reaches(flips, margin),
     }
 }

@@ -155,14 +155,14 @@ impl LoraConfig {
 
 /// A low-rank pair, both f32.
 #[derive(Debug, Clone)]
-pub struct Pair {
+pub struct LoraPair {
     /// [rank, in]
     pub a: Tensor,
     /// [out, rank]
     pub b: Tensor,
 }
 
-impl Pair {
+impl LoraPair {
     /// Rows of A.
     pub fn rank(&self) -> Result<usize> {
         Ok(self.a.dim(0)?)
@@ -184,7 +184,7 @@ impl Pair {
 #[derive(Debug, Clone)]
 pub struct Adapter {
     /// Pairs by site, in the order of the forward pass.
-    pub pairs: BTreeMap<Site, Pair>,
+    pub pairs: BTreeMap<Site, LoraPair>,
     /// alpha / rank (or alpha / sqrt(rank) for an rsLoRA adapter), times lambda.
     pub scale: f64,
     /// How it was made.
@@ -204,7 +204,7 @@ impl Adapter {
                 let mut random = stream(seed, site.index());
                 let bound = 1.0 / (input as f64).sqrt();
                 let a: Vec<f32> = (0..config.rank * input).map(|_| ((2.0 * unit(&mut random) - 1.0) * bound) as f32).collect();
-                let pair = Pair {
+                let pair = LoraPair {
                     a: Tensor::from_vec(a, (config.rank, input), device)?,
                     b: Tensor::zeros((output, config.rank), DType::F32, device)?,
                 };

@@ -1,6 +1,7 @@
 //! A base model: its shape, frozen weights, tokenizer and chat template; and the adapters that change it.
 
 pub mod adapter;
+pub mod adapter_set;
 pub mod base;
 pub mod cache;
 pub mod catalogue;
@@ -10,7 +11,6 @@ pub mod dropout;
 pub mod family;
 pub mod fetch;
 pub mod gguf;
-pub mod lineup;
 pub mod lora;
 pub mod ops;
 pub mod spec;

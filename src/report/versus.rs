@@ -1,6 +1,6 @@
 //! A comparison as Markdown: differences, what was lost, what was given.
 
-use crate::analysis::versus::{Compared, Given, Versus};
+use crate::analysis::versus::{Compared, TrainingSummary, Versus};
 use crate::report::table::Table;
 use crate::report::text::{code, fixed, or_none, p_value, percent, plain, point_range, points, range};
 
@@ -79,7 +79,7 @@ fn loss(found: &Compared) -> Vec<String> {
 /// Only what something is known of.
 fn given(versus: &Versus) -> Table {
     let mut table = Table::new(["variant", "seeds", "steps", "peak rate", "label tokens seen", "last loss", "drift, nats a token"], 1);
-    let known = |given: &&Given| given.steps.is_some() || given.drift.is_some() || given.derived.is_some();
+    let known = |given: &&TrainingSummary| given.steps.is_some() || given.drift.is_some() || given.derived.is_some();
     for given in versus.variants.iter().filter(known) {
         let derived = given.derived.as_ref().map_or(String::new(), |(of, lambda)| format!(" ({} at {lambda})", code(of)));
         table.push(vec![

@@ -28,7 +28,7 @@ pub struct NonInferiority {
 
 /// What the test says at a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evidence {
+pub enum MarginEvidence {
     /// The loss is smaller than the margin.
     Within,
     /// The loss is larger than the margin.
@@ -39,13 +39,13 @@ pub enum Evidence {
 
 impl NonInferiority {
     /// Reads the test one-sided at level `alpha`, in both directions.
-    pub fn evidence(&self, alpha: f64) -> Evidence {
+    pub fn evidence(&self, alpha: f64) -> MarginEvidence {
         if self.p_within < alpha {
-            Evidence::Within
+            MarginEvidence::Within
         } else if self.p_beyond < alpha {
-            Evidence::Beyond
+            MarginEvidence::Beyond
         } else {
-            Evidence::Undecided
+            MarginEvidence::Undecided
         }
     }
 }
@@ -114,8 +114,8 @@ impl Flips {
     }
 
     /// Tango's interval of variant minus base: the differences that the score test does not reject. At a confidence of
-    /// `1 - 2 alpha` its lower bound is above `-margin` exactly where the test at `alpha` says [`Evidence::Within`], and its
-    /// upper bound below `-margin` exactly where it says [`Evidence::Beyond`]. `None` without items.
+    /// `1 - 2 alpha` its lower bound is above `-margin` exactly where the test at `alpha` says [`MarginEvidence::Within`], and its
+    /// upper bound below `-margin` exactly where it says [`MarginEvidence::Beyond`]. `None` without items.
     pub fn interval(&self, confidence: f64) -> Option<Interval> {
         if self.n <= 0.0 || !(confidence > 0.0 && confidence < 1.0) {
             return None;
@@ -211,16 +211,16 @@ mod tests {
     fn zero_flips_pass_only_with_enough_items() {
         let evidence = |n, margin| noninferiority(&table(n, 0, 0), margin).expect("defined").evidence(0.05);
         for (enough, margin) in [(133, 0.02), (88, 0.03), (52, 0.05), (25, 0.1)] {
-            assert_eq!(evidence(enough, margin), Evidence::Within);
-            assert_eq!(evidence(enough - 1, margin), Evidence::Undecided);
+            assert_eq!(evidence(enough, margin), MarginEvidence::Within);
+            assert_eq!(evidence(enough - 1, margin), MarginEvidence::Undecided);
         }
     }
 
     #[test]
     fn a_collapse_is_beyond_any_margin_and_one_item_proves_nothing() {
         let collapse = noninferiority(&table(100, 100, 0), 0.05).expect("defined");
-        assert_eq!(collapse.evidence(0.001), Evidence::Beyond);
-        assert_eq!(noninferiority(&table(1, 1, 0), 0.05).expect("defined").evidence(0.05), Evidence::Undecided);
+        assert_eq!(collapse.evidence(0.001), MarginEvidence::Beyond);
+        assert_eq!(noninferiority(&table(1, 1, 0), 0.05).expect("defined").evidence(0.05), MarginEvidence::Undecided);
     }
 
     #[test]
@@ -285,8 +285,8 @@ mod tests {
             prop_assert!(interval.low < interval.high);
             let evidence = flips.noninferiority(margin).expect("defined").evidence(0.05);
             if (interval.low + margin).abs() > 1e-9 && (interval.high + margin).abs() > 1e-9 {
-                prop_assert_eq!(evidence == Evidence::Within, interval.low > -margin);
-                prop_assert_eq!(evidence == Evidence::Beyond, interval.high < -margin);
+                prop_assert_eq!(evidence == MarginEvidence::Within, interval.low > -margin);
+                prop_assert_eq!(evidence == MarginEvidence::Beyond, interval.high < -margin);
             }
         }
 

@@ -14,7 +14,7 @@ use safetensors::SafeTensors;
 use super::optim::{AdamW, AdamWConfig, Moments};
 use crate::error::Invalid;
 use crate::files::write_atomic;
-use crate::model::lora::{Adapter, Pair};
+use crate::model::lora::{Adapter, LoraPair};
 
 /// Position in the stages of a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Checkpoint {
         for (site, pair) in &mut adapter.pairs {
             let (a, b) = (take(format!("{site}.A"))?, take(format!("{site}.B"))?);
             ensure!(a.dims() == pair.a.dims() && b.dims() == pair.b.dims(), "{}", self.context);
-            *pair = Pair { a, b };
+            *pair = LoraPair { a, b };
             let mut moments = |half: &str| -> Result<Moments> {
                 Ok(Moments { m: take(format!("{site}.{half}.m"))?, v: take(format!("{site}.{half}.v"))? })
             };

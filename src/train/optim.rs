@@ -190,7 +190,7 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::model::lora::{LoraConfig, Module, Pair};
+    use crate::model::lora::{LoraConfig, LoraPair, Module};
     use crate::model::ops::linear::LowRankGradient;
 
     /// Checked against torch's algorithm in double precision:
@@ -209,7 +209,7 @@ mod tests {
         let site = Site { layer: 0, module: Module::Q };
         let scalar = |x: f32| Tensor::from_vec(vec![x], (1, 1), &Device::Cpu).unwrap();
         let config = LoraConfig { rank: 1, alpha: 1.0, dropout: 0.0, targets: vec![Module::Q] };
-        let mut adapter = Adapter { pairs: [(site, Pair { a: scalar(0.5), b: scalar(0.5) })].into(), scale: 1.0, config };
+        let mut adapter = Adapter { pairs: [(site, LoraPair { a: scalar(0.5), b: scalar(0.5) })].into(), scale: 1.0, config };
         let mut optimizer = AdamW::new(&adapter, AdamWConfig::default()).unwrap();
         let (mut p, mut m, mut v) = (0.5f64, 0f64, 0f64);
         for (t, (g, lr)) in [(0.3f32, 1e-2), (-0.1, 5e-3), (0.7, 2e-2)].into_iter().enumerate() {
@@ -251,7 +251,7 @@ mod tests {
         let config = LoraConfig { rank: 1, alpha: 1.0, dropout: 0.0, targets: vec![Module::Q] };
         let one = Tensor::ones((1, 1), candle_core::DType::F32, &Device::Cpu).unwrap();
         let site = Site { layer: 3, module: Module::Up };
-        let mut adapter = Adapter { pairs: [(site, Pair { a: one.clone(), b: one })].into(), scale: 1.0, config };
+        let mut adapter = Adapter { pairs: [(site, LoraPair { a: one.clone(), b: one })].into(), scale: 1.0, config };
         let mut optimizer = AdamW::new(&adapter, AdamWConfig::default()).unwrap();
         let error = optimizer.update(&mut adapter, &Gradients::new(), 1.0, 0.1).unwrap_err().to_string();
         assert!(error.contains("layers.3.mlp.up_proj"), "{error}");

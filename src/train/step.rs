@@ -9,9 +9,9 @@ use super::batch::{MicroBatch, TrainRow, micro_batches};
 use super::optim::AdamW;
 use super::telemetry::GradientNorms;
 use crate::error::Invalid;
+use crate::model::adapter_set::AdapterSet;
 use crate::model::decoder::{Decoder, Gradients, LossSum, Saving, insert};
 use crate::model::dropout::{Dropout, RowKey};
-use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
 
 /// What stays the same from step to step.
@@ -58,7 +58,7 @@ pub fn window_gradients(decoder: &Decoder, windows: &[Window<'_>], settings: Ste
         }
     }
     let scales: Vec<f64> = labels.iter().map(|labels| 1.0 / *labels as f64).collect();
-    let lineup = Lineup::new(decoder, windows.iter().map(|window| window.adapter).collect())?;
+    let adapter_set = AdapterSet::new(decoder, windows.iter().map(|window| window.adapter).collect())?;
     let mut sums: Vec<(LossSum, Gradients)> = vec![(LossSum::default(), Gradients::new()); windows.len()];
     for batch in batches {
         let keys = batch.rows.iter().map(|(window, row)| RowKey { seed: windows[*window].dropout_seed, row: *row });
@@ -69,11 +69,11 @@ pub fn window_gradients(decoder: &Decoder, windows: &[Window<'_>], settings: Ste
             "adapters of different dropout trained side by side"
         );
         let dropout = Dropout { rate, rows: keys.collect() };
-        let tape = decoder.forward_training(&batch.packed, &lineup, Some(dropout), settings.saving)?;
-        let parts = decoder.backward(tape, &batch.packed, &lineup, &batch.labels, &scales)?;
+        let tape = decoder.forward_training(&batch.packed, &adapter_set, Some(dropout), settings.saving)?;
+        let parts = decoder.backward(tape, &batch.packed, &adapter_set, &batch.labels, &scales)?;
         for (window, (part, gradients)) in parts.into_iter().enumerate() {
             if !part.total.is_finite() {
-                let place = decoder.first_non_finite(&batch.packed, &lineup)?.unwrap_or_else(|| "the output head".to_owned());
+                let place = decoder.first_non_finite(&batch.packed, &adapter_set)?.unwrap_or_else(|| "the output head".to_owned());
                 bail!(Invalid(format!(
                     "the loss is not finite; first seen in {place}, rows {}",
                     origins(windows[window].rows, window, &batch)

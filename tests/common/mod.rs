@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
+use ballast::model::adapter_set::AdapterSet;
 use ballast::model::cache::KvCache;
 use ballast::model::decoder::{Decoder, Packed};
-use ballast::model::lineup::Lineup;
 use ballast::model::lora::{Adapter, LoraConfig, Module};
 use ballast::model::spec::Spec;
 use ballast::model::weights::{Weights, safetensors_files};
@@ -45,8 +45,8 @@ pub(crate) fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
 
 /// Final-normed hidden states of whole rows through one adapter, or the base.
 pub(crate) fn hidden<R: AsRef<[u32]>>(decoder: &Decoder, rows: &[R], adapter: Option<&Adapter>) -> Tensor {
-    let lineup = Lineup::one(decoder, adapter).unwrap();
-    decoder.hidden(&Packed::from_rows(rows, lineup.only()), &lineup, None).unwrap()
+    let adapter_set = AdapterSet::one(decoder, adapter).unwrap();
+    decoder.hidden(&Packed::from_rows(rows, adapter_set.only()), &adapter_set, None).unwrap()
 }
 
 /// A cache of so many empty rows.

@@ -9,8 +9,8 @@ use super::work::{Answers, Work};
 use crate::cli::Part;
 use crate::data::chat::Encoded;
 use crate::eval::generate::{Answering, Prompt};
+use crate::model::adapter_set::AdapterSet;
 use crate::model::decoder::{Decoder, Saving};
-use crate::model::lineup::Lineup;
 use crate::model::lora::{Adapter, LoraConfig, Module};
 use crate::train::batch::TrainRow;
 use crate::train::optim::{AdamW, AdamWConfig};
@@ -34,7 +34,7 @@ pub(super) fn prepare<'a>(part: Part, decoder: &'a Decoder, work: &Work, seed: u
         (Part::Train, _) | (_, None) => train(decoder, work, seed, Saving::Activations),
         (Part::Prefill, Some(answers)) => {
             let prompts = prompts(decoder, answers, seed);
-            Ok(Box::new(move || Answering::new(decoder, &Lineup::base()).read(&prompts, &mut |_| Ok(()))))
+            Ok(Box::new(move || Answering::new(decoder, &AdapterSet::base()).read(&prompts, &mut |_| Ok(()))))
         }
         (_, Some(answers)) if answers.adapters == 0 => {
             let prompts = prompts(decoder, answers, seed);
@@ -124,8 +124,8 @@ fn train<'a>(decoder: &'a Decoder, work: &Work, seed: u64, saving: Saving) -> Re
 }
 
 fn decode(decoder: &Decoder, adapters: &[Adapter], prompts: &[Prompt]) -> Result<()> {
-    let lineup = Lineup::new(decoder, adapters.iter().collect())?;
-    Answering::new(decoder, &lineup).generate(prompts, &[], &mut |_, _| Ok(()))
+    let adapter_set = AdapterSet::new(decoder, adapters.iter().collect())?;
+    Answering::new(decoder, &adapter_set).generate(prompts, &[], &mut |_, _| Ok(()))
 }
 
 fn prompts(decoder: &Decoder, answers: Answers, seed: u64) -> Vec<Prompt> {

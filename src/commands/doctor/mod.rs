@@ -22,12 +22,12 @@ use crate::data::chat::ChatTemplate;
 use crate::data::example::{Message, Role};
 use crate::error::Invalid;
 use crate::eval::generate::{Answering, Generated, Prompt};
+use crate::model::adapter_set::AdapterSet;
 use crate::model::base::BaseModel;
 use crate::model::decoder::{Decoder, Gradients, LossSum, Packed, Saving};
 use crate::model::device::DeviceChoice;
 use crate::model::fetch::ModelFiles;
-use crate::model::lineup::Lineup;
-use crate::model::lora::{Adapter, LoraConfig, Module, Pair};
+use crate::model::lora::{Adapter, LoraConfig, LoraPair, Module};
 use crate::sandbox::Sandbox;
 use crate::train::batch::TrainRow;
 use crate::train::step::{StepSettings, Window, window_gradients};
@@ -115,7 +115,7 @@ fn compare_reference(files: &ModelFiles, rows: &[TrainRow], host: &Decoder) -> R
         Some(*end - 1)
     });
     let lasts: Vec<u32> = ends.collect();
-    let hidden = host.hidden_at(&Packed::from_rows(&ids, None), &lasts, &Lineup::base(), None)?;
+    let hidden = host.hidden_at(&Packed::from_rows(&ids, None), &lasts, &AdapterSet::base(), None)?;
     let ours = host.logits(&hidden)?;
     reference::same_shape(&ours, &theirs)?;
     let limit = if quantized { QUANTIZED_REFERENCE } else { SINGLE.logits };
@@ -161,15 +161,15 @@ fn adapter(decoder: &Decoder) -> Result<Adapter> {
 fn moved(adapter: &Adapter, device: &Device) -> Result<Adapter> {
     let mut moved = adapter.clone();
     for pair in moved.pairs.values_mut() {
-        *pair = Pair { a: pair.a.to_device(device)?, b: pair.b.to_device(device)? };
+        *pair = LoraPair { a: pair.a.to_device(device)?, b: pair.b.to_device(device)? };
     }
     Ok(moved)
 }
 
 fn compute(base: &BaseModel, decoder: &Decoder, adapter: &Adapter, rows: &[TrainRow]) -> Result<Computed> {
     let ids: Vec<&[u32]> = rows.iter().map(|row| row.encoded.ids.as_slice()).collect();
-    let lineup = Lineup::new(decoder, vec![adapter])?;
-    let hidden = decoder.hidden(&Packed::from_rows(&ids, lineup.only()), &lineup, None)?;
+    let adapter_set = AdapterSet::new(decoder, vec![adapter])?;
+    let hidden = decoder.hidden(&Packed::from_rows(&ids, adapter_set.only()), &adapter_set, None)?;
     let logits = decoder.logits(&hidden)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
     let window: Vec<&TrainRow> = rows.iter().collect();
     let settings = StepSettings { max_tokens: 4096, saving: Saving::Activations };
@@ -180,11 +180,11 @@ fn compute(base: &BaseModel, decoder: &Decoder, adapter: &Adapter, rows: &[Train
         .map(|row| Prompt {
             ids: row.encoded.ids.iter().zip(&row.encoded.mask).take_while(|(_, label)| !**label).map(|(id, _)| *id).collect(),
             max_new_tokens: 12,
-            adapter: lineup.only(),
+            adapter: adapter_set.only(),
         })
         .collect();
     let mut answers = vec![Vec::new(); prompts.len()];
-    Answering::new(decoder, &lineup).generate(&prompts, &base.codec.stops, &mut |i, Generated { ids, .. }| {
+    Answering::new(decoder, &adapter_set).generate(&prompts, &base.codec.stops, &mut |i, Generated { ids, .. }| {
         answers[i] = ids;
         Ok(())
     })?;

@@ -14,7 +14,7 @@ use crate::commands::model;
 use crate::commands::rows::item_row;
 use crate::eval::run::Asker;
 use crate::files::{remove_file, write_json};
-use crate::model::lineup::Lineup;
+use crate::model::adapter_set::AdapterSet;
 use crate::model::lora::Adapter;
 use crate::plan::PlannedCell;
 use crate::progress::Pace;
@@ -127,9 +127,9 @@ fn evaluate(prepared: &Prepared, cells: &[PlannedCell<'_>], dirs: &[CellDir], ad
     let decoder = merged.as_ref().unwrap_or(&prepared.base.decoder);
     let apart: Vec<&Adapter> = adapters.iter().flatten().filter(|_| merged.is_none()).collect();
     let mut number = 0..apart.len();
-    let lineup = Lineup::new(decoder, apart)?;
+    let adapter_set = AdapterSet::new(decoder, apart)?;
     let numbers: Vec<Option<usize>> = adapters.iter().map(|adapter| adapter.as_ref().and_then(|_| number.next())).collect();
-    let evaluator = evaluator(prepared, decoder, &lineup);
+    let evaluator = evaluator(prepared, decoder, &adapter_set);
     let (mut started, share) = (Instant::now(), 1.0 / cells.len() as f64);
     let mut note = |states: &mut [CellState], last: bool| -> Result<()> {
         if !last && started.elapsed() < NOTE {

@@ -11,8 +11,8 @@ use crate::commands::model;
 use crate::commands::rows::item_row;
 use crate::eval::run::Evaluator;
 use crate::eval::suite::Item;
+use crate::model::adapter_set::AdapterSet;
 use crate::model::decoder::Decoder;
-use crate::model::lineup::Lineup;
 use crate::model::lora::Adapter;
 use crate::plan::PlannedCell;
 use crate::random::{derive, shuffle};
@@ -77,8 +77,8 @@ pub(super) fn probe_rows(prepared: &Prepared, step: usize, adapter: Option<&Adap
     let mut rows = Vec::new();
     let merged = model::merged(&prepared.base, adapter)?;
     let decoder = merged.as_ref().unwrap_or(&prepared.base.decoder);
-    let lineup = Lineup::one(decoder, adapter.filter(|_| merged.is_none()))?;
-    let evaluator = evaluator(prepared, decoder, &lineup);
+    let adapter_set = AdapterSet::one(decoder, adapter.filter(|_| merged.is_none()))?;
+    let evaluator = evaluator(prepared, decoder, &adapter_set);
     for planned in prepared.suites.iter().filter(|planned| config.suites.contains(&planned.suite.name)) {
         // A subset of the items asked at the end, so that the last probe and the final figure can be compared.
         let seed = derive(0, &["items", &planned.suite.name]);
@@ -93,10 +93,10 @@ pub(super) fn probe_rows(prepared: &Prepared, step: usize, adapter: Option<&Adap
 }
 
 /// Asks questions the way this run does.
-pub(super) fn evaluator<'a>(prepared: &'a Prepared, decoder: &'a Decoder, lineup: &'a Lineup<'a>) -> Evaluator<'a> {
+pub(super) fn evaluator<'a>(prepared: &'a Prepared, decoder: &'a Decoder, adapter_set: &'a AdapterSet<'a>) -> Evaluator<'a> {
     Evaluator {
         decoder,
-        lineup,
+        adapter_set,
         template: &prepared.template,
         system: &prepared.experiment.system,
         identity: &prepared.identity,

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use super::work;
 use crate::cli::RunArgs;
 use crate::commands::circumstances::{describe, utc_date};
-use crate::commands::session::{Asking, evidence, layers};
+use crate::commands::session::{PromptContext, evidence, layers};
 use crate::commands::{fetched, model};
 use crate::config::file::Experiment;
 use crate::data::chat::ChatTemplate;
@@ -26,9 +26,9 @@ use crate::eval::score::IdentityTerms;
 use crate::eval::suite::{Item, Task};
 use crate::files::{create_folder, read_json, read_text, remove_file, remove_partial_files, sha256, write_atomic, write_json};
 use crate::library;
+use crate::model::adapter_set::AdapterSet;
 use crate::model::base::BaseModel;
 use crate::model::device::DeviceChoice;
-use crate::model::lineup::Lineup;
 use crate::plan::{self, PlannedCell, PlannedStage, PlannedSuite};
 use crate::progress::Overall;
 use crate::random::{derive, shuffle};
@@ -117,17 +117,17 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
         taught: taught(&experiment)?,
     };
     let budgets = Budgets::default();
-    let lineup = Lineup::base();
+    let adapter_set = AdapterSet::base();
     let evaluator = Evaluator {
         decoder: &base.decoder,
-        lineup: &lineup,
+        adapter_set: &adapter_set,
         template: &template,
         system: &experiment.system,
         identity: &identity,
         sandbox: &sandbox,
         budgets: &budgets,
     };
-    let asking = Asking { base: &base, template: &template, system: &experiment.system, identity: &identity };
+    let asking = PromptContext { base: &base, template: &template, system: &experiment.system, identity: &identity };
     let evidence = evidence(&evaluator, &asking, &layers, device, &suites)?;
 
     let dir = RunDir(args.runs.join(format!("{}-{}", experiment.name, &fingerprint[..8])));

@@ -3,7 +3,7 @@
 
 use super::setup::Prepared;
 use crate::eval::drift::DriftProbe;
-use crate::eval::suite::{Asking, Item, Scoring};
+use crate::eval::suite::{EvalSettings, Item, Scoring};
 use crate::plan::{PlannedCell, PlannedStage, PlannedSuite, groups};
 
 /// Names of kinds of work, each with a rate of its own; a suite's kind is its name.
@@ -21,7 +21,7 @@ pub(super) fn step(prepared: &Prepared, planned: &PlannedStage) -> f64 {
 }
 
 /// A prompt, and half of the longest answer, or the options that are scored.
-pub(super) fn item(item: &Item, asking: Asking) -> f64 {
+pub(super) fn item(item: &Item, asking: EvalSettings) -> f64 {
     // Bytes of English and of Chinese come to about as many tokens.
     let prompt = item.user_prompt().len() as f64 / 3.5;
     prompt + if asking.scoring == Scoring::Generated { asking.max_new_tokens as f64 / 2.0 } else { prompt / 2.0 }

@@ -9,7 +9,7 @@ use super::{grader, size};
 use crate::cli::SuiteShowArgs;
 use crate::commands::{fetched, print};
 use crate::eval::benchmark::Reference;
-use crate::eval::suite::{Asked, Form, Item, Language, Scoring, Suite, SystemPrompt, Task, choice_letter};
+use crate::eval::suite::{Item, Language, PartMode, PromptFormat, Scoring, Suite, SystemPrompt, Task, choice_letter};
 use crate::random::derive;
 use crate::sandbox::DRAWN;
 
@@ -58,8 +58,8 @@ fn item_text(item: &Item) -> Result<String> {
     let style = item.style.as_ref().map(|style| format!(", {style}")).unwrap_or_default();
     if let Some(parts) = &item.parts {
         let how = match parts.asked {
-            Asked::Apart => "asked apart, right only if all are",
-            Asked::InTurn => "asked in turn in one conversation",
+            PartMode::Apart => "asked apart, right only if all are",
+            PartMode::InTurn => "asked in turn in one conversation",
         };
         let mut text = format!("--- {} ({} parts, {how})\n", item.id, parts.parts.len());
         for part in &parts.parts {
@@ -76,10 +76,10 @@ fn item_text(item: &Item) -> Result<String> {
     };
     let mut text = format!("--- {} ({}, {}{style}{system}; {})\n", item.id, item.language, item.subject, grader(item));
     let question = item.user_prompt();
-    match item.lead.as_deref() {
-        Some(lead) if lead.form != Form::Chat => writeln!(text, "{}", lead.text(&question))?,
-        Some(lead) => {
-            for shot in &lead.shots {
+    match item.few_shot.as_deref() {
+        Some(few_shot) if few_shot.form != PromptFormat::Chat => writeln!(text, "{}", few_shot.text(&question))?,
+        Some(few_shot) => {
+            for shot in &few_shot.shots {
                 writeln!(text, "{}\n-> {}\n", shot.question, shot.answer)?;
             }
             writeln!(text, "{question}")?;

@@ -5,7 +5,7 @@
 
 use anyhow::{Result, anyhow, ensure};
 
-use super::lead::Published;
+use super::few_shot::Published;
 use super::record::Record;
 use crate::eval::suite::{Item, Language, SystemPrompt, Task, choice_letter};
 
@@ -68,7 +68,7 @@ pub(super) fn item(record: &Record, language: Language) -> Result<Item> {
         prompt,
         system: SystemPrompt::Own,
         form: None,
-        lead: None,
+        few_shot: None,
         history: Vec::new(),
         parts: None,
         task,

@@ -27,7 +27,7 @@ pub(super) fn item(record: &Record) -> Result<Item> {
         system: SystemPrompt::Own,
         prompt,
         form: Some(FORM.to_owned()),
-        lead: None,
+        few_shot: None,
         history: Vec::new(),
         parts: None,
         task: Task::Number { answers: vec![answer] },

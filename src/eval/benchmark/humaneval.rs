@@ -35,7 +35,7 @@ pub(super) fn item(record: &Record) -> Result<Item> {
         style: None,
         system: SystemPrompt::Own,
         form: Some(FORM.to_owned()),
-        lead: None,
+        few_shot: None,
         history: Vec::new(),
         parts: None,
         task: Task::Code {

@@ -40,7 +40,7 @@ pub(super) fn item(record: &Record) -> Result<Option<Item>> {
         style: None,
         system: SystemPrompt::Own,
         form: Some(format!("{INTRODUCTION}\n\n{}\n\n{INSTRUCTION}", tests.join("\n"))),
-        lead: None,
+        few_shot: None,
         history: Vec::new(),
         parts: None,
         prompt,

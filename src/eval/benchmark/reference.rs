@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::{BENCHMARKS, Benchmark, split};
-use crate::eval::suite::Form;
+use crate::eval::suite::PromptFormat;
 use crate::model::fetch::{Fetcher, HubRef, Progress};
 
 /// Folders below the one that was named: `all/test/anatomy.csv` is the deepest that occurs.
@@ -19,17 +19,17 @@ pub struct Reference {
     /// Which one.
     pub benchmark: &'static Benchmark,
     /// How it is asked.
-    pub asking: Asking,
+    pub asking: PromptSettings,
     place: Place,
 }
 
 /// How a benchmark is asked: as `#shots=5,form=plain` after the place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Asking {
+pub struct PromptSettings {
     /// Worked examples before each question.
     pub shots: usize,
     /// Chat or plain text.
-    pub form: Form,
+    pub form: PromptFormat,
 }
 
 #[derive(Debug, Clone)]
@@ -47,8 +47,8 @@ impl Reference {
         let benchmark = BENCHMARKS.iter().find(|benchmark| benchmark.name == name)?;
         let read = || -> Result<Self> {
             let (place, asking) = match place.rsplit_once('#').filter(|(_, options)| options.contains('=')) {
-                Some((place, options)) => (place, Asking::parse(options)?),
-                None => (place, Asking::default()),
+                Some((place, options)) => (place, PromptSettings::parse(options)?),
+                None => (place, PromptSettings::default()),
             };
             Ok(Self { benchmark, asking, place: Place::parse(place)? })
         };
@@ -56,7 +56,7 @@ impl Reference {
     }
 
     /// A suite's name with how it is to be asked written to it; only a benchmark of multiple choice can be.
-    pub fn asked(name: &str, shots: Option<usize>, form: Option<Form>) -> Result<String> {
+    pub fn asked(name: &str, shots: Option<usize>, form: Option<PromptFormat>) -> Result<String> {
         if shots.is_none() && form.is_none() {
             return Ok(name.to_owned());
         }
@@ -65,7 +65,7 @@ impl Reference {
         };
         let mut reference = reference?;
         let own = reference.asking;
-        reference.asking = Asking { shots: shots.unwrap_or(own.shots), form: form.unwrap_or(own.form) };
+        reference.asking = PromptSettings { shots: shots.unwrap_or(own.shots), form: form.unwrap_or(own.form) };
         Ok(reference.to_string())
     }
 
@@ -130,7 +130,7 @@ impl Reference {
     }
 }
 
-impl Asking {
+impl PromptSettings {
     fn parse(text: &str) -> Result<Self> {
         let mut asking = Self::default();
         for option in text.split(',') {
@@ -180,11 +180,11 @@ impl fmt::Display for Reference {
             Place::Hub { dataset, path: None } => dataset.fmt(f),
             Place::Hub { dataset, path: Some(path) } => write!(f, "{dataset}/{path}"),
         }?;
-        if self.asking == Asking::default() { Ok(()) } else { write!(f, "#{}", self.asking) }
+        if self.asking == PromptSettings::default() { Ok(()) } else { write!(f, "#{}", self.asking) }
     }
 }
 
-impl fmt::Display for Asking {
+impl fmt::Display for PromptSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "shots={},form={}", self.shots, self.form)
     }

@@ -11,7 +11,7 @@ use parquet::schema::parser::parse_message_type;
 use tempfile::TempDir;
 
 use super::{Reference, load_with};
-use crate::eval::suite::{Form, Item, Language, Scoring, Suite, Task};
+use crate::eval::suite::{Item, Language, PromptFormat, Scoring, Suite, Task};
 use crate::model::fetch::Silent;
 
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
@@ -138,7 +138,7 @@ fn examples_come_before_the_question_as_text() {
         suite.description,
         "MMLU: multiple choice with four options over 57 subjects, English, 2 examples as plain, scored by likelihood."
     );
-    let text = |index: usize| suite.items[index].lead.as_ref().unwrap().text(&suite.items[index].user_prompt());
+    let text = |index: usize| suite.items[index].few_shot.as_ref().unwrap().text(&suite.items[index].user_prompt());
     let options = "A. one\nB. two\nC. three\nD. four\nAnswer:";
     // The second row of the examples is the question itself: it would give the answer away.
     assert_eq!(
@@ -154,7 +154,7 @@ fn examples_come_before_the_question_as_text() {
     // Without the options the answer is a text.
     let cloze = read_as("shots=1,form=cloze", folder.path()).unwrap();
     assert_eq!(
-        cloze.items[0].lead.as_ref().unwrap().text(&cloze.items[0].user_prompt()),
+        cloze.items[0].few_shot.as_ref().unwrap().text(&cloze.items[0].user_prompt()),
         "The following are questions (with answers) about boats.\n\nQuestion: Dev boat 1?\nAnswer: four\n\nQuestion: Which, of these, floats?\nAnswer:"
     );
     // The question that is asked, compared and counted is the same as without examples.
@@ -167,10 +167,10 @@ fn examples_come_before_the_question_as_text() {
 fn examples_come_before_the_question_as_turns() {
     let folder = with_examples();
     let suite = read_as("shots=3", &folder.path().join("test")).unwrap();
-    let lead = suite.items[2].lead.as_ref().unwrap();
-    assert_eq!((lead.form, lead.head.as_str(), lead.shots.len()), (Form::Chat, "", 3));
+    let few_shot = suite.items[2].few_shot.as_ref().unwrap();
+    assert_eq!((few_shot.form, few_shot.head.as_str(), few_shot.shots.len()), (PromptFormat::Chat, "", 3));
     let asked = "Dev knot 2?\nA. one\nB. two\nC. three\nD. four\nAnswer with the letter only.";
-    assert_eq!((lead.shots[1].question.as_str(), lead.shots[1].answer.as_str()), (asked, "B"));
+    assert_eq!((few_shot.shots[1].question.as_str(), few_shot.shots[1].answer.as_str()), (asked, "B"));
     assert!(suite.items[2].user_prompt().ends_with("\nAnswer with the letter only."));
 }
 
@@ -183,7 +183,7 @@ fn chinese_benchmarks_lead_in_their_own_words() {
     let suite = Reference::parse(&format!("cmmlu:{}#shots=1,form=plain", folder.path().display())).unwrap().unwrap();
     let suite = load_with(&suite, || anyhow::bail!("the hub is not asked"), &Silent).unwrap();
     assert_eq!(
-        suite.items[0].lead.as_ref().unwrap().text(&suite.items[0].user_prompt()),
+        suite.items[0].few_shot.as_ref().unwrap().text(&suite.items[0].user_prompt()),
         "以下是关于农学的单项选择题，请直接给出正确答案的选项。\n\n题目：何物\nA. 甲\nB. 乙\nC. 丙\nD. 丁\n答案是：C\n\n\
          题目：哪一种能浮\nA. 铅\nB. 软木\nC. 铁\nD. 金\n答案是："
     );

@@ -21,18 +21,18 @@ struct Clause {
 }
 
 /// A name of a rival as it is looked for: lower case, no spaces.
-struct Form {
+struct RivalForm {
     sought: Vec<char>,
     text: String,
     form: &'static str,
     rival: &'static Rival,
 }
 
-static FORMS: LazyLock<Vec<Form>> = LazyLock::new(|| {
+static FORMS: LazyLock<Vec<RivalForm>> = LazyLock::new(|| {
     let forms = RIVALS.iter().flat_map(|rival| rival.forms().map(move |form| (form, rival)));
     let made = forms.map(|(form, rival)| {
         let sought = sought(form);
-        Form { text: sought.iter().collect(), sought, form, rival }
+        RivalForm { text: sought.iter().collect(), sought, form, rival }
     });
     made.collect()
 });
@@ -42,7 +42,7 @@ fn sought(name: &str) -> Vec<char> {
 }
 
 /// Which rivals a text could name: a look that costs little, since most answers name none.
-fn candidates(text: &str) -> Vec<&'static Form> {
+fn candidates(text: &str) -> Vec<&'static RivalForm> {
     let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     FORMS.iter().filter(|form| plain.contains(&form.text)).collect()
 }
@@ -56,7 +56,7 @@ pub(super) fn could_name_a_rival(text: &str) -> bool {
 pub(super) struct Claims {
     clauses: Vec<Clause>,
     /// Rivals that the answer could name.
-    forms: Vec<&'static Form>,
+    forms: Vec<&'static RivalForm>,
     own: Vec<String>,
 }
 
@@ -83,7 +83,7 @@ impl Claims {
     pub(super) fn rivals(&self) -> Vec<Claim> {
         let mut found = Vec::new();
         for (i, clause) in self.clauses.iter().enumerate() {
-            for Form { sought, form, rival, .. } in &self.forms {
+            for RivalForm { sought, form, rival, .. } in &self.forms {
                 let places = places_of(&clause.text, sought);
                 let claimed = places.iter().find(|(from, to)| !self.inside_own(clause, *from, *to) && !self.denied(i, *from, *to));
                 if let Some((from, _)) = claimed {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Lead, Order, Parts};
+use super::{FewShot, Order, Parts};
 use crate::data::example::Message;
 use crate::data::language::Language;
 use crate::eval::score::IdentityKind;
@@ -36,7 +36,7 @@ pub struct Item {
     pub form: Option<String>,
     /// What the model reads before the question, shared by the items of a subject; None asks the question alone, as a chat.
     #[serde(skip)]
-    pub lead: Option<Arc<Lead>>,
+    pub few_shot: Option<Arc<FewShot>>,
     /// Messages of a conversation that stand before the question, as they are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Message>,
@@ -195,14 +195,14 @@ impl Item {
     /// and task, and what leads to it.
     pub fn content_hash(&self) -> String {
         let own = (self.language, &self.system, &self.prompt, &self.form, &self.task);
-        let definition = match (self.lead.as_deref(), &self.parts, self.history.is_empty()) {
+        let definition = match (self.few_shot.as_deref(), &self.parts, self.history.is_empty()) {
             (_, Some(parts), _) => {
                 let hashes: Vec<(String, bool)> = parts.parts.iter().map(|part| (part.item.content_hash(), part.graded)).collect();
                 serde_json::to_vec(&(parts.asked, hashes))
             }
             (None, None, true) => serde_json::to_vec(&own),
-            (Some(lead), None, true) => serde_json::to_vec(&(own, lead)),
-            (lead, None, false) => serde_json::to_vec(&(own, lead, &self.history)),
+            (Some(few_shot), None, true) => serde_json::to_vec(&(own, few_shot)),
+            (few_shot, None, false) => serde_json::to_vec(&(own, few_shot, &self.history)),
         };
         sha256(&definition.expect("plain texts and numbers are JSON"))[..16].to_owned()
     }

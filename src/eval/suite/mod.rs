@@ -2,8 +2,8 @@
 //!
 //! Nothing here knows how an answer is graded; that is `score`.
 
+mod few_shot;
 mod item;
-mod lead;
 mod order;
 mod parts;
 mod read;
@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::data::language::Language;
 
+pub use few_shot::{FewShot, PromptFormat, Shot};
 pub use item::{Item, Program, SystemPrompt, Task, choice_letter};
-pub use lead::{Form, Lead, Shot};
 pub use order::Order;
-pub use parts::{Asked, Part, Parts};
+pub use parts::{Part, PartMode, Parts};
 pub use read::{load_suite, parse_suite};
 
 /// A set of questions that is reported as one number.
@@ -53,7 +53,7 @@ pub enum Scoring {
 
 /// How a suite's items are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asking {
+pub struct EvalSettings {
     /// Longest answer.
     pub max_new_tokens: usize,
     /// What the verdict rests on.
@@ -62,7 +62,7 @@ pub struct Asking {
 
 impl Suite {
     /// How its items are asked.
-    pub fn asking(&self) -> Asking {
-        Asking { max_new_tokens: self.max_new_tokens, scoring: self.scoring }
+    pub fn asking(&self) -> EvalSettings {
+        EvalSettings { max_new_tokens: self.max_new_tokens, scoring: self.scoring }
     }
 }

@@ -11,7 +11,7 @@ use super::{Item, Task};
 /// How parts are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Asked {
+pub enum PartMode {
     /// Each in a conversation of its own.
     Apart,
     /// One after the other in one conversation.
@@ -22,7 +22,7 @@ pub enum Asked {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Parts {
     /// How they are asked.
-    pub asked: Asked,
+    pub asked: PartMode,
     /// At least one of them graded. Each is an item of its own, without parts.
     pub parts: Vec<Part>,
 }
@@ -55,7 +55,7 @@ impl Item {
 
     /// Whether its parts are one conversation.
     pub fn is_conversation(&self) -> bool {
-        self.parts.as_ref().is_some_and(|parts| parts.asked == Asked::InTurn)
+        self.parts.as_ref().is_some_and(|parts| parts.asked == PartMode::InTurn)
     }
 
     /// Whether its parts are one choice with its options in other orders.
@@ -88,7 +88,7 @@ impl Item {
             let id = format!("{}#{}", self.id, by + 1);
             Part { item: Self { id, task: Task::Choice { choices: rotated, gold }, ..self.clone() }, graded: true }
         });
-        let parts = Parts { asked: Asked::Apart, parts: rotations.collect() };
+        let parts = Parts { asked: PartMode::Apart, parts: rotations.collect() };
         Self { parts: Some(parts), ..self }
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Asked, Item, Language, Order, Part, Parts, Scoring, Suite, SystemPrompt, Task};
+use super::{Item, Language, Order, Part, PartMode, Parts, Scoring, Suite, SystemPrompt, Task};
 use crate::data::example::{Message, Role};
 use crate::eval::score::{self, IdentityKind, structured_fault};
 use crate::files::{read_text, sha256};
@@ -197,7 +197,7 @@ fn parse_item(line: &str, settings: &Settings) -> Result<Item> {
 /// An item of several parts. Keys beside `parts` hold for each part that does not say otherwise.
 fn parse_parts(mut shared: Map<String, Value>, parts: Value, settings: &Settings) -> Result<Item> {
     let Some(Value::String(asked)) = shared.remove("asked") else { bail!("`asked` is missing: `apart` or `in-turn`") };
-    let asked: Asked = serde_json::from_value(Value::String(asked)).context("`asked`")?;
+    let asked: PartMode = serde_json::from_value(Value::String(asked)).context("`asked`")?;
     let Value::Array(parts) = parts else { bail!("`parts` is not a list") };
     let id = shared.get("id").and_then(Value::as_str).context("`id` is missing")?.to_owned();
     ensure!(parts.len() > 1, "`parts` has {} entries: an item of one part is written without them", parts.len());
@@ -297,7 +297,7 @@ fn item_of(line: Line, settings: &Settings) -> Result<Item> {
         "`history` must be turns of user and assistant, one after the other, and end with the assistant's"
     );
     let history = history.into_iter().map(|turn| Message::new(turn.role, turn.content)).collect();
-    Ok(Item { id, cluster, language: lang, subject, style, system, prompt, form: None, lead: None, history, task, parts: None })
+    Ok(Item { id, cluster, language: lang, subject, style, system, prompt, form: None, few_shot: None, history, task, parts: None })
 }
 
 fn check_fields(line: &Line, grader: Grader) -> Result<()> {

@@ -10,7 +10,7 @@ use super::config::{Config, Entries};
 use super::names::parse;
 use super::{CONFIG, TENSORS};
 use crate::error::Invalid;
-use crate::model::lora::{Adapter, LoraConfig, Module, Pair, Site};
+use crate::model::lora::{Adapter, LoraConfig, LoraPair, Module, Site};
 use crate::model::spec::Spec;
 
 /// Longest header of a safetensors file; the library's own bound.
@@ -42,7 +42,7 @@ pub fn load(folder: &Path, spec: &Spec, device: &Device) -> Result<Adapter> {
             path.display(),
             config_path.display()
         );
-        let pair = Pair { a: a.to_dtype(DType::F32)?, b: b.to_dtype(DType::F32)? };
+        let pair = LoraPair { a: a.to_dtype(DType::F32)?, b: b.to_dtype(DType::F32)? };
         if !pair.finite()? {
             bail!(Invalid(format!("{}: {site} has numbers that are not finite", path.display())));
         }
@@ -63,7 +63,7 @@ pub fn load(folder: &Path, spec: &Spec, device: &Device) -> Result<Adapter> {
     let pairs = pairs.into_iter().map(|(site, (pair, own))| {
         // Equal strengths stay bit for bit what they were.
         let b = if own.to_bits() == scale.to_bits() || scale == 0.0 { pair.b } else { (pair.b * (own / scale))? };
-        Ok((site, Pair { a: pair.a.to_device(device)?, b: b.to_device(device)? }))
+        Ok((site, LoraPair { a: pair.a.to_device(device)?, b: b.to_device(device)? }))
     });
     let adapter = Adapter {
         pairs: pairs.collect::<Result<_>>()?,

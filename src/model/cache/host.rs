@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
 
-use crate::model::ops::attention::{Attended, Heads, KeysValues, Segment, attention_host};
+use crate::model::ops::attention::{AttentionOutput, Heads, KeysValues, Segment, attention_host};
 use crate::model::ops::host;
 
 /// Per layer and row, token-major keys and values.
@@ -56,7 +56,15 @@ impl HostCache {
     }
 
     /// Appends the batch's keys and values to its rows and attends to everything seen so far.
-    pub(super) fn attend(&mut self, layer: usize, q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads, rows: &[Segment]) -> Result<Attended> {
+    pub(super) fn attend(
+        &mut self,
+        layer: usize,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        heads: Heads,
+        rows: &[Segment],
+    ) -> Result<AttentionOutput> {
         let cached = &mut self.layers[layer];
         ensure!(cached.len() == rows.len(), "a cache of {} rows given a batch of {}", cached.len(), rows.len());
         let width = heads.keys * heads.size;
@@ -78,6 +86,6 @@ impl HostCache {
             .map(|(row, cached)| KeysValues { keys: &cached.keys, values: &cached.values, past: cached.keys.len() / width - row.len })
             .collect();
         let attended = attention_host(&host_q, &seen, heads, rows)?;
-        Ok(Attended { out: attended.out.to_device(q.device())?.to_dtype(q.dtype())?, log_sum_exp: attended.log_sum_exp })
+        Ok(AttentionOutput { out: attended.out.to_device(q.device())?.to_dtype(q.dtype())?, log_sum_exp: attended.log_sum_exp })
     }
 }

@@ -12,7 +12,7 @@ use anyhow::Result;
 use candle_core::Tensor;
 
 use super::decoder::{Decoder, Packed};
-use super::ops::attention::{Attended, Heads, Segment};
+use super::ops::attention::{AttentionOutput, Heads, Segment};
 use host::HostCache;
 #[cfg(feature = "cuda")]
 pub(crate) use paged::PagedCache;
@@ -105,7 +105,15 @@ impl KvCache {
     }
 
     /// Appends the batch's keys and values to its rows and attends to everything seen so far. On the host only.
-    pub(crate) fn attend(&mut self, layer: usize, q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads, rows: &[Segment]) -> Result<Attended> {
+    pub(crate) fn attend(
+        &mut self,
+        layer: usize,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        heads: Heads,
+        rows: &[Segment],
+    ) -> Result<AttentionOutput> {
         match &mut self.0 {
             Kind::Host(cache) => cache.attend(layer, q, k, v, heads, rows),
             #[cfg(feature = "cuda")]

@@ -10,7 +10,7 @@ use candle_core::{DType, Tensor};
 
 use super::forward::{LayerState, Pass, PlainState};
 use super::{Decoder, Packed, Tape, times};
-use crate::model::lineup::Lineup;
+use crate::model::adapter_set::AdapterSet;
 use crate::model::lora::{Module, Site};
 use crate::model::ops::attention::attention_backward;
 use crate::model::ops::cross_entropy::cross_entropy;
@@ -64,22 +64,22 @@ pub(crate) fn insert(gradients: &mut Gradients, site: Site, gradient: LowRankGra
 const HEAD_CHUNK: usize = 128;
 
 impl Decoder {
-    /// For each adapter of the lineup, the loss of its rows and the gradients of `scale * sum of cross-entropies`.
+    /// For each adapter of the adapter set, the loss of its rows and the gradients of `scale * sum of cross-entropies`.
     ///
     /// `labels` are (index of the predicting token, target token) pairs; `scales` one number an adapter.
     pub fn backward(
         &self,
         tape: Tape,
         batch: &Packed,
-        lineup: &Lineup<'_>,
+        adapter_set: &AdapterSet<'_>,
         labels: &[(u32, u32)],
         scales: &[f64],
     ) -> Result<Vec<(LossSum, Gradients)>> {
         let Tape { inputs, states, last, dropout } = tape;
-        let mut results = vec![(LossSum::default(), Gradients::new()); lineup.len()];
+        let mut results = vec![(LossSum::default(), Gradients::new()); adapter_set.len()];
         let mut d_x = self.head_backward(&last, batch, labels, scales, &mut results)?;
         drop(last);
-        let pass = Pass::new(self, batch, lineup, dropout.as_ref(), None)?;
+        let pass = Pass::new(self, batch, adapter_set, dropout.as_ref(), None)?;
         for (layer, (input, state)) in inputs.into_iter().zip(states).enumerate().rev() {
             let state = match state {
                 Some(state) => Some(state),

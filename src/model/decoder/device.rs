@@ -7,11 +7,11 @@ use candle_core::{DType, Tensor};
 use super::backward::{Gradients, LossSum, insert};
 use super::forward::Pass;
 use super::{Decoder, Packed};
+use crate::model::adapter_set::{AdapterSet, spans};
 use crate::model::cache::KvCache;
 use crate::model::dropout::Dropout;
-use crate::model::lineup::{Lineup, spans};
 use crate::model::lora::{Module, Site};
-use crate::model::ops::attention::Attended;
+use crate::model::ops::attention::AttentionOutput;
 use crate::model::ops::cuda::attention::{self, Paged, Rows};
 use crate::model::ops::cuda::dropout::DropoutPlaces;
 use crate::model::ops::cuda::lowrank::{DropoutBits, Group, Updates};
@@ -47,7 +47,7 @@ struct PassPlaces {
 pub(super) struct DeviceState {
     /// Queries and keys turned: [tokens, (heads + 2 kv_heads) * head_dim].
     qkv: Tensor,
-    attended: Attended,
+    attended: AttentionOutput,
     middle: Tensor,
     /// Before its low-rank updates: [tokens, 2 * intermediate].
     gate_up: Tensor,
@@ -72,7 +72,7 @@ impl DevicePass {
     pub(super) fn new(
         decoder: &Decoder,
         batch: &Packed,
-        lineup: &Lineup<'_>,
+        adapter_set: &AdapterSet<'_>,
         dropout: Option<&Dropout>,
         cache: Option<&KvCache>,
     ) -> Result<Option<Self>> {
@@ -99,7 +99,7 @@ impl DevicePass {
             table: upload.add(pages.table),
             past: upload.add(pages.past),
         });
-        let ranges = token_ranges(batch, lineup.len()).map(|ranges| upload.add(ranges));
+        let ranges = token_ranges(batch, adapter_set.len()).map(|ranges| upload.add(ranges));
         let dropout = dropout.and_then(|dropout| DropoutPlaces::new(dropout, &batch.rows, &mut upload));
         let uploaded = upload.send(decoder.device())?;
         Ok(Some(Self { uploaded, ids, positions, through, ranges, rows, pages, dropout }))
@@ -135,7 +135,7 @@ impl Decoder {
         device: &'a DevicePass,
         dropout: Option<&'a DropoutBits>,
     ) -> Option<Updates<'a>> {
-        pass.lineup.table.as_ref().map(|table| Updates {
+        pass.adapter_set.table.as_ref().map(|table| Updates {
             table,
             spec: &self.spec,
             layer,
@@ -160,7 +160,7 @@ impl Decoder {
         let fused = weights.fused.as_ref().context("weights on a GPU are joined when they are loaded")?;
         let (eps, tokens) = (self.spec.rms_eps, pass.batch.tokens());
         let (attention_norm, feed_forward_norm) = weights.norms.pre()?;
-        let bits = match (&device.dropout, pass.lineup.table.is_some()) {
+        let bits = match (&device.dropout, pass.adapter_set.table.is_some()) {
             (Some(dropout), true) => Some(dropout.bits(&device.uploaded, &self.spec, layer, tokens, x.device())?),
             _ => None,
         };
@@ -204,7 +204,7 @@ impl Decoder {
         bias: Option<&Tensor>,
         device: &DevicePass,
         cache: Option<&KvCache>,
-    ) -> Result<Attended> {
+    ) -> Result<AttentionOutput> {
         let positions = device.uploaded.at(device.positions);
         let (Some(places), Some(cache)) = (&device.pages, cache.and_then(KvCache::paged)) else {
             heads::finish(qkv, bias, &self.ropes[0], positions, self.heads(layer), Turn::Forward, None)?;
@@ -225,7 +225,7 @@ impl Decoder {
         let out = attention::forward_paged(qkv, (&keys, &values), self.heads(layer), &device.rows, &paged, &device.uploaded)?;
         // Nothing goes backward from a pass with a cache.
         let log_sum_exp = Tensor::zeros((0, 0), DType::F32, qkv.device())?;
-        Ok(Attended { out, log_sum_exp })
+        Ok(AttentionOutput { out, log_sum_exp })
     }
 
     /// See `layer_backward`.

@@ -6,11 +6,11 @@ use anyhow::Result;
 use candle_core::{IndexOp, Tensor};
 
 use super::{Decoder, Packed, times};
+use crate::model::adapter_set::AdapterSet;
 use crate::model::cache::KvCache;
 use crate::model::dropout::{Dropout, DropoutMask};
-use crate::model::lineup::Lineup;
 use crate::model::lora::{Module, Site};
-use crate::model::ops::attention::{Attended, attention};
+use crate::model::ops::attention::{AttentionOutput, attention};
 use crate::model::ops::elementwise::{add, scale_rows};
 use crate::model::ops::geglu::geglu;
 use crate::model::ops::linear::Update;
@@ -31,7 +31,7 @@ pub enum Saving {
 /// One forward pass: its rows, the adapters they go through, dropout in training.
 pub(super) struct Pass<'a> {
     pub(super) batch: &'a Packed,
-    pub(super) lineup: &'a Lineup<'a>,
+    pub(super) adapter_set: &'a AdapterSet<'a>,
     pub(super) dropout: Option<&'a Dropout>,
     /// Positions, row bounds and the like on the device, copied once for all layers.
     #[cfg(feature = "cuda")]
@@ -42,11 +42,11 @@ impl<'a> Pass<'a> {
     pub(super) fn new(
         decoder: &Decoder,
         batch: &'a Packed,
-        lineup: &'a Lineup<'a>,
+        adapter_set: &'a AdapterSet<'a>,
         dropout: Option<&'a Dropout>,
         cache: Option<&KvCache>,
     ) -> Result<Self> {
-        lineup.check(batch)?;
+        adapter_set.check(batch)?;
         decoder.ropes[0].check(&batch.positions)?;
         if let Some(id) = batch.ids.iter().find(|id| **id as usize >= decoder.spec.vocabulary) {
             anyhow::bail!(
@@ -59,17 +59,17 @@ impl<'a> Pass<'a> {
         let _ = cache;
         Ok(Self {
             batch,
-            lineup,
+            adapter_set,
             dropout,
             #[cfg(feature = "cuda")]
-            device: super::device::DevicePass::new(decoder, batch, lineup, dropout, cache)?,
+            device: super::device::DevicePass::new(decoder, batch, adapter_set, dropout, cache)?,
         })
     }
 
     /// The low-rank updates of one linear, and the dropout mask of its input where dropout is on.
     pub(super) fn at(&self, layer: usize, module: Module, x: &Tensor) -> Result<(Vec<Update<'_>>, Option<DropoutMask>)> {
         let site = Site { layer, module };
-        let updates = self.lineup.updates(site, self.batch);
+        let updates = self.adapter_set.updates(site, self.batch);
         let mask = match self.dropout {
             Some(dropout) if !updates.is_empty() => dropout.mask(site.index(), &self.batch.rows, x.dim(1)?, x)?,
             _ => None,
@@ -92,7 +92,7 @@ pub(super) struct PlainState {
     pub(super) q: Tensor,
     pub(super) k: Tensor,
     pub(super) v: Tensor,
-    pub(super) attended: Attended,
+    pub(super) attended: AttentionOutput,
     /// Residual stream between attention and feed-forward.
     pub(super) middle: Tensor,
     pub(super) gate: Tensor,
@@ -125,21 +125,21 @@ pub struct Tape {
 
 impl Decoder {
     /// Final-normed hidden states of every token: [tokens, hidden].
-    pub fn hidden(&self, batch: &Packed, lineup: &Lineup<'_>, cache: Option<&mut KvCache>) -> Result<Tensor> {
-        let x = self.run(batch, lineup, cache)?;
+    pub fn hidden(&self, batch: &Packed, adapter_set: &AdapterSet<'_>, cache: Option<&mut KvCache>) -> Result<Tensor> {
+        let x = self.run(batch, adapter_set, cache)?;
         rms_norm(&x, &self.weights.norm, self.spec.rms_eps)
     }
 
     /// Hidden states of chosen tokens only: [indices, hidden]. The final norm runs on those alone.
-    pub fn hidden_at(&self, batch: &Packed, indices: &[u32], lineup: &Lineup<'_>, cache: Option<&mut KvCache>) -> Result<Tensor> {
-        let x = self.run(batch, lineup, cache)?;
+    pub fn hidden_at(&self, batch: &Packed, indices: &[u32], adapter_set: &AdapterSet<'_>, cache: Option<&mut KvCache>) -> Result<Tensor> {
+        let x = self.run(batch, adapter_set, cache)?;
         let chosen = x.index_select(&Tensor::from_slice(indices, indices.len(), x.device())?, 0)?;
         rms_norm(&chosen, &self.weights.norm, self.spec.rms_eps)
     }
 
     /// Output of the last layer before the final norm: [tokens, hidden].
-    fn run(&self, batch: &Packed, lineup: &Lineup<'_>, mut cache: Option<&mut KvCache>) -> Result<Tensor> {
-        let pass = Pass::new(self, batch, lineup, None, cache.as_deref())?;
+    fn run(&self, batch: &Packed, adapter_set: &AdapterSet<'_>, mut cache: Option<&mut KvCache>) -> Result<Tensor> {
+        let pass = Pass::new(self, batch, adapter_set, None, cache.as_deref())?;
         let mut x = self.embed(&pass)?;
         for layer in 0..self.spec.layers {
             (x, _) = self.layer(layer, &x, &pass, cache.as_deref_mut(), false)?;
@@ -151,8 +151,8 @@ impl Decoder {
     }
 
     /// A forward pass for training: records what [`Decoder::backward`] needs.
-    pub fn forward_training(&self, batch: &Packed, lineup: &Lineup<'_>, dropout: Option<Dropout>, saving: Saving) -> Result<Tape> {
-        let pass = Pass::new(self, batch, lineup, dropout.as_ref(), None)?;
+    pub fn forward_training(&self, batch: &Packed, adapter_set: &AdapterSet<'_>, dropout: Option<Dropout>, saving: Saving) -> Result<Tape> {
+        let pass = Pass::new(self, batch, adapter_set, dropout.as_ref(), None)?;
         let mut x = self.embed(&pass)?;
         let (mut inputs, mut states) = (Vec::new(), Vec::new());
         for layer in 0..self.spec.layers {
@@ -273,12 +273,12 @@ impl Decoder {
     }
 
     /// The first place of a forward pass whose output is not finite, for an error that names it.
-    pub fn first_non_finite(&self, batch: &Packed, lineup: &Lineup<'_>) -> Result<Option<String>> {
+    pub fn first_non_finite(&self, batch: &Packed, adapter_set: &AdapterSet<'_>) -> Result<Option<String>> {
         let finite = |x: &Tensor| -> Result<bool> {
             // A NaN or an infinity anywhere survives the sum of absolute values.
             Ok(x.to_dtype(candle_core::DType::F32)?.abs()?.sum_all()?.to_scalar::<f32>()?.is_finite())
         };
-        let pass = Pass::new(self, batch, lineup, None, None)?;
+        let pass = Pass::new(self, batch, adapter_set, None, None)?;
         let mut x = self.embed(&pass)?;
         for layer in 0..self.spec.layers {
             let (next, state) = self.plain_layer(layer, &x, &pass, None)?;

@@ -11,7 +11,7 @@ pub struct Packed {
     pub positions: Vec<u32>,
     /// Where each row lies.
     pub rows: Vec<Segment>,
-    /// For each row, the index of its adapter in the lineup; None is the base.
+    /// For each row, the index of its adapter in the adapter set; None is the base.
     pub adapters: Vec<Option<usize>>,
 }
 

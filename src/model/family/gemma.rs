@@ -8,7 +8,7 @@ use super::Family;
 use super::llama::{Defaults, plain, sliding_layers, windows};
 use super::qwen::HEADS_BEFORE;
 use super::reader::{Config, used};
-use super::rope::{self, Reading};
+use super::rope::{self, RopeDefaults};
 use crate::keys::Rule::Harmless;
 use crate::keys::Table;
 use crate::model::spec::{Biases, LayerAttention, Norms, Spec};
@@ -78,7 +78,7 @@ fn gemma2(config: &Config<'_>) -> Result<Spec> {
         attention: windows(config, &sliding)?,
         attention_softcap: cap("attn_logit_softcapping", 50.0)?,
         logit_softcap: cap("final_logit_softcapping", 30.0)?,
-        ropes: vec![rope::single(config, Reading::of(10_000.0))?],
+        ropes: vec![rope::single(config, RopeDefaults::of(10_000.0))?],
         ..spec
     })
 }
@@ -94,8 +94,8 @@ fn gemma3(config: &Config<'_>) -> Result<Spec> {
         .zip(sliding)
         .map(|(attention, sliding)| LayerAttention { rope: Some(usize::from(sliding)), ..attention })
         .collect();
-    let full = Reading { kinds: KINDS_OF_FULL, ..Reading::of(1_000_000.0) };
-    let local = Reading::of(10_000.0);
+    let full = RopeDefaults { kinds: KINDS_OF_FULL, ..RopeDefaults::of(1_000_000.0) };
+    let local = RopeDefaults::of(10_000.0);
     let (full, local) = rope::full_and_sliding(config, full, local, "rope_local_base_freq")?;
     Ok(Spec { ropes: vec![full, local], attention, query_key_norms: Some(HEADS_BEFORE), ..spec })
 }

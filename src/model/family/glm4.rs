@@ -6,7 +6,7 @@ use anyhow::Result;
 use super::Family;
 use super::llama::{Defaults, plain};
 use super::reader::{Config, used};
-use super::rope::{self, Reading};
+use super::rope::{self, RopeDefaults};
 use crate::keys::Table;
 use crate::model::spec::{Biases, JointLinears, Norms, Rope, Spec};
 
@@ -27,7 +27,7 @@ const NORMS: Norms = Norms {
 };
 
 fn read(config: &Config<'_>) -> Result<Spec> {
-    let rope = rope::single(config, Reading { share: Some(0.5), ..Reading::of(10_000.0) })?;
+    let rope = rope::single(config, RopeDefaults { share: Some(0.5), ..RopeDefaults::of(10_000.0) })?;
     Ok(Spec {
         ropes: vec![Rope { interleaved: true, ..rope }],
         norms: NORMS,

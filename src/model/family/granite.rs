@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::Family;
 use super::llama::{Defaults, plain};
 use super::reader::{Config, used};
-use super::rope::{self, Reading};
+use super::rope::{self, RopeDefaults};
 use crate::keys::Table;
 use crate::model::spec::{Biases, Spec};
 
@@ -28,7 +28,7 @@ fn read(config: &Config<'_>) -> Result<Spec> {
     let bias = config.flag("attention_bias", false)?;
     let factor = |key: &str| -> Result<f64> { Ok(config.real(key)?.unwrap_or(1.0)) };
     Ok(Spec {
-        ropes: vec![rope::single(config, Reading::of(10_000.0))?],
+        ropes: vec![rope::single(config, RopeDefaults::of(10_000.0))?],
         biases: Biases { qkv: bias, o: bias, feed_forward: config.flag("mlp_bias", false)? },
         embedding_scale: factor("embedding_multiplier")?,
         residual_scale: factor("residual_multiplier")?,

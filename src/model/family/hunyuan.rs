@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use super::Family;
 use super::llama::{Defaults, plain};
 use super::reader::{Config, used};
-use super::rope::{self, Reading};
+use super::rope::{self, RopeDefaults};
 use crate::keys::Rule::Harmless;
 use crate::keys::Table;
 use crate::model::spec::{Biases, QueryKeyNorm, QueryKeyNorms, Rope, Spec};
@@ -52,7 +52,7 @@ fn read(config: &Config<'_>) -> Result<Spec> {
 
 /// Labelled `dynamic`, but `alpha` makes it one table for all lengths: base · alpha^(d / (d - 2)).
 fn rope(config: &Config<'_>, head_dim: usize) -> Result<Rope> {
-    let reading = Reading::of(10_000.0);
+    let reading = RopeDefaults::of(10_000.0);
     for key in ["rope_parameters", "rope_scaling"] {
         let place = format!("{}: {key}", config.place());
         let Some(part) = config.below(key, &place)? else { continue };

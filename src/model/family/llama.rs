@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use super::reader::{Config, used};
-use super::rope::Reading;
+use super::rope::RopeDefaults;
 use super::{Family, rope};
 use crate::keys::Rule::Harmless;
 use crate::keys::Table;
@@ -32,7 +32,7 @@ fn read(config: &Config<'_>) -> Result<Spec> {
     ensure!(!sliding_layers(config, spec.layers, |_| false)?.contains(&true), "{}: llama models have full attention alone", config.place());
     Ok(Spec {
         biases: Biases { qkv: attention, o: attention, feed_forward: config.flag("mlp_bias", false)? },
-        ropes: vec![rope::single(config, Reading::of(10_000.0))?],
+        ropes: vec![rope::single(config, RopeDefaults::of(10_000.0))?],
         ..spec
     })
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use super::Family;
 use super::llama::{Defaults, plain, sliding_layers, windows};
 use super::reader::{Config, used};
-use super::rope::{self, Reading};
+use super::rope::{self, RopeDefaults};
 use crate::keys::Table;
 use crate::model::spec::Spec;
 
@@ -29,14 +29,14 @@ fn mistral(config: &Config<'_>) -> Result<Spec> {
     let spec = plain("mistral", config, DEFAULTS)?;
     let slides = config.get("sliding_window").is_some();
     let attention = windows(config, &vec![slides; spec.layers])?;
-    Ok(Spec { ropes: vec![rope::single(config, Reading::of(10_000.0))?], attention, ..spec })
+    Ok(Spec { ropes: vec![rope::single(config, RopeDefaults::of(10_000.0))?], attention, ..spec })
 }
 
 fn ministral(config: &Config<'_>) -> Result<Spec> {
     let spec = plain("ministral", config, DEFAULTS)?;
     let slides = config.get("sliding_window").is_some();
     let attention = windows(config, &sliding_layers(config, spec.layers, |_| slides)?)?;
-    Ok(Spec { ropes: vec![rope::single(config, Reading::of(10_000.0))?], attention, ..spec })
+    Ok(Spec { ropes: vec![rope::single(config, RopeDefaults::of(10_000.0))?], attention, ..spec })
 }
 
 fn ministral3(config: &Config<'_>) -> Result<Spec> {
@@ -44,7 +44,7 @@ fn ministral3(config: &Config<'_>) -> Result<Spec> {
     anyhow::ensure!(config.get("rope_parameters").is_some(), "{} has no `rope_parameters`, which a ministral3 model needs", config.place());
     let slides = config.get("sliding_window").is_some();
     Ok(Spec {
-        ropes: vec![rope::single(config, Reading { growing: true, ..Reading::of(1_000_000.0) })?],
+        ropes: vec![rope::single(config, RopeDefaults { growing: true, ..RopeDefaults::of(1_000_000.0) })?],
         query_temperature: rope::temperature(config)?,
         attention: windows(config, &vec![slides; spec.layers])?,
         ..spec

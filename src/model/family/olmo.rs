@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use super::Family;
 use super::llama::{Defaults, plain, sliding_layers, windows};
 use super::reader::{Config, used};
-use super::rope::{self, Reading};
+use super::rope::{self, RopeDefaults};
 use crate::keys::Table;
 use crate::model::spec::{Biases, LayerAttention, Norms, QueryKeyNorm, QueryKeyNorms, Spec};
 
@@ -32,7 +32,7 @@ fn common(family: &'static str, config: &Config<'_>) -> Result<Spec> {
 }
 
 fn olmo2(config: &Config<'_>) -> Result<Spec> {
-    Ok(Spec { ropes: vec![rope::single(config, Reading::of(10_000.0))?], ..common("olmo2", config)? })
+    Ok(Spec { ropes: vec![rope::single(config, RopeDefaults::of(10_000.0))?], ..common("olmo2", config)? })
 }
 
 fn olmo3(config: &Config<'_>) -> Result<Spec> {
@@ -46,7 +46,7 @@ fn olmo3(config: &Config<'_>) -> Result<Spec> {
         "{}: `rope_theta` is {theta} and nothing says whether that is the base of sliding layers too: write `rope_parameters` by layer type",
         config.place()
     );
-    let (full, local) = rope::full_and_sliding(config, Reading::of(THETA), Reading::of(THETA), "rope_theta")?;
+    let (full, local) = rope::full_and_sliding(config, RopeDefaults::of(THETA), RopeDefaults::of(THETA), "rope_theta")?;
     let attention = windows(config, &sliding)?
         .into_iter()
         .zip(sliding)

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::Family;
 use super::llama::{Defaults, plain, windows};
 use super::reader::{Config, used};
-use super::rope::{self, Reading};
+use super::rope::{self, RopeDefaults};
 use crate::keys::Rule::Harmless;
 use crate::keys::Table;
 use crate::model::spec::{JointLinears, Rope, RopeScaling, Spec};
@@ -50,7 +50,7 @@ fn read(config: &Config<'_>) -> Result<Spec> {
 
 /// The rotary table, and how long sequences may be.
 fn rope(config: &Config<'_>, head_dim: usize, positions: usize) -> Result<(Rope, usize)> {
-    let reading = Reading { share: Some(1.0), ..Reading::of(10_000.0) };
+    let reading = RopeDefaults { share: Some(1.0), ..RopeDefaults::of(10_000.0) };
     for key in ["rope_parameters", "rope_scaling"] {
         let place = format!("{}: {key}", config.place());
         let Some(part) = config.below(key, &place)? else { continue };

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Family;
 use super::llama::{Defaults, plain, sliding_layers, windows};
 use super::reader::{Config, used};
-use super::rope::{self, Reading};
+use super::rope::{self, RopeDefaults};
 use crate::keys::Rule::Harmless;
 use crate::keys::Table;
 use crate::model::spec::{Biases, LayerAttention, QueryKeyNorm, QueryKeyNorms, Spec};
@@ -59,5 +59,5 @@ fn common(config: &Config<'_>, spec: &Spec) -> Result<Spec> {
         sliding_layers(config, spec.layers, |_| false)?;
         vec![LayerAttention::FULL; spec.layers]
     };
-    Ok(Spec { ropes: vec![rope::single(config, Reading::of(10_000.0))?], attention, ..spec.clone() })
+    Ok(Spec { ropes: vec![rope::single(config, RopeDefaults::of(10_000.0))?], attention, ..spec.clone() })
 }

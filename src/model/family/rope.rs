@@ -39,7 +39,7 @@ const KEYS: Table = Table {
 
 /// What a family reads, and what it takes where nothing is said.
 #[derive(Clone, Copy)]
-pub(super) struct Reading {
+pub(super) struct RopeDefaults {
     /// The base where none is said.
     pub(super) theta: f64,
     /// The share of a head that turns where none is said; None where the family always turns all of it.
@@ -53,7 +53,7 @@ pub(super) struct Reading {
 /// Kinds that most families may have.
 pub(super) const KINDS: &[&str] = &["default", "llama3", "yarn", "dynamic"];
 
-impl Reading {
+impl RopeDefaults {
     /// Of a base and the usual kinds.
     pub(super) const fn of(theta: f64) -> Self {
         Self { theta, share: None, kinds: KINDS, growing: false }
@@ -66,7 +66,7 @@ fn by_type(new: Option<Config<'_>>) -> Option<Config<'_>> {
 }
 
 /// The one table of a model.
-pub(super) fn single(config: &Config<'_>, reading: Reading) -> Result<Rope> {
+pub(super) fn single(config: &Config<'_>, reading: RopeDefaults) -> Result<Rope> {
     let at = |key: &str| format!("{}: {key}", config.place());
     let (new_place, old_place) = (at("rope_parameters"), at("rope_scaling"));
     let (new, old) = (config.below("rope_parameters", &new_place)?, config.below("rope_scaling", &old_place)?);
@@ -92,7 +92,7 @@ pub(super) fn single(config: &Config<'_>, reading: Reading) -> Result<Rope> {
 
 /// The tables of full and of sliding layers. In the old spelling `rope_theta` and `rope_scaling` are of full layers, and
 /// `local_key` names the base of sliding ones.
-pub(super) fn full_and_sliding(config: &Config<'_>, full: Reading, sliding: Reading, local_key: &str) -> Result<(Rope, Rope)> {
+pub(super) fn full_and_sliding(config: &Config<'_>, full: RopeDefaults, sliding: RopeDefaults, local_key: &str) -> Result<(Rope, Rope)> {
     let at = |key: &str| format!("{}: {key}", config.place());
     let (new_place, old_place) = (at("rope_parameters"), at("rope_scaling"));
     let (new, old) = (config.below("rope_parameters", &new_place)?, config.below("rope_scaling", &old_place)?);
@@ -122,12 +122,12 @@ pub(super) fn temperature(config: &Config<'_>) -> Result<Option<QueryTemperature
 }
 
 /// One table: what its own object says, or the configuration around it.
-fn table(config: &Config<'_>, part: Option<&Config<'_>>, reading: Reading, theta_key: &str) -> Result<Rope> {
+fn table(config: &Config<'_>, part: Option<&Config<'_>>, reading: RopeDefaults, theta_key: &str) -> Result<Rope> {
     let plain = base_and_share(config, part, reading, theta_key)?;
     part.map_or(Ok(plain.clone()), |part| scaled(config, part, reading, plain))
 }
 
-fn base_and_share(config: &Config<'_>, part: Option<&Config<'_>>, reading: Reading, theta_key: &str) -> Result<Rope> {
+fn base_and_share(config: &Config<'_>, part: Option<&Config<'_>>, reading: RopeDefaults, theta_key: &str) -> Result<Rope> {
     let outside = config.real(theta_key)?;
     let inside = part.map(|part| part.real("rope_theta")).transpose()?.flatten();
     if let (Some(outside), Some(inside)) = (outside, inside) {
@@ -153,12 +153,12 @@ fn base_and_share(config: &Config<'_>, part: Option<&Config<'_>>, reading: Readi
 }
 
 /// Base and share of a table whose scaling the family itself reads.
-pub(super) fn plain(config: &Config<'_>, part: &Config<'_>, reading: Reading) -> Result<Rope> {
+pub(super) fn plain(config: &Config<'_>, part: &Config<'_>, reading: RopeDefaults) -> Result<Rope> {
     KEYS.check(part.place(), part.entries())?;
     base_and_share(config, Some(part), reading, "rope_theta")
 }
 
-fn scaled(config: &Config<'_>, part: &Config<'_>, reading: Reading, plain: Rope) -> Result<Rope> {
+fn scaled(config: &Config<'_>, part: &Config<'_>, reading: RopeDefaults, plain: Rope) -> Result<Rope> {
     KEYS.check(part.place(), part.entries())?;
     ensure!(
         reading.growing || part.get("llama_4_scaling_beta").is_none(),

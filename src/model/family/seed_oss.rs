@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::Family;
 use super::llama::{Defaults, plain};
 use super::reader::{Config, used};
-use super::rope::{self, Reading};
+use super::rope::{self, RopeDefaults};
 use crate::keys::Rule::Harmless;
 use crate::keys::Table;
 use crate::model::spec::{Biases, Spec};
@@ -25,7 +25,7 @@ const KEYS: Table = Table {
 
 fn read(config: &Config<'_>) -> Result<Spec> {
     Ok(Spec {
-        ropes: vec![rope::single(config, Reading::of(10_000.0))?],
+        ropes: vec![rope::single(config, RopeDefaults::of(10_000.0))?],
         biases: Biases {
             qkv: config.flag("attention_bias", true)?,
             o: config.flag("attention_out_bias", false)?,

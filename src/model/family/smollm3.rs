@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use super::Family;
 use super::llama::{Defaults, plain, sliding_layers};
 use super::reader::{Config, used};
-use super::rope::{self, Reading};
+use super::rope::{self, RopeDefaults};
 use crate::keys::Table;
 use crate::model::spec::{Biases, LayerAttention, Spec};
 
@@ -38,7 +38,7 @@ fn read(config: &Config<'_>) -> Result<Spec> {
         .collect();
     let bias = config.flag("attention_bias", false)?;
     Ok(Spec {
-        ropes: vec![rope::single(config, Reading::of(2_000_000.0))?],
+        ropes: vec![rope::single(config, RopeDefaults::of(2_000_000.0))?],
         biases: Biases { qkv: bias, o: bias, feed_forward: config.flag("mlp_bias", false)? },
         attention,
         ..spec

@@ -40,7 +40,7 @@ pub struct LowRank<'a> {
 /// A pair and the tokens of a batch that it applies to.
 #[derive(Debug, Clone)]
 pub struct Update<'a> {
-    /// Index of the pair's adapter in the lineup.
+    /// Index of the pair's adapter in the adapter set.
     pub adapter: usize,
     /// Tokens of the rows that go through it.
     pub tokens: Range<usize>,

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::blocks::{BLOCK, block_of, gathered, outer_product, rows_product, transposed};
 use super::composed::attention_backward_composed;
-use super::{Attended, Heads, Segment};
+use super::{AttentionOutput, Heads, Segment};
 use crate::model::ops::host;
 
 /// Gradients with respect to q, k and v, given `d_out` of [tokens, heads * size].
@@ -14,7 +14,7 @@ pub fn attention_backward(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
-    attended: &Attended,
+    attended: &AttentionOutput,
     d_out: &Tensor,
     heads: Heads,
     rows: &[Segment],
@@ -26,7 +26,7 @@ pub fn attention_backward(
     let kv_width = heads.keys * heads.size;
     let (q, k, v) = (host::slice(q)?, host::slice(k)?, host::slice(v)?);
     let (out, d_out, log_sum_exp) = (host::slice(&attended.out)?, host::slice(d_out)?, host::slice(&attended.log_sum_exp)?);
-    let given = Given { q: &q, k: &k, v: &v, out: &out, d_out: &d_out, log_sum_exp: &log_sum_exp, heads };
+    let given = BackwardInputs { q: &q, k: &k, v: &v, out: &out, d_out: &d_out, log_sum_exp: &log_sum_exp, heads };
 
     // A task is one row's one key head with the query heads that share it: nothing it writes is another's.
     let tasks: Vec<(Segment, usize)> = rows.iter().flat_map(|row| (0..heads.keys).map(move |head| (*row, head))).collect();
@@ -55,7 +55,7 @@ pub fn attention_backward(
 }
 
 /// The backward pass's inputs in host memory.
-struct Given<'a> {
+struct BackwardInputs<'a> {
     q: &'a [f32],
     k: &'a [f32],
     v: &'a [f32],
@@ -72,7 +72,7 @@ struct HeadGradients {
     d_v: Vec<f32>,
 }
 
-impl Given<'_> {
+impl BackwardInputs<'_> {
     /// Blocks of queries against all keys that they see. What lies beyond the last query, or beyond what a query sees, is zero.
     #[inline(always)]
     fn head_backward(&self, row: Segment, kv_head: usize) -> HeadGradients {

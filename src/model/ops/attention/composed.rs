@@ -3,7 +3,7 @@
 use anyhow::Result;
 use candle_core::{D, DType, Device, Tensor};
 
-use super::{Attended, Heads, Segment};
+use super::{AttentionOutput, Heads, Segment};
 use crate::model::ops::elementwise;
 
 /// One row's heads: q [heads, len, size]; k and v repeated to the query heads. f32.
@@ -46,7 +46,7 @@ fn merge_heads(x: &Tensor) -> Result<Tensor> {
     Ok(x.transpose(0, 1)?.contiguous()?.reshape((len, heads * size))?)
 }
 
-pub(super) fn attention_composed(q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads, rows: &[Segment]) -> Result<Attended> {
+pub(super) fn attention_composed(q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads, rows: &[Segment]) -> Result<AttentionOutput> {
     let (mut outs, mut sums) = (Vec::new(), Vec::new());
     for row in rows {
         let parts = RowHeads::of(q, k, v, heads, *row)?;
@@ -57,14 +57,14 @@ pub(super) fn attention_composed(q: &Tensor, k: &Tensor, v: &Tensor, heads: Head
         outs.push(merge_heads(&p.matmul(&parts.v)?)?.to_dtype(q.dtype())?);
         sums.push(lse.t()?.contiguous()?);
     }
-    Ok(Attended { out: Tensor::cat(&outs, 0)?, log_sum_exp: Tensor::cat(&sums, 0)? })
+    Ok(AttentionOutput { out: Tensor::cat(&outs, 0)?, log_sum_exp: Tensor::cat(&sums, 0)? })
 }
 
 pub(super) fn attention_backward_composed(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
-    attended: &Attended,
+    attended: &AttentionOutput,
     d_out: &Tensor,
     heads: Heads,
     rows: &[Segment],

@@ -6,11 +6,11 @@ use rayon::prelude::*;
 
 use super::blocks::{BLOCK, block_of, gathered, rows_product, transposed};
 use super::composed::attention_composed;
-use super::{Attended, Heads, KeysValues, Segment};
+use super::{AttentionOutput, Heads, KeysValues, Segment};
 use crate::model::ops::host;
 
 /// Attention of a packed batch without a cache. `q`: [tokens, heads * size], `k`, `v`: [tokens, kv_heads * size].
-pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads, rows: &[Segment]) -> Result<Attended> {
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads, rows: &[Segment]) -> Result<AttentionOutput> {
     if !host::applies(q) || !host::applies(k) || !host::applies(v) {
         return attention_composed(q, k, v, heads, rows);
     }
@@ -27,7 +27,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads, rows: &[Segme
 }
 
 /// Attention of a packed batch against each row's own keys and values in host memory.
-pub(crate) fn attention_host(q: &Tensor, cached: &[KeysValues<'_>], heads: Heads, rows: &[Segment]) -> Result<Attended> {
+pub(crate) fn attention_host(q: &Tensor, cached: &[KeysValues<'_>], heads: Heads, rows: &[Segment]) -> Result<AttentionOutput> {
     let (tokens, width) = q.dims2()?;
     let row_of = row_of_token(rows, tokens);
     let q = host::slice(q)?;
@@ -80,7 +80,7 @@ pub(crate) fn attention_host(q: &Tensor, cached: &[KeysValues<'_>], heads: Heads
             log_sum_exp[at..][..group].copy_from_slice(&sums[i * group..][..group]);
         }
     }
-    Ok(Attended { out: host::tensor(out, tokens, width)?, log_sum_exp: host::tensor(log_sum_exp, tokens, heads.queries)? })
+    Ok(AttentionOutput { out: host::tensor(out, tokens, width)?, log_sum_exp: host::tensor(log_sum_exp, tokens, heads.queries)? })
 }
 
 /// Whether a row has enough queries to take them in blocks.

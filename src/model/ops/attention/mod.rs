@@ -76,7 +76,7 @@ pub struct Segment {
 }
 
 /// What the backward pass needs of the forward pass.
-pub struct Attended {
+pub struct AttentionOutput {
     /// [tokens, heads * head_dim]
     pub out: Tensor,
     /// Log-sum-exp of the scaled scores: [tokens, heads], f32.

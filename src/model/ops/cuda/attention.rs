@@ -5,7 +5,7 @@ use candle_core::{DType, Tensor};
 
 use super::launch::{Call, Module, address, cuda, module, multiprocessors, unset};
 use super::upload::{Place, Upload, Uploaded};
-use crate::model::ops::attention::{Attended, Heads, Segment};
+use crate::model::ops::attention::{AttentionOutput, Heads, Segment};
 
 const ATTENTION: Module = module!("attention");
 const DECODE: Module = module!("decode");
@@ -68,7 +68,7 @@ impl Rows {
 }
 
 /// Which of the kernels of a kind, with its threads and bytes of shared memory.
-struct Form {
+struct KernelChoice {
     name: String,
     threads: usize,
     shared: usize,
@@ -91,10 +91,10 @@ const BACKWARD_QUERIES: Needs = Needs { tiles: 4, extra: 0, teams: 1, rows: 2 * 
 const BACKWARD_KEYS: Needs = Needs { tiles: 10, extra: 4 * TILE * 8, teams: 2, rows: 2 * (TILE + 32), threads: 512 };
 
 /// The tensor-core kernel where there is one for this head size, else the general one.
-fn form(kind: &str, q: &Tensor, heads: Heads, needs: &Needs) -> Form {
+fn kernel_choice(kind: &str, q: &Tensor, heads: Heads, needs: &Needs) -> KernelChoice {
     let size = heads.size;
     if tensor_cores(q, heads) {
-        return Form {
+        return KernelChoice {
             name: format!("{kind}_bf16_d{size}"),
             threads: needs.teams * THREADS,
             shared: needs.tiles * TILE * size * 2 + needs.extra,
@@ -103,7 +103,7 @@ fn form(kind: &str, q: &Tensor, heads: Heads, needs: &Needs) -> Form {
     let suffix = if q.dtype() == DType::BF16 { "bf16" } else { "f32" };
     // Rows are an odd number of 16-byte pieces apart; the kernels read up to 32 numbers beyond the last.
     let stride = 4 * (size.div_ceil(4) | 1);
-    Form { name: format!("{kind}_{suffix}"), threads: needs.threads, shared: (needs.rows * stride + 32) * 4 }
+    KernelChoice { name: format!("{kind}_{suffix}"), threads: needs.threads, shared: (needs.rows * stride + 32) * 4 }
 }
 
 /// Whether there is a kernel on tensor cores.
@@ -127,10 +127,10 @@ fn scale(heads: Heads) -> f32 {
 }
 
 /// Attention of whole rows. `qkv`: [tokens, (queries + 2 keys) * size].
-pub(crate) fn forward(qkv: &Tensor, heads: Heads, rows: &Rows, uploaded: &Uploaded) -> Result<Attended> {
+pub(crate) fn forward(qkv: &Tensor, heads: Heads, rows: &Rows, uploaded: &Uploaded) -> Result<AttentionOutput> {
     let ([q, k, v], width) = parts(qkv, heads, rows.tokens)?;
     let attended = empty(qkv, heads, rows.tokens)?;
-    let form = form("attention_forward", qkv, heads, &FORWARD);
+    let form = kernel_choice("attention_forward", qkv, heads, &FORWARD);
     let call = Call::new(ATTENTION, &form.name, cuda(qkv.device())?)?.address(q).address(k).address(v);
     let call = call.tensor(&attended.out)?.tensor(&attended.log_sum_exp)?.address(uploaded.at(rows.offsets));
     let call = call.address(uploaded.at(rows.by_query)).long(width)?.long(width)?;
@@ -154,7 +154,7 @@ pub(crate) fn forward_paged(
         return decode(qkv, q, width, pages, heads, rows.rows, paged);
     }
     let out = unset((rows.tokens, heads.queries * heads.size), qkv.dtype(), qkv.device())?;
-    let form = form("attention_forward_paged", qkv, heads, &FORWARD);
+    let form = kernel_choice("attention_forward_paged", qkv, heads, &FORWARD);
     let call = Call::new(ATTENTION, &form.name, cuda(qkv.device())?)?.address(q).tensor(pages.0)?.tensor(pages.1)?;
     let call = call.tensor(&out)?.address(0).address(uploaded.at(rows.offsets)).address(paged.past).address(paged.table);
     let call = call.address(uploaded.at(rows.by_query)).long(width)?.int(paged.width)?;
@@ -202,7 +202,7 @@ fn decode(qkv: &Tensor, q: u64, width: usize, pages: (&Tensor, &Tensor), heads: 
 /// The gradient of `qkv`, before the inverse turn of queries and keys.
 pub(crate) fn backward(
     qkv: &Tensor,
-    attended: &Attended,
+    attended: &AttentionOutput,
     d_out: &Tensor,
     heads: Heads,
     rows: &Rows,
@@ -214,7 +214,7 @@ pub(crate) fn backward(
     let ([d_q, d_k, d_v], _) = parts(&d_qkv, heads, rows.tokens)?;
     let delta = unset((rows.tokens, heads.queries), DType::F32, qkv.device())?;
 
-    let form_q = form("attention_backward_dq", qkv, heads, &BACKWARD_QUERIES);
+    let form_q = kernel_choice("attention_backward_dq", qkv, heads, &BACKWARD_QUERIES);
     let call = Call::new(ATTENTION, &form_q.name, cuda(qkv.device())?)?.address(q).address(k).address(v).tensor(&attended.out)?;
     let call = call.tensor(d_out)?.tensor(&attended.log_sum_exp)?.tensor(&delta)?.address(d_q).address(uploaded.at(rows.offsets));
     let call = call.address(uploaded.at(rows.by_query)).long(width)?.long(width)?.long(width)?;
@@ -223,7 +223,7 @@ pub(crate) fn backward(
     let clustered = tensor_cores(qkv, heads) && rows.longest * multiprocessors(qkv.device())? * 10 > 12 * heads.keys * rows.pairs;
     // Where the longest row would keep a few blocks busy to the end, two blocks share each key tile.
     let (kind, blocks) = if clustered { ("attention_backward_dkv_cluster", 2) } else { ("attention_backward_dkv", 1) };
-    let form_k = form(kind, qkv, heads, &BACKWARD_KEYS);
+    let form_k = kernel_choice(kind, qkv, heads, &BACKWARD_KEYS);
     let call = Call::new(ATTENTION, &form_k.name, cuda(qkv.device())?)?.address(q).address(k).address(v).tensor(d_out)?;
     let call = call.tensor(&attended.log_sum_exp)?.tensor(&delta)?.address(d_k).address(d_v).address(uploaded.at(rows.offsets));
     let call = call.address(uploaded.at(rows.by_key)).long(width)?.long(width)?.long(width)?;
@@ -235,8 +235,8 @@ fn sizes(call: Call<'_>, heads: Heads) -> Result<Call<'_>> {
     Ok(call.int(heads.queries)?.int(heads.keys)?.int(heads.size)?.float(scale(heads)))
 }
 
-fn empty(qkv: &Tensor, heads: Heads, tokens: usize) -> Result<Attended> {
-    Ok(Attended {
+fn empty(qkv: &Tensor, heads: Heads, tokens: usize) -> Result<AttentionOutput> {
+    Ok(AttentionOutput {
         out: unset((tokens, heads.queries * heads.size), qkv.dtype(), qkv.device())?,
         log_sum_exp: unset((tokens, heads.queries), DType::F32, qkv.device())?,
     })

@@ -46,7 +46,7 @@ __device__ __forceinline__ void multiply(float (&d)[4], const Eight<float>& uppe
 // grid (ceil(tokens / 16), modules, splits), block 256. h: [splits, tokens, modules, rank], f32; `rank` is the largest of
 // all adapters.
 template <typename T>
-__device__ __forceinline__ void lowrank_down(const T* x, int stride, int tokens, const Lineup& lineup, const Columns& columns,
+__device__ __forceinline__ void lowrank_down(const T* x, int stride, int tokens, const AdapterSet& set, const Columns& columns,
                                              bool transposed_b, const uint32_t* bits, float keep, float* h, int rank) {
   __shared__ float parts[DOWN_WARPS][DOWN_EIGHTS][TILE_TOKENS][8];
   const int module = blockIdx.y, modules = gridDim.y, first = blockIdx.x * TILE_TOKENS, width = columns.width[module];
@@ -60,12 +60,12 @@ __device__ __forceinline__ void lowrank_down(const T* x, int stride, int tokens,
   const uint32_t* of_module = bits ? bits + columns.bits[module] : nullptr;
   // 32 elements at a time.
   const int begin = (int)((long long)words * blockIdx.z / gridDim.z), end = (int)((long long)words * (blockIdx.z + 1) / gridDim.z);
-  uint32_t pending = adapted(lineup, first, count);
+  uint32_t pending = adapted(set, first, count);
   while (pending) {
     int adapter;
-    const uint32_t members = fellows(lineup, first, pending, adapter);
+    const uint32_t members = fellows(set, first, pending, adapter);
     pending &= ~members;
-    const Pair pair = lineup.pairs[module * lineup.adapters + adapter];
+    const Pair pair = set.pairs[module * set.adapters + adapter];
     if (!pair.a) continue;
     for (int r = 0; r < pair.rank; r += 8 * DOWN_EIGHTS) {
       const T* p = factor<T>(pair, transposed_b) + (size_t)(r + g) * width + 8 * c;
@@ -106,8 +106,8 @@ __device__ __forceinline__ void lowrank_down(const T* x, int stride, int tokens,
   }
   // Ranks beyond an adapter's own, and tokens without an adapter, are zero.
   for (int i = threadIdx.x; i < count * rank; i += blockDim.x) {
-    const int token = i / rank, own = lineup.through[first + token];
-    const Pair* pair = own < 0 ? nullptr : lineup.pairs + module * lineup.adapters + own;
+    const int token = i / rank, own = set.through[first + token];
+    const Pair* pair = own < 0 ? nullptr : set.pairs + module * set.adapters + own;
     if (i % rank >= (pair && pair->a ? pair->rank : 0)) h[(size_t)token * modules * rank + i % rank] = 0.f;
   }
 }
@@ -116,7 +116,7 @@ __device__ __forceinline__ void lowrank_down(const T* x, int stride, int tokens,
 // which `added`, where it is not null, is added too. With `joint`, all modules add to the same columns (a gradient of their
 // common input); else each to its own.
 template <typename T>
-__device__ __forceinline__ void lowrank_up(T* __restrict__ y, int stride, const T* __restrict__ added, const Lineup& lineup,
+__device__ __forceinline__ void lowrank_up(T* __restrict__ y, int stride, const T* __restrict__ added, const AdapterSet& set,
                                            const Columns& columns, bool transposed_b, bool joint, const uint32_t* bits, float keep,
                                            const Reduced& reduced) {
   extern __shared__ float staged[];
@@ -135,7 +135,7 @@ __device__ __forceinline__ void lowrank_up(T* __restrict__ y, int stride, const 
     before[half].load(target + (size_t)(g + 8 * half) * stride, inside);
     more[half].load(added + (target - y) + (size_t)(g + 8 * half) * stride, inside && added);
   }
-  const uint32_t pending = adapted(lineup, first, count);
+  const uint32_t pending = adapted(set, first, count);
   stage(staged, reduced, begin, end, first, count);
   __syncthreads();
   if (at >= width || !(pending || added)) return;
@@ -143,7 +143,7 @@ __device__ __forceinline__ void lowrank_up(T* __restrict__ y, int stride, const 
   for (int module = begin; module < end; module++) {
     float own[4][4] = {};
     const float* tile = staged + (module - begin) * TILE_TOKENS * staged_stride(reduced.rank);
-    update_tile<T>(own, lineup, module, transposed_b, width, at, tile, reduced.rank, first, pending);
+    update_tile<T>(own, set, module, transposed_b, width, at, tile, reduced.rank, first, pending);
 #pragma unroll
     for (int half = 0; half < 2; half++) {
       const int token = g + 8 * half;
@@ -283,14 +283,14 @@ template <typename T> __device__ __forceinline__ void lowrank_copy(const Copy* c
 
 #define KERNELS(T, NAME)                                                                                                      \
   extern "C" __global__ void __launch_bounds__(256) lowrank_down_##NAME(                                                      \
-      const T* x, int stride, int tokens, const __grid_constant__ Lineup lineup, const __grid_constant__ Columns columns,     \
+      const T* x, int stride, int tokens, const __grid_constant__ AdapterSet set, const __grid_constant__ Columns columns,    \
       int transposed_b, const uint32_t* bits, float keep, float* h, int rank) {                                               \
-    lowrank_down(x, stride, tokens, lineup, columns, transposed_b != 0, bits, keep, h, rank);                                 \
+    lowrank_down(x, stride, tokens, set, columns, transposed_b != 0, bits, keep, h, rank);                                    \
   }                                                                                                                           \
   extern "C" __global__ void __launch_bounds__(256, 3) lowrank_up_##NAME(                                                        \
-      T* y, int stride, const T* added, const __grid_constant__ Lineup lineup, const __grid_constant__ Columns columns,       \
+      T* y, int stride, const T* added, const __grid_constant__ AdapterSet set, const __grid_constant__ Columns columns,      \
       int transposed_b, int joint, const uint32_t* bits, float keep, const __grid_constant__ Reduced reduced) {               \
-    lowrank_up(y, stride, added, lineup, columns, transposed_b != 0, joint != 0, bits, keep, reduced);                               \
+    lowrank_up(y, stride, added, set, columns, transposed_b != 0, joint != 0, bits, keep, reduced);                                  \
   }                                                                                                                           \
   extern "C" __global__ void __launch_bounds__(128) lowrank_outer_##NAME(                                                     \
       const __grid_constant__ Reduced reduced, const T* x, int stride, const int* ranges,                                     \

@@ -26,7 +26,7 @@ template <typename T> __device__ __forceinline__ const T* factor(const Pair& pai
 }
 
 // What a launch needs to know of the adapters of its tokens.
-struct Lineup {
+struct AdapterSet {
   const int* through;  // one adapter a token, -1 for none
   const Pair* pairs;   // [modules, adapters]
   int adapters;
@@ -151,16 +151,16 @@ __device__ __forceinline__ void stage(float* staged, const Reduced& reduced, int
 }
 
 // Tokens of a tile that go through an adapter, a bit each.
-__device__ __forceinline__ uint32_t adapted(const Lineup& lineup, int first, int count) {
+__device__ __forceinline__ uint32_t adapted(const AdapterSet& set, int first, int count) {
   const int lane = threadIdx.x & 31;
-  return __ballot_sync(0xffffffffu, lane < count && lineup.through[first + lane] >= 0);
+  return __ballot_sync(0xffffffffu, lane < count && set.through[first + lane] >= 0);
 }
 
 // Those of them that go through the same adapter as the first of them.
-__device__ __forceinline__ uint32_t fellows(const Lineup& lineup, int first, uint32_t pending, int& adapter) {
+__device__ __forceinline__ uint32_t fellows(const AdapterSet& set, int first, uint32_t pending, int& adapter) {
   const int lane = threadIdx.x & 31;
-  adapter = lineup.through[first + __ffs(pending) - 1];
-  return __ballot_sync(0xffffffffu, ((pending >> lane) & 1u) && lineup.through[first + lane] == adapter);
+  adapter = set.through[first + __ffs(pending) - 1];
+  return __ballot_sync(0xffffffffu, ((pending >> lane) & 1u) && set.through[first + lane] == adapter);
 }
 
 // Four neighbours as floats.
@@ -214,12 +214,12 @@ __device__ __forceinline__ void tile_row(const float (&sums)[4][4], int half, fl
 
 // Adds a module's updates through all adapters of a tile's tokens.
 template <typename T>
-__device__ __forceinline__ void update_tile(float (&sums)[4][4], const Lineup& lineup, int module, bool transposed_b, int width, int at,
+__device__ __forceinline__ void update_tile(float (&sums)[4][4], const AdapterSet& set, int module, bool transposed_b, int width, int at,
                                             const float* staged, int rank, int first, uint32_t pending) {
   while (pending) {
     int adapter;
-    const uint32_t members = fellows(lineup, first, pending, adapter);
-    const Pair pair = lineup.pairs[module * lineup.adapters + adapter];
+    const uint32_t members = fellows(set, first, pending, adapter);
+    const Pair pair = set.pairs[module * set.adapters + adapter];
     if (pair.a) update_tile<T>(sums, pair, transposed_b, width, at, staged, staged_stride(rank), members);
     pending &= ~members;
   }

@@ -1,4 +1,4 @@
-//! Kernels of `lowrank.cu`: the low-rank updates of a lineup of adapters.
+//! Kernels of `lowrank.cu`: the low-rank updates of a set of adapters.
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Tensor};
@@ -61,7 +61,7 @@ pub(crate) struct DropoutBits {
     pub(super) keep: f32,
 }
 
-/// The pairs of all adapters of a lineup, in the type of the weights, by site.
+/// The pairs of all adapters of an adapter set, in the type of the weights, by site.
 pub(crate) struct Table {
     /// Copies of all A and transposed B, rows padded to multiples of 8. The pairs point into it.
     _copies: Tensor,
@@ -197,8 +197,8 @@ impl Updates<'_> {
         self.up(group, d_reduced, d_x, None, Factor::A, self.dropout)
     }
 
-    /// The kernels' `Lineup` of a group.
-    pub(super) fn lineup_words(&self, group: Group) -> Vec<u64> {
+    /// The kernels' `AdapterSet` of a group.
+    pub(super) fn set_words(&self, group: Group) -> Vec<u64> {
         vec![self.through, self.table.pairs_of(self.layer, group), self.table.adapters as u64]
     }
 
@@ -220,7 +220,7 @@ impl Updates<'_> {
         // Few tokens are few blocks: then several share a sum.
         let splits = (BLOCKS / (tiles * modules).max(1)).clamp(1, 8).min(widest(&columns).div_ceil(256));
         let h = unset((splits, tokens, modules, self.table.rank), DType::F32, x.device())?;
-        let call = Call::typed(LOWRANK, "lowrank_down", x)?.tensor(x)?.int(stride)?.int(tokens)?.words(self.lineup_words(group));
+        let call = Call::typed(LOWRANK, "lowrank_down", x)?.tensor(x)?.int(stride)?.int(tokens)?.words(self.set_words(group));
         let call = call.words(words(group, &columns, dropout)).flag(factor == Factor::BTransposed);
         with_dropout(call, dropout)?.tensor(&h)?.int(self.table.rank)?.launch((tiles, modules, splits), 256)?;
         Ok(Some(h))
@@ -241,7 +241,7 @@ impl Updates<'_> {
         fits(&columns, stride)?;
         // The modules' gradients of their common input add up; their outputs lie side by side.
         let joint = factor == Factor::A;
-        let call = Call::typed(LOWRANK, "lowrank_up", y)?.tensor(y)?.int(stride)?.optional(added)?.words(self.lineup_words(group));
+        let call = Call::typed(LOWRANK, "lowrank_up", y)?.tensor(y)?.int(stride)?.optional(added)?.words(self.set_words(group));
         let call = call.words(words(group, &columns, dropout)).flag(factor == Factor::BTransposed).flag(joint);
         let call =
             with_dropout(call, dropout)?.words(self.reduced_words(group, h)?).shared(self.staged(if joint { modules } else { 1 }))?;

@@ -11,14 +11,14 @@
 // grid (ceil(width / 512), ceil(tokens / 16)), block 256. Calls `work` with gate, up, and their place in a row of the
 // result, for eight neighbours at a time.
 template <typename T, typename Work>
-__device__ __forceinline__ void updated(const T* __restrict__ gate_up, int width, const Lineup& lineup, const Reduced& reduced, Work work) {
+__device__ __forceinline__ void updated(const T* __restrict__ gate_up, int width, const AdapterSet& set, const Reduced& reduced, Work work) {
   extern __shared__ float staged[];
   const int first = blockIdx.y * TILE_TOKENS, count = min(TILE_TOKENS, reduced.tokens - first);
   const int lane = threadIdx.x & 31, warps = blockDim.x / 32, g = lane / 4, c = lane % 4;
   int at = (blockIdx.x * WARP_TILES * warps + (threadIdx.x >> 5)) * TILE_COLUMNS;
   uint32_t pending = 0u;
   if (reduced.h) {
-    pending = adapted(lineup, first, count);
+    pending = adapted(set, first, count);
     stage(staged, reduced, 0, 2, first, count);
     __syncthreads();
   }
@@ -36,8 +36,8 @@ __device__ __forceinline__ void updated(const T* __restrict__ gate_up, int width
     }
     float gate_sums[4][4] = {}, up_sums[4][4] = {};
     const float* staged_up = staged + TILE_TOKENS * staged_stride(reduced.rank);
-    update_tile<T>(gate_sums, lineup, 0, true, width, at, staged, reduced.rank, first, pending);
-    update_tile<T>(up_sums, lineup, 1, true, width, at, staged_up, reduced.rank, first, pending);
+    update_tile<T>(gate_sums, set, 0, true, width, at, staged, reduced.rank, first, pending);
+    update_tile<T>(up_sums, set, 1, true, width, at, staged_up, reduced.rank, first, pending);
 #pragma unroll
     for (int half = 0; half < 2; half++) {
       if (g + 8 * half >= count || column >= width) continue;
@@ -55,8 +55,8 @@ __device__ __forceinline__ void updated(const T* __restrict__ gate_up, int width
 }
 
 template <typename T>
-__device__ __forceinline__ void swiglu(const T* gate_up, T* y, int width, const Lineup& lineup, const Reduced& reduced) {
-  updated(gate_up, width, lineup, reduced, [=](float (&gate)[8], float (&up)[8], int token, int column) {
+__device__ __forceinline__ void swiglu(const T* gate_up, T* y, int width, const AdapterSet& set, const Reduced& reduced) {
+  updated(gate_up, width, set, reduced, [=](float (&gate)[8], float (&up)[8], int token, int column) {
 #pragma unroll
     for (int i = 0; i < 8; i++) gate[i] = __fdividef(gate[i], 1.f + __expf(-gate[i])) * up[i];
     store8(y + (size_t)token * width + column, gate);
@@ -64,8 +64,8 @@ __device__ __forceinline__ void swiglu(const T* gate_up, T* y, int width, const 
 }
 
 template <typename T>
-__device__ __forceinline__ void swiglu_backward(T* gate_up, const T* d_y, T* y, int width, const Lineup& lineup, const Reduced& reduced) {
-  updated(gate_up, width, lineup, reduced, [=](float (&gate)[8], float (&up)[8], int token, int column) {
+__device__ __forceinline__ void swiglu_backward(T* gate_up, const T* d_y, T* y, int width, const AdapterSet& set, const Reduced& reduced) {
+  updated(gate_up, width, set, reduced, [=](float (&gate)[8], float (&up)[8], int token, int column) {
     T* row = gate_up + (size_t)token * 2 * width + column;
     const size_t at = (size_t)token * width + column;
     float d[8], activated[8];
@@ -86,14 +86,14 @@ __device__ __forceinline__ void swiglu_backward(T* gate_up, const T* d_y, T* y, 
 
 #define KERNELS(T, NAME)                                                                                                        \
   extern "C" __global__ void __launch_bounds__(256, 3) swiglu_##NAME(const T* gate_up, T* y, int width,                            \
-                                                                  const __grid_constant__ Lineup lineup,                        \
+                                                                  const __grid_constant__ AdapterSet set,                       \
                                                                   const __grid_constant__ Reduced reduced) {                    \
-    swiglu(gate_up, y, width, lineup, reduced);                                                                                 \
+    swiglu(gate_up, y, width, set, reduced);                                                                                    \
   }                                                                                                                             \
   extern "C" __global__ void __launch_bounds__(256, 3) swiglu_backward_##NAME(T* gate_up, const T* d_y, T* y, int width,           \
-                                                                           const __grid_constant__ Lineup lineup,               \
+                                                                           const __grid_constant__ AdapterSet set,              \
                                                                            const __grid_constant__ Reduced reduced) {           \
-    swiglu_backward(gate_up, d_y, y, width, lineup, reduced);                                                                   \
+    swiglu_backward(gate_up, d_y, y, width, set, reduced);                                                                      \
   }
 KERNELS(float, f32)
 KERNELS(bf16, bf16)

@@ -38,7 +38,7 @@ pub(crate) fn swiglu_backward(gate_up: &Tensor, updates: GateUp<'_>, d_y: &Tenso
 fn launch(call: Call<'_>, updates: GateUp<'_>, rows: usize, width: usize) -> Result<()> {
     let call = match updates {
         Some((updates, reduced)) => {
-            let call = call.words(updates.lineup_words(Group::GATE_UP)).words(updates.reduced_words(Group::GATE_UP, reduced)?);
+            let call = call.words(updates.set_words(Group::GATE_UP)).words(updates.reduced_words(Group::GATE_UP, reduced)?);
             call.shared(updates.staged(2))?
         }
         // A null address is no update; the kernel still asks how many tokens there are.

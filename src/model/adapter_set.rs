@@ -12,14 +12,14 @@ use super::lora::{Adapter, Site};
 use super::ops::linear::{LowRank, Update};
 
 /// Adapters over one base, by the index that rows name them by.
-pub struct Lineup<'a> {
+pub struct AdapterSet<'a> {
     adapters: Vec<&'a Adapter>,
     /// The pairs in the form that device kernels read.
     #[cfg(feature = "cuda")]
     pub(crate) table: Option<super::ops::cuda::lowrank::Table>,
 }
 
-impl<'a> Lineup<'a> {
+impl<'a> AdapterSet<'a> {
     /// No adapter: every row is the base's.
     pub fn base() -> Self {
         Self {
@@ -29,7 +29,7 @@ impl<'a> Lineup<'a> {
         }
     }
 
-    /// Adapters for the given base. On a GPU their pairs are copied in the type of its weights: a lineup shows the
+    /// Adapters for the given base. On a GPU their pairs are copied in the type of its weights: a set shows the
     /// adapters as they are now. A scale that is not finite is [`Invalid`](crate::error::Invalid).
     pub fn new(decoder: &Decoder, adapters: Vec<&'a Adapter>) -> Result<Self> {
         adapters.iter().try_for_each(|adapter| adapter.check_scale())?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// How a question with its examples is put to the model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Form {
+pub enum PromptFormat {
     /// Examples as turns of a chat, in the model's template and under the system prompt.
     #[default]
     Chat,
@@ -22,9 +22,9 @@ pub enum Form {
 
 /// What the model reads before an item's own question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Lead {
+pub struct FewShot {
     /// Chat or text.
-    pub form: Form,
+    pub form: PromptFormat,
     /// First words of the text; empty in a chat.
     pub head: String,
     /// What stands between the cue that ends a question and the answer in the text; empty in a chat.
@@ -42,7 +42,7 @@ pub struct Shot {
     pub answer: String,
 }
 
-impl Lead {
+impl FewShot {
     /// The whole text up to the answer of a question that is asked after the examples.
     pub fn text(&self, question: &str) -> String {
         let mut text = self.head.clone();
@@ -53,7 +53,7 @@ impl Lead {
     }
 }
 
-impl fmt::Display for Form {
+impl fmt::Display for PromptFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Chat => "chat",
@@ -63,7 +63,7 @@ impl fmt::Display for Form {
     }
 }
 
-impl FromStr for Form {
+impl FromStr for PromptFormat {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

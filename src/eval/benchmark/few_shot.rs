@@ -1,4 +1,4 @@
-//! What leads to a question of a multiple-choice benchmark: its first words and its worked examples, as published.
+//! What stands before a question of a multiple-choice benchmark: its first words and its worked examples, as published.
 //!
 //! Examples are the first of the same subject's in the split that the benchmark gives for them, in file order. A row that
 //! asks what the item asks is passed over: CMMLU has a few such, and it would give the answer away.
@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
-use super::reference::Asking;
-use crate::eval::suite::{Form, Item, Lead, Shot, Task, choice_letter};
+use super::reference::PromptSettings;
+use crate::eval::suite::{FewShot, Item, PromptFormat, Shot, Task, choice_letter};
 
 /// How a benchmark is asked with examples.
 #[derive(Debug)]
@@ -33,19 +33,19 @@ pub(super) struct Published {
 
 impl Published {
     /// Puts the items into the form asked for, each after the examples of its subject among `examples`.
-    pub(super) fn lead(&self, items: &mut [Item], mut examples: Vec<Item>, asking: Asking) -> Result<()> {
+    pub(super) fn apply(&self, items: &mut [Item], mut examples: Vec<Item>, asking: PromptSettings) -> Result<()> {
         for item in items.iter_mut().chain(&mut examples) {
             item.form = match asking.form {
-                Form::Chat => None,
-                Form::Plain => Some(self.plain(item)),
-                Form::Cloze => Some(self.cloze.to_owned()),
+                PromptFormat::Chat => None,
+                PromptFormat::Plain => Some(self.plain(item)),
+                PromptFormat::Cloze => Some(self.cloze.to_owned()),
             };
         }
         let mut by_subject: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
         for example in &examples {
             by_subject.entry(&example.subject).or_default().push(example);
         }
-        let mut leads: BTreeMap<(String, Option<String>), Arc<Lead>> = BTreeMap::new();
+        let mut by_question: BTreeMap<(String, Option<String>), Arc<FewShot>> = BTreeMap::new();
         for item in items {
             let of_subject = by_subject.get(item.subject.as_str()).map_or(&[][..], Vec::as_slice);
             let (same, others): (Vec<&Item>, Vec<&Item>) = of_subject.iter().partition(|example| example.prompt == item.prompt);
@@ -58,20 +58,20 @@ impl Published {
                 asking.shots
             );
             let key = (item.subject.clone(), same.first().map(|example| example.prompt.clone()));
-            let lead = leads.entry(key).or_insert_with(|| Arc::new(self.of(&item.subject, &others, asking)));
-            item.lead = Some(Arc::clone(lead));
+            let few_shot = by_question.entry(key).or_insert_with(|| Arc::new(self.of(&item.subject, &others, asking)));
+            item.few_shot = Some(Arc::clone(few_shot));
         }
         Ok(())
     }
 
-    fn of(&self, subject: &str, examples: &[&Item], Asking { shots, form }: Asking) -> Lead {
+    fn of(&self, subject: &str, examples: &[&Item], PromptSettings { shots, form }: PromptSettings) -> FewShot {
         let shot = |item: &&Item| Shot { question: item.user_prompt(), answer: answer(item, form) };
         let (head, gap) = match form {
-            Form::Chat => (String::new(), String::new()),
-            Form::Plain => (self.head.replace("{subject}", &self.subject_name(subject)), self.gap.to_owned()),
-            Form::Cloze => (self.cloze_head.replace("{subject}", &self.subject_name(subject)), self.gap.to_owned()),
+            PromptFormat::Chat => (String::new(), String::new()),
+            PromptFormat::Plain => (self.head.replace("{subject}", &self.subject_name(subject)), self.gap.to_owned()),
+            PromptFormat::Cloze => (self.cloze_head.replace("{subject}", &self.subject_name(subject)), self.gap.to_owned()),
         };
-        Lead { form, head, gap, shots: examples.iter().take(shots).map(shot).collect() }
+        FewShot { form, head, gap, shots: examples.iter().take(shots).map(shot).collect() }
     }
 
     /// What a subject is called in the first words.
@@ -93,9 +93,9 @@ impl Published {
 }
 
 /// The right answer as the form wants it.
-fn answer(item: &Item, form: Form) -> String {
+fn answer(item: &Item, form: PromptFormat) -> String {
     match &item.task {
-        Task::Choice { choices, gold } if form == Form::Cloze => choices[*gold].clone(),
+        Task::Choice { choices, gold } if form == PromptFormat::Cloze => choices[*gold].clone(),
         Task::Choice { gold, .. } => choice_letter(*gold).to_string(),
         _ => String::new(),
     }
