@@ -9,15 +9,15 @@ use anyhow::{Result, bail};
 
 use crate::analysis::share::Share;
 use crate::frame::{Cells, Column, group_by};
+use crate::record::answer_set::AnswerSet;
 use crate::record::rows::ItemRow;
-use crate::record::source::Source;
 
 /// Columns that rows can be grouped by.
 pub const KEYS: [&str; 7] = ["model", "run", "variant", "seed", "suite", "subject", "language"];
 
 /// One row per answered item of every source, in the order given. The same cell in two sources is an error: its items would
 /// count twice.
-pub fn frame(sources: &[Source]) -> Result<Vec<Column>> {
+pub fn frame(sources: &[AnswerSet]) -> Result<Vec<Column>> {
     let mut seen = BTreeMap::new();
     for source in sources {
         let record = &source.cell.record;
@@ -25,20 +25,21 @@ pub fn frame(sources: &[Source]) -> Result<Vec<Column>> {
             bail!("{} and {other} hold the same cell: name it once", source.path);
         }
     }
-    let rows: Vec<(&Source, &ItemRow)> = sources.iter().flat_map(|source| source.cell.items.iter().map(move |row| (source, row))).collect();
-    let text = |name: &str, cell: &dyn Fn(&Source, &ItemRow) -> Option<String>| Column {
+    let rows: Vec<(&AnswerSet, &ItemRow)> =
+        sources.iter().flat_map(|source| source.cell.items.iter().map(move |row| (source, row))).collect();
+    let text = |name: &str, cell: &dyn Fn(&AnswerSet, &ItemRow) -> Option<String>| Column {
         name: name.to_owned(),
         cells: Cells::Text(rows.iter().map(|(source, row)| cell(source, row)).collect()),
     };
-    let whole = |name: &str, cell: &dyn Fn(&Source, &ItemRow) -> Option<i64>| Column {
+    let whole = |name: &str, cell: &dyn Fn(&AnswerSet, &ItemRow) -> Option<i64>| Column {
         name: name.to_owned(),
         cells: Cells::Whole(rows.iter().map(|(source, row)| cell(source, row)).collect()),
     };
-    let real = |name: &str, cell: &dyn Fn(&Source, &ItemRow) -> Option<f64>| Column {
+    let real = |name: &str, cell: &dyn Fn(&AnswerSet, &ItemRow) -> Option<f64>| Column {
         name: name.to_owned(),
         cells: Cells::Real(rows.iter().map(|(source, row)| cell(source, row)).collect()),
     };
-    let flag = |name: &str, cell: &dyn Fn(&Source, &ItemRow) -> Option<bool>| Column {
+    let flag = |name: &str, cell: &dyn Fn(&AnswerSet, &ItemRow) -> Option<bool>| Column {
         name: name.to_owned(),
         cells: Cells::Flag(rows.iter().map(|(source, row)| cell(source, row)).collect()),
     };

@@ -9,8 +9,8 @@ use super::comparison::{Comparison, Direction, Over, corrected, partners, suite_
 use super::view::{CONFIDENCE, Subject, suite_rows};
 use crate::error::Invalid;
 use crate::random::derive;
+use crate::record::answer_set::AnswerSet;
 use crate::record::mark::Mark;
-use crate::record::source::Source;
 use crate::stats::Interval;
 use crate::stats::bootstrap::{Bootstrap, bootstrap_interval};
 use crate::stats::retention::retention;
@@ -100,7 +100,7 @@ pub struct TrainingSummary {
 }
 
 /// Compares everything with the first. Answers that may not be compared are an [`Invalid`] that says why.
-pub fn versus(mut sources: Vec<Source>, chance: &dyn Fn(&str, &Source) -> Option<f64>) -> Result<Versus> {
+pub fn versus(mut sources: Vec<AnswerSet>, chance: &dyn Fn(&str, &AnswerSet) -> Option<f64>) -> Result<Versus> {
     let Some(first) = sources.first() else { bail!("there is nothing to compare") };
     for other in &sources[1..] {
         let differences = first.differences(other);
@@ -154,9 +154,9 @@ pub fn versus(mut sources: Vec<Source>, chance: &dyn Fn(&str, &Source) -> Option
 }
 
 /// What each set of answers is called: a file by its name, a variant by its own, with its run's where there are several.
-fn names(sources: &[Source]) -> Vec<String> {
+fn names(sources: &[AnswerSet]) -> Vec<String> {
     let last = |path: &str| path.trim_end_matches('/').rsplit('/').next().unwrap_or(path).to_owned();
-    let name = |source: &Source| {
+    let name = |source: &AnswerSet| {
         let twins = sources.iter().any(|other| other.run != source.run && last(&other.run) == last(&source.run));
         let run = if twins { source.run.clone() } else { last(&source.run) };
         let several = sources.iter().any(|other| other.run != source.run);
@@ -169,7 +169,7 @@ fn names(sources: &[Source]) -> Vec<String> {
     sources.iter().map(name).collect()
 }
 
-fn notes(sources: &[Source]) -> Vec<String> {
+fn notes(sources: &[AnswerSet]) -> Vec<String> {
     let mut notes = Vec::new();
     let mut weights: Vec<&String> = sources.iter().filter_map(|source| source.weights.as_ref()).collect();
     weights.dedup();
@@ -276,8 +276,8 @@ mod tests {
     use crate::record::run_dir::Cell;
     use crate::report::versus::markdown;
 
-    fn source(name: &str, cell: &Cell) -> Source {
-        Source {
+    fn source(name: &str, cell: &Cell) -> AnswerSet {
+        AnswerSet {
             model: None,
             path: name.to_owned(),
             run: "runs/sample".to_owned(),
@@ -319,7 +319,7 @@ mod tests {
     fn other_items_prompts_or_decodings_are_refused() {
         let run = run();
         let (base, other) = (source("a", &run.base), source("b", &run.cells[0]));
-        let refused = |change: fn(&mut Source), named: &str| {
+        let refused = |change: fn(&mut AnswerSet), named: &str| {
             let mut other = other.clone();
             change(&mut other);
             let error = versus(vec![base.clone(), other], &|_, _| None).unwrap_err();
@@ -330,7 +330,7 @@ mod tests {
         refused(|s| s.cell.items[0].prompt.push('!'), "1 items were asked with another prompt");
         refused(|s| s.cell.items[0].prompt_tokens += 3, "another system prompt");
         let digest = |digest: &str| {
-            let with = |mut source: Source, digest: &str| {
+            let with = |mut source: AnswerSet, digest: &str| {
                 source.cell.items[0].prompt_digest = digest.to_owned();
                 source.cell.items[0].prompt_tokens += digest.len();
                 source

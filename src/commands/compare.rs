@@ -11,14 +11,14 @@ use crate::error::Invalid;
 use crate::files::create_folder;
 use crate::gate::answers::{Answers, judge_answers};
 use crate::library;
-use crate::record::source::{Source, read_sources};
+use crate::record::answer_set::{AnswerSet, read_answer_sets};
 use crate::report;
 use crate::report::versus::markdown;
 
 pub(super) fn compare(args: &CompareArgs) -> Result<()> {
     let mut sources = Vec::new();
     for path in &args.runs {
-        sources.extend(read_sources(path)?);
+        sources.extend(read_answer_sets(path)?);
     }
     if let Some(points) = args.margin {
         return judge(args, &sources, points);
@@ -28,7 +28,7 @@ pub(super) fn compare(args: &CompareArgs) -> Result<()> {
 }
 
 /// The gate's rule on two sets of answers.
-fn judge(args: &CompareArgs, sources: &[Source], points: f64) -> Result<()> {
+fn judge(args: &CompareArgs, sources: &[AnswerSet], points: f64) -> Result<()> {
     ensure!(points > 0.0 && points < 100.0, "--margin is {points} points: it must lie between 0 and 100");
     let [before, after] = sources else {
         bail!("--margin judges one set of answers by another, and here are {}: name two files, or two folders of cells", sources.len());
@@ -46,12 +46,12 @@ fn judge(args: &CompareArgs, sources: &[Source], points: f64) -> Result<()> {
     super::gate::finish(&result, OnInconclusive::Fail)
 }
 
-fn answers(source: &Source) -> Answers<'_> {
+fn answers(source: &AnswerSet) -> Answers<'_> {
     Answers { label: &source.path, weights: source.weights.as_deref(), rows: &source.cell.items }
 }
 
 /// Accuracy of a random chooser: as the run says, or of a shipped suite that has every item; otherwise not known.
-fn chance(suite: &str, source: &Source) -> Option<f64> {
+fn chance(suite: &str, source: &AnswerSet) -> Option<f64> {
     if let Some(chance) = source.chance.get(suite) {
         return Some(*chance);
     }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::print;
 use crate::cli::ImportArgs;
-use crate::record::import::{Choice, Source, read, write};
+use crate::record::import::{Choice, ImportedFile, read, write};
 
 pub(super) fn import(args: &ImportArgs) -> Result<()> {
     let choice = Choice { metric: args.metric.clone(), filter: args.filter.clone(), model: args.model.clone() };
@@ -19,7 +19,7 @@ pub(super) fn import(args: &ImportArgs) -> Result<()> {
 }
 
 /// `gsm8k            3 of 4 right by exact_match, strict-match (lm-eval)`
-fn line(source: &Source) -> Result<String> {
+fn line(source: &ImportedFile) -> Result<String> {
     let filter = source.filter.as_deref().map(|filter| format!(", {filter}")).unwrap_or_default();
     let metric = if source.metric.is_empty() { "no metric" } else { &source.metric };
     let mut text = format!("{:<16} {} of {} right by {metric}{filter} ({})", source.task, source.correct, source.items, source.format);

@@ -7,7 +7,7 @@ use crate::analysis::across::{frame, group_columns, grouped, value};
 use crate::cli::TableArgs;
 use crate::files::write_atomic;
 use crate::frame::{Column, height, write_parquet};
-use crate::record::source::read_sources;
+use crate::record::answer_set::read_answer_sets;
 use crate::report::across;
 use crate::shown;
 
@@ -17,7 +17,7 @@ const BY: [&str; 3] = ["model", "variant", "suite"];
 pub(super) fn table(args: &TableArgs) -> Result<()> {
     let mut sources = Vec::new();
     for path in &args.runs {
-        sources.extend(read_sources(path)?);
+        sources.extend(read_answer_sets(path)?);
     }
     let rows = frame(&sources)?;
     let by: Vec<&str> = if args.by.is_empty() { BY.to_vec() } else { args.by.iter().map(String::as_str).collect() };

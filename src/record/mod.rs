@@ -16,6 +16,7 @@
 //!   report/
 //! ```
 
+pub mod answer_set;
 pub mod evidence;
 pub mod import;
 pub mod lines;
@@ -23,4 +24,3 @@ pub mod lock;
 pub mod mark;
 pub mod rows;
 pub mod run_dir;
-pub mod source;

@@ -24,7 +24,7 @@ use crate::files::sha256;
 use crate::model::fetch::{Cache, Fetcher, Progress};
 
 use few_shot::Published;
-use record::{Record, Source};
+use record::{Record, RecordFile};
 pub use reference::{PromptSettings, Reference};
 
 /// A public benchmark: how its files are laid out and read, and how it is asked.
@@ -166,7 +166,7 @@ impl Benchmark {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for path in files {
             let subject = split::subject_of(&path.to_string_lossy()).unwrap_or_else(|| self.name.to_owned());
-            for mut record in record::read(&Source { path, subject }, self.headerless)? {
+            for mut record in record::read(&RecordFile { path, subject }, self.headerless)? {
                 if let Ok(subject) = record.text(&["subject"]) {
                     record.subject = subject;
                 }

@@ -61,13 +61,13 @@ pub struct ImportMeta {
     /// sha256 of `items.jsonl`.
     pub items_digest: String,
     /// One a file.
-    pub sources: Vec<Source>,
+    pub sources: Vec<ImportedFile>,
 }
 
 /// One file that was read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Source {
+pub struct ImportedFile {
     /// As given.
     pub file: String,
     /// Of its bytes.
@@ -104,7 +104,7 @@ struct Log {
 /// Reads logs of one model.
 pub fn read(files: &[PathBuf], choice: &Choice) -> Result<Imported> {
     let mut rows = Vec::new();
-    let mut sources: Vec<Source> = Vec::new();
+    let mut sources: Vec<ImportedFile> = Vec::new();
     for path in files {
         let bytes = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
         let digest = sha256(&bytes);
@@ -122,7 +122,7 @@ pub fn read(files: &[PathBuf], choice: &Choice) -> Result<Imported> {
             );
         }
         let made = scored::rows(&log.task, &log.items);
-        sources.push(Source {
+        sources.push(ImportedFile {
             file: path.display().to_string(),
             sha256: digest,
             format: log.format.to_owned(),
@@ -163,7 +163,7 @@ fn lines(rows: &[ItemRow]) -> Result<String> {
 }
 
 /// The one model that all logs are of.
-fn one_model(sources: &[Source], choice: &Choice) -> Result<Option<String>> {
+fn one_model(sources: &[ImportedFile], choice: &Choice) -> Result<Option<String>> {
     if choice.model.is_some() {
         return Ok(choice.model.clone());
     }

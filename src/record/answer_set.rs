@@ -13,9 +13,9 @@ use super::run_dir::{Cell, Run};
 use crate::config::file::Experiment;
 use crate::files::read_json;
 
-/// One set of answers.
+/// One set of answers: a cell, or a file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Source {
+pub struct AnswerSet {
     /// The path it was read from.
     pub path: String,
     /// Which run it belongs to: cells of one run and variant are seeds of each other.
@@ -35,7 +35,7 @@ pub struct Source {
 }
 
 /// Reads a path: one source of a file or a cell, the base and every finished cell of a run.
-pub fn read_sources(path: &Path) -> Result<Vec<Source>> {
+pub fn read_answer_sets(path: &Path) -> Result<Vec<AnswerSet>> {
     ensure!(
         path.exists(),
         "{} does not exist: name a run directory, a cell's folder in one, a file of `ballast eval --out`, or a folder of `ballast import`",
@@ -74,12 +74,12 @@ pub fn read_sources(path: &Path) -> Result<Vec<Source>> {
     Ok(vec![of_cell(path, run_folder, &run.experiment, &run.meta, cell)])
 }
 
-fn of_cell(path: &Path, run: &Path, experiment: &Experiment, meta: &RunMeta, cell: Cell) -> Source {
+fn of_cell(path: &Path, run: &Path, experiment: &Experiment, meta: &RunMeta, cell: Cell) -> AnswerSet {
     let identity = &experiment.identity;
     let terms = [&identity.name.zh, &identity.name.en, &identity.author.zh, &identity.author.en].map(String::as_str).join(" / ");
     let mut facts = facts(&meta.ballast, &experiment.system, &terms, DECODING);
     facts.extend(meta.suites.iter().map(|(name, suite)| (suite_fact(name), suite.digest.clone())));
-    Source {
+    AnswerSet {
         path: path.display().to_string(),
         run: run.display().to_string(),
         is_file: false,
@@ -91,7 +91,7 @@ fn of_cell(path: &Path, run: &Path, experiment: &Experiment, meta: &RunMeta, cel
     }
 }
 
-fn of_file(path: &Path) -> Result<Source> {
+fn of_file(path: &Path) -> Result<AnswerSet> {
     let items: Vec<ItemRow> = read_json_lines(path)?;
     ensure!(!items.is_empty(), "{} holds no answers", path.display());
     let beside = evidence_path(path);
@@ -117,7 +117,7 @@ fn of_file(path: &Path) -> Result<Source> {
         eval_seconds: 0.0,
         files: BTreeMap::new(),
     };
-    Ok(Source {
+    Ok(AnswerSet {
         path: path.display().to_string(),
         run: path.display().to_string(),
         is_file: true,
@@ -143,7 +143,7 @@ fn suite_fact(name: &str) -> String {
     format!("suite {name}: its questions or keys")
 }
 
-impl Source {
+impl AnswerSet {
     /// The run's path with links and `..` resolved, so that two ways to one folder are seen to be one.
     pub fn canonical_run(&self) -> PathBuf {
         Path::new(&self.run).canonicalize().unwrap_or_else(|_| PathBuf::from(&self.run))
