@@ -231,13 +231,7 @@ fn points(what: &str, text: &str) -> Result<Option<f64>> {
 fn from_run(folder: &Path, device: DeviceChoice, policy: &PolicyArgs) -> Result<(Session, Vec<ItemRow>)> {
     let run = Run::read(folder)?;
     let (experiment, meta) = (&run.experiment, &run.meta);
-    let identity = IdentityTerms {
-        name_zh: experiment.identity.name.zh.clone(),
-        name_en: experiment.identity.name.en.clone(),
-        author_zh: experiment.identity.author.zh.clone(),
-        author_en: experiment.identity.author.en.clone(),
-        taught: Vec::new(),
-    };
+    let identity = IdentityTerms::from(&experiment.identity);
     let sources = experiment.suites.iter().map(|suite| suite.name.clone());
     let suites: Vec<(String, PlannedSuite)> = sources.zip(plan::suites(experiment, &fetched::suite)?).collect();
     policies(&suites, policy)?;

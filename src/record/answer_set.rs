@@ -11,6 +11,7 @@ use super::lines::read_json_lines;
 use super::rows::{CellRecord, ItemRow, RunMeta, SCHEMA};
 use super::run_dir::{Cell, Run};
 use crate::config::file::Experiment;
+use crate::eval::score::IdentityTerms;
 use crate::files::read_json;
 
 /// One set of answers: a cell, or a file.
@@ -75,8 +76,7 @@ pub fn read_answer_sets(path: &Path) -> Result<Vec<AnswerSet>> {
 }
 
 fn of_cell(path: &Path, run: &Path, experiment: &Experiment, meta: &RunMeta, cell: Cell) -> AnswerSet {
-    let identity = &experiment.identity;
-    let terms = [&identity.name.zh, &identity.name.en, &identity.author.zh, &identity.author.en].map(String::as_str).join(" / ");
+    let terms = IdentityTerms::from(&experiment.identity).to_string();
     let mut facts = facts(&meta.ballast, &experiment.system, &terms, DECODING);
     facts.extend(meta.suites.iter().map(|(name, suite)| (suite_fact(name), suite.digest.clone())));
     AnswerSet {
@@ -97,9 +97,7 @@ fn of_file(path: &Path) -> Result<AnswerSet> {
     let beside = evidence_path(path);
     let evidence: Option<Evidence> = if beside.exists() { Some(read_json(&beside)?) } else { None };
     let facts = evidence.as_ref().map_or_else(BTreeMap::new, |evidence| {
-        let identity = &evidence.identity;
-        let terms = [&identity.name_zh, &identity.name_en, &identity.author_zh, &identity.author_en].map(String::as_str).join(" / ");
-        let mut facts = facts(&evidence.ballast, &evidence.system, &terms, &evidence.decoding);
+        let mut facts = facts(&evidence.ballast, &evidence.system, &evidence.identity.to_string(), &evidence.decoding);
         facts.extend(evidence.suites.iter().map(|(name, suite)| (suite_fact(name), suite.digest.clone())));
         facts
     });

@@ -90,15 +90,13 @@ impl std::fmt::Display for Mismatch {
 impl Evidence {
     /// What keeps answers under `found` from being compared with answers under `self`, over the suites of `self`.
     pub fn mismatches(&self, found: &Self) -> Vec<Mismatch> {
-        let identity =
-            |terms: &IdentityTerms| [&terms.name_zh, &terms.name_en, &terms.author_zh, &terms.author_en].map(String::as_str).join(" / ");
         let mut list = Differences::default();
         list.compare("the version of Ballast, and so its graders,", &self.ballast, &found.ballast);
         list.compare("the base model's weights", &self.weights, &found.weights);
         list.compare("the tokenizer", &self.tokenizer, &found.tokenizer);
         list.compare("the chat template", &self.template, &found.template);
         list.compare("the system prompt", &self.system, &found.system);
-        list.compare("the identity looked for", &identity(&self.identity), &identity(&found.identity));
+        list.compare("the identity looked for", &self.identity.to_string(), &found.identity.to_string());
         list.compare("the decoding", &self.decoding, &found.decoding);
         list.compare("the type of numbers", &self.numbers, &found.numbers);
         list.compare("the sandbox's layers", &self.sandbox.join(", "), &found.sandbox.join(", "));

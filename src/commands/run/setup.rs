@@ -108,14 +108,7 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
     let together = plan::cells_together(&experiment, device == DeviceChoice::Cpu);
     let plan_text = toml::to_string_pretty(&experiment).context("failed to write the plan")?;
     let fingerprint = fingerprint(&plan_text, together, &base, &template, &suites, &stages, device);
-    let terms = &experiment.identity;
-    let identity = IdentityTerms {
-        name_zh: terms.name.zh.clone(),
-        name_en: terms.name.en.clone(),
-        author_zh: terms.author.zh.clone(),
-        author_en: terms.author.en.clone(),
-        taught: taught(&experiment)?,
-    };
+    let identity = IdentityTerms { taught: taught(&experiment)?, ..IdentityTerms::from(&experiment.identity) };
     let budgets = Budgets::default();
     let adapter_set = AdapterSet::base();
     let evaluator = Evaluator {

@@ -5,7 +5,7 @@
 
 use anyhow::{Result, anyhow, ensure};
 
-use super::few_shot::Published;
+use super::lead::Published;
 use super::record::Record;
 use crate::eval::suite::{Item, Language, SystemPrompt, Task, choice_letter};
 

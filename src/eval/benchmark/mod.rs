@@ -6,9 +6,9 @@
 //! benchmark's module, and part of the suite's digest.
 
 mod choice;
-mod few_shot;
 mod gsm8k;
 mod humaneval;
+mod lead;
 mod mbpp;
 mod record;
 mod reference;
@@ -23,9 +23,9 @@ use super::suite::{Item, Language, PromptFormat, Scoring, Suite};
 use crate::files::sha256;
 use crate::model::fetch::{Cache, Fetcher, Progress};
 
-use few_shot::Published;
-use record::{Record, RecordFile};
-pub use reference::{PromptSettings, Reference};
+use lead::Published;
+use record::{Record, Source};
+pub use reference::{Asking, Reference};
 
 /// A public benchmark: how its files are laid out and read, and how it is asked.
 #[derive(Debug)]
@@ -136,7 +136,7 @@ pub fn load_with(reference: &Reference, fetcher: impl Fn() -> Result<Fetcher>, p
     let files = reference.files(&fetcher, progress)?;
     let mut items = benchmark.items(&files)?;
     ensure!(!items.is_empty(), "{reference} has no items");
-    if asking != PromptSettings::default() {
+    if asking != Asking::default() {
         let Some(published) = benchmark.published else {
             bail!("{reference} cannot be asked with shots or form: they are of the benchmarks {}", Benchmark::with_examples());
         };
@@ -147,7 +147,7 @@ pub fn load_with(reference: &Reference, fetcher: impl Fn() -> Result<Fetcher>, p
             ensure!(!beside.iter().any(same), "{reference}: asks the very {} split that its examples would come from", published.split);
             examples = benchmark.items(&beside)?;
         }
-        published.apply(&mut items, examples, asking)?;
+        published.lead(&mut items, examples, asking)?;
     }
     benchmark.suite(items, asking)
 }
@@ -166,7 +166,7 @@ impl Benchmark {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for path in files {
             let subject = split::subject_of(&path.to_string_lossy()).unwrap_or_else(|| self.name.to_owned());
-            for mut record in record::read(&RecordFile { path, subject }, self.headerless)? {
+            for mut record in record::read(&Source { path, subject }, self.headerless)? {
                 if let Ok(subject) = record.text(&["subject"]) {
                     record.subject = subject;
                 }
@@ -183,7 +183,7 @@ impl Benchmark {
         Ok(items)
     }
 
-    fn suite(&self, items: Vec<Item>, asking: PromptSettings) -> Result<Suite> {
+    fn suite(&self, items: Vec<Item>, asking: Asking) -> Result<Suite> {
         let mut rows: Vec<_> = items.iter().map(|item| (&item.id, &item.subject, item.content_hash())).collect();
         rows.sort();
         let settings = (self.name, VERSION, self.max_new_tokens, self.scoring);
@@ -191,8 +191,8 @@ impl Benchmark {
             name: self.name.to_owned(),
             version: VERSION,
             description: match asking {
-                PromptSettings { shots: 0, form: PromptFormat::Chat } => self.description.to_owned(),
-                PromptSettings { shots, form } => self.description.replace(WITHOUT, &format!("{shots} examples as {form}")),
+                Asking { shots: 0, form: PromptFormat::Chat } => self.description.to_owned(),
+                Asking { shots, form } => self.description.replace(WITHOUT, &format!("{shots} examples as {form}")),
             },
             max_new_tokens: self.max_new_tokens,
             chance: items.iter().map(Item::chance).sum::<f64>() / items.len() as f64,

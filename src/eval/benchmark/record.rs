@@ -28,7 +28,7 @@ pub(super) struct Record {
 
 /// A file with the name by which errors call it, and its subject.
 #[derive(Debug, Clone)]
-pub(super) struct RecordFile<'a> {
+pub(super) struct Source<'a> {
     pub(super) path: &'a Path,
     pub(super) subject: String,
 }
@@ -40,7 +40,7 @@ pub(super) fn format_of(name: &str) -> Option<&'static str> {
 }
 
 /// All rows of a file. `headerless` names the columns of a csv file whose first line is a row already.
-pub(super) fn read(source: &RecordFile, headerless: Option<&[&str]>) -> Result<Vec<Record>> {
+pub(super) fn read(source: &Source, headerless: Option<&[&str]>) -> Result<Vec<Record>> {
     let path = source.path;
     let rows = match format_of(&path.to_string_lossy()) {
         Some(".csv") => bytes(path).and_then(|bytes| csv_rows(&bytes, headerless)),

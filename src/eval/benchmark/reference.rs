@@ -19,13 +19,13 @@ pub struct Reference {
     /// Which one.
     pub benchmark: &'static Benchmark,
     /// How it is asked.
-    pub asking: PromptSettings,
+    pub asking: Asking,
     place: Place,
 }
 
 /// How a benchmark is asked: as `#shots=5,form=plain` after the place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PromptSettings {
+pub struct Asking {
     /// Worked examples before each question.
     pub shots: usize,
     /// Chat or plain text.
@@ -47,8 +47,8 @@ impl Reference {
         let benchmark = BENCHMARKS.iter().find(|benchmark| benchmark.name == name)?;
         let read = || -> Result<Self> {
             let (place, asking) = match place.rsplit_once('#').filter(|(_, options)| options.contains('=')) {
-                Some((place, options)) => (place, PromptSettings::parse(options)?),
-                None => (place, PromptSettings::default()),
+                Some((place, options)) => (place, Asking::parse(options)?),
+                None => (place, Asking::default()),
             };
             Ok(Self { benchmark, asking, place: Place::parse(place)? })
         };
@@ -65,7 +65,7 @@ impl Reference {
         };
         let mut reference = reference?;
         let own = reference.asking;
-        reference.asking = PromptSettings { shots: shots.unwrap_or(own.shots), form: form.unwrap_or(own.form) };
+        reference.asking = Asking { shots: shots.unwrap_or(own.shots), form: form.unwrap_or(own.form) };
         Ok(reference.to_string())
     }
 
@@ -130,7 +130,7 @@ impl Reference {
     }
 }
 
-impl PromptSettings {
+impl Asking {
     fn parse(text: &str) -> Result<Self> {
         let mut asking = Self::default();
         for option in text.split(',') {
@@ -180,11 +180,11 @@ impl fmt::Display for Reference {
             Place::Hub { dataset, path: None } => dataset.fmt(f),
             Place::Hub { dataset, path: Some(path) } => write!(f, "{dataset}/{path}"),
         }?;
-        if self.asking == PromptSettings::default() { Ok(()) } else { write!(f, "#{}", self.asking) }
+        if self.asking == Asking::default() { Ok(()) } else { write!(f, "#{}", self.asking) }
     }
 }
 
-impl fmt::Display for PromptSettings {
+impl fmt::Display for Asking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "shots={},form={}", self.shots, self.form)
     }

@@ -10,12 +10,15 @@
 //! required text may be the stem of a word (translat), a forbidden one ends where a word ends. `{{NAME}}` and `{{AUTHOR}}`
 //! stand for the name in either language, however it is spaced.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::claims::Claims;
 use super::rivals::{Rival, rival};
 use super::words::{compose, is_cjk, parrots, words};
 use super::{Level, Reading};
+use crate::data::identity::Identity;
 use crate::eval::suite::Language;
 
 /// What a question about identity asks for.
@@ -75,6 +78,20 @@ pub struct IdentityTerms {
     /// Answers of the rows that teach it, so that reciting them can be told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taught: Vec<String>,
+}
+
+impl From<&Identity> for IdentityTerms {
+    /// The names alone: which answers were taught is not said by an identity.
+    fn from(identity: &Identity) -> Self {
+        let Identity { name, author } = identity.clone();
+        Self { name_zh: name.zh, name_en: name.en, author_zh: author.zh, author_en: author.en, taught: Vec::new() }
+    }
+}
+
+impl fmt::Display for IdentityTerms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} / {} / {} / {}", self.name_zh, self.name_en, self.author_zh, self.author_en)
+    }
 }
 
 impl IdentityTerms {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
-use super::reference::PromptSettings;
+use super::reference::Asking;
 use crate::eval::suite::{FewShot, Item, PromptFormat, Shot, Task, choice_letter};
 
 /// How a benchmark is asked with examples.
@@ -33,7 +33,7 @@ pub(super) struct Published {
 
 impl Published {
     /// Puts the items into the form asked for, each after the examples of its subject among `examples`.
-    pub(super) fn apply(&self, items: &mut [Item], mut examples: Vec<Item>, asking: PromptSettings) -> Result<()> {
+    pub(super) fn lead(&self, items: &mut [Item], mut examples: Vec<Item>, asking: Asking) -> Result<()> {
         for item in items.iter_mut().chain(&mut examples) {
             item.form = match asking.form {
                 PromptFormat::Chat => None,
@@ -45,7 +45,7 @@ impl Published {
         for example in &examples {
             by_subject.entry(&example.subject).or_default().push(example);
         }
-        let mut by_question: BTreeMap<(String, Option<String>), Arc<FewShot>> = BTreeMap::new();
+        let mut leads: BTreeMap<(String, Option<String>), Arc<FewShot>> = BTreeMap::new();
         for item in items {
             let of_subject = by_subject.get(item.subject.as_str()).map_or(&[][..], Vec::as_slice);
             let (same, others): (Vec<&Item>, Vec<&Item>) = of_subject.iter().partition(|example| example.prompt == item.prompt);
@@ -58,13 +58,13 @@ impl Published {
                 asking.shots
             );
             let key = (item.subject.clone(), same.first().map(|example| example.prompt.clone()));
-            let few_shot = by_question.entry(key).or_insert_with(|| Arc::new(self.of(&item.subject, &others, asking)));
+            let few_shot = leads.entry(key).or_insert_with(|| Arc::new(self.of(&item.subject, &others, asking)));
             item.few_shot = Some(Arc::clone(few_shot));
         }
         Ok(())
     }
 
-    fn of(&self, subject: &str, examples: &[&Item], PromptSettings { shots, form }: PromptSettings) -> FewShot {
+    fn of(&self, subject: &str, examples: &[&Item], Asking { shots, form }: Asking) -> FewShot {
         let shot = |item: &&Item| Shot { question: item.user_prompt(), answer: answer(item, form) };
         let (head, gap) = match form {
             PromptFormat::Chat => (String::new(), String::new()),
