@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 
+use super::answer_set::AnswerSet;
 use crate::analysis::share::Share;
 use crate::frame::{Cells, Column, group_by};
-use crate::record::answer_set::AnswerSet;
 use crate::record::rows::ItemRow;
 
 /// Columns that rows can be grouped by.

@@ -6,8 +6,9 @@ use crate::config::file::Experiment;
 use crate::eval::score::{Flag, Verdict};
 use crate::eval::suite::Language;
 use crate::model::lora::Module;
+use crate::plan::run::Run;
 use crate::record::rows::{CellRecord, DriftRow, ItemRow, Liveness, RunMeta, SCHEMA, SourceCount, StageCount, SuiteMeta};
-use crate::record::run_dir::{Cell, Run};
+use crate::record::run_dir::Cell;
 use crate::train::telemetry::{GradientNorms, StepRow};
 
 /// Items of each suite.

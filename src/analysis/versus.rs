@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use serde::Serialize;
 
+use super::answer_set::AnswerSet;
 use super::comparison::{Comparison, Direction, Over, corrected, partners, suite_pairs};
 use super::view::{CONFIDENCE, Subject, suite_rows};
 use crate::error::Invalid;
 use crate::random::derive;
-use crate::record::answer_set::AnswerSet;
 use crate::record::mark::Mark;
 use crate::stats::Interval;
 use crate::stats::bootstrap::{Bootstrap, bootstrap_interval};

@@ -1,7 +1,8 @@
 //! A run as a report sees it: the base and each variant with its seeds, and the suites in order.
 
+use crate::plan::run::Run;
 use crate::record::rows::ItemRow;
-use crate::record::run_dir::{Cell, Run};
+use crate::record::run_dir::Cell;
 
 /// Confidence of every interval in a report.
 pub(crate) const CONFIDENCE: f64 = 0.95;

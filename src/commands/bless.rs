@@ -18,10 +18,10 @@ use crate::gate::drift::DriftLimit;
 use crate::gate::judge::can_lose;
 use crate::library;
 use crate::model::device::DeviceChoice;
+use crate::plan::run::Run;
 use crate::plan::{self, PlannedSuite};
 use crate::record::mark::Mark;
 use crate::record::rows::ItemRow;
-use crate::record::run_dir::Run;
 use crate::stats::power::zero_flip_floor;
 
 pub(super) fn bless(args: &BlessArgs) -> Result<()> {

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail, ensure};
 
+use super::answer_sets::read_answer_sets;
 use super::print;
+use crate::analysis::answer_set::AnswerSet;
 use crate::analysis::versus::versus;
 use crate::cli::{CompareArgs, OnInconclusive};
 use crate::error::Invalid;
 use crate::files::create_folder;
 use crate::gate::answers::{Answers, judge_answers};
 use crate::library;
-use crate::record::answer_set::{AnswerSet, read_answer_sets};
 use crate::report;
 use crate::report::versus::markdown;
 

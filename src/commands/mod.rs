@@ -1,5 +1,6 @@
 //! The commands, one a file: the only code that knows all stages of the data's path.
 
+mod answer_sets;
 mod bench;
 mod bless;
 mod calibrate;

@@ -5,7 +5,8 @@ use anyhow::Result;
 use super::print;
 use crate::cli::ReportArgs;
 use crate::files::remove_partial_files;
-use crate::record::run_dir::{Run, RunDir};
+use crate::plan::run::Run;
+use crate::record::run_dir::RunDir;
 use crate::report;
 
 pub(super) fn report(args: &ReportArgs) -> Result<()> {

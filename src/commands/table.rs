@@ -2,12 +2,12 @@
 
 use anyhow::{Result, bail};
 
+use super::answer_sets::read_answer_sets;
 use super::print;
 use crate::analysis::across::{frame, group_columns, grouped, value};
 use crate::cli::TableArgs;
 use crate::files::write_atomic;
 use crate::frame::{Column, height, write_parquet};
-use crate::record::answer_set::read_answer_sets;
 use crate::report::across;
 use crate::shown;
 

@@ -1,10 +1,11 @@
-//! What a run trains and asks, before anything is trained: the experiment once its files are read.
+//! What a run trains and asks, before anything is trained: the experiment once its files are read. And the run read back (`run`).
 //!
 //! `stages` has the rows of every stage, `groups` the cells and which of them run together; here are the items of every suite;
 //! `doubts` says what can be trained but would teach little.
 
 mod doubts;
 mod groups;
+pub mod run;
 mod stages;
 
 pub use doubts::{doubts, fits};

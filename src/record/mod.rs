@@ -16,7 +16,6 @@
 //!   report/
 //! ```
 
-pub mod answer_set;
 pub mod evidence;
 pub mod import;
 pub mod lines;

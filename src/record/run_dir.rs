@@ -1,16 +1,14 @@
-//! Where things lie in a run directory, and a whole run read back for reports.
+//! Where things lie in a run directory, and a finished cell read back.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail};
 
-use super::evidence::Evidence;
 use super::lines::{read_csv, read_json_lines};
-use super::rows::{CellRecord, DriftRow, ItemRow, RunMeta, SCHEMA};
-use crate::config::file::Experiment;
+use super::rows::{CellRecord, DriftRow, ItemRow};
 use crate::error::Invalid;
-use crate::files::{create_folder, file_sha256, read_json, read_text, remove_partial_files};
+use crate::files::{create_folder, file_sha256, read_json, remove_partial_files};
 use crate::train::telemetry::StepRow;
 
 /// A run's folder.
@@ -152,52 +150,16 @@ pub struct Cell {
     pub drift: Vec<DriftRow>,
 }
 
-/// A run read back.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Run {
-    /// The experiment as it was run.
-    pub experiment: Experiment,
-    /// Versions and digests.
-    pub meta: RunMeta,
-    /// What its answers are made of; None for a run of a version that did not write it down.
-    pub evidence: Option<Evidence>,
-    /// The base's cell.
-    pub base: Cell,
-    /// Finished variants' cells, in the experiment's order.
-    pub cells: Vec<Cell>,
-    /// `variant-sSEED` of cells that are not finished.
-    pub missing: Vec<String>,
-}
-
-impl Run {
-    /// Reads a run directory. The base's cell must be finished.
-    pub fn read(folder: &Path) -> Result<Self> {
-        let dir = RunDir(folder.to_owned());
-        let meta: RunMeta = read_json(&dir.meta()).with_context(|| format!("{} is not a run directory", folder.display()))?;
-        ensure!(meta.schema <= SCHEMA, "{} was written by a newer Ballast (schema {}): update this one", folder.display(), meta.schema);
-        let plan = dir.plan();
-        let experiment = Experiment::parse(&read_text(&plan)?, &plan.display().to_string())?;
-        let order: Vec<&str> = experiment.suites.iter().map(|suite| suite.name.as_str()).collect();
-        let base = read_cell(&dir.base(), &order)?.with_context(|| format!("{}: the base is not evaluated yet", folder.display()))?;
-        let (mut cells, mut missing) = (Vec::new(), Vec::new());
-        for (variant, seed) in experiment.cells() {
-            match read_cell(&dir.cell(&variant.name, seed), &order)? {
-                Some(cell) => cells.push(cell),
-                None => missing.push(format!("{}-s{seed}", variant.name)),
-            }
+impl Cell {
+    /// Reads a cell's folder, its items in the order of `suites`; None for a cell that is not finished.
+    pub fn read(dir: &CellDir, suites: &[&str]) -> Result<Option<Self>> {
+        if !dir.record().exists() {
+            return Ok(None);
         }
-        let evidence = if dir.evidence().exists() { Some(read_json(&dir.evidence())?) } else { None };
-        Ok(Self { experiment, meta, evidence, base, cells, missing })
+        let mut items: Vec<ItemRow> = read_json_lines(&dir.items())?;
+        // Items are written as they finish; reports want them in one order.
+        items.sort_by_key(|row| (suites.iter().position(|suite| *suite == row.suite), row.item.clone()));
+        let probe = if dir.probe().exists() { read_json_lines(&dir.probe())? } else { Vec::new() };
+        Ok(Some(Self { record: read_json(&dir.record())?, items, probe, train: read_csv(&dir.train())?, drift: read_csv(&dir.drift())? }))
     }
-}
-
-fn read_cell(dir: &CellDir, suites: &[&str]) -> Result<Option<Cell>> {
-    if !dir.record().exists() {
-        return Ok(None);
-    }
-    let mut items: Vec<ItemRow> = read_json_lines(&dir.items())?;
-    // Items are written as they finish; reports want them in one order.
-    items.sort_by_key(|row| (suites.iter().position(|suite| *suite == row.suite), row.item.clone()));
-    let probe = if dir.probe().exists() { read_json_lines(&dir.probe())? } else { Vec::new() };
-    Ok(Some(Cell { record: read_json(&dir.record())?, items, probe, train: read_csv(&dir.train())?, drift: read_csv(&dir.drift())? }))
 }

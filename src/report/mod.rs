@@ -31,7 +31,7 @@ use anyhow::{Context, Result};
 use crate::analysis::results::Results;
 use crate::analysis::view::View;
 use crate::files::{create_folder, write_atomic};
-use crate::record::run_dir::Run;
+use crate::plan::run::Run;
 use markdown::Medium;
 
 /// Pixels a unit of a PNG: sharp on dense screens.

@@ -4,7 +4,7 @@ use super::{ReportFile, figures, markdown, render, summary, tables, write};
 use crate::analysis::results::Results;
 use crate::analysis::sample::{cell, run, with_seeds};
 use crate::analysis::view::View;
-use crate::record::run_dir::Run;
+use crate::plan::run::Run;
 
 fn page(run: &Run) -> String {
     let results = Results::new(View::new(run));

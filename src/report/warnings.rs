@@ -138,7 +138,7 @@ mod tests {
     use super::*;
     use crate::analysis::sample::run;
 
-    fn all(run: &crate::record::run_dir::Run) -> String {
+    fn all(run: &crate::plan::run::Run) -> String {
         warnings(&Results::new(View::new(run))).join("\n")
     }
 

@@ -15,8 +15,8 @@ use super::print;
 use crate::cli::RunArgs;
 use crate::files::remove_partial_files;
 use crate::plan::groups;
+use crate::plan::run::Run;
 use crate::progress::note;
-use crate::record::run_dir::Run;
 use crate::report;
 
 pub(super) fn run(args: &RunArgs) -> Result<()> {

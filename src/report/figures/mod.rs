@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::analysis::sample::{run, with_seeds};
 
-    fn names(run: &crate::record::run_dir::Run) -> Vec<String> {
+    fn names(run: &crate::plan::run::Run) -> Vec<String> {
         all(&View::new(run)).unwrap().into_iter().map(|figure| figure.name).collect()
     }
 

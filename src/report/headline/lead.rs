@@ -54,7 +54,7 @@ mod tests {
     use crate::analysis::sample::{cell, run};
     use crate::analysis::view::View;
 
-    fn text(run: &crate::record::run_dir::Run) -> String {
+    fn text(run: &crate::plan::run::Run) -> String {
         lead(&Results::new(View::new(run))).unwrap()
     }
 

@@ -188,7 +188,7 @@ mod tests {
     use crate::analysis::sample::{cell, run, with_seeds};
     use crate::analysis::view::View;
 
-    fn text(run: &crate::record::run_dir::Run) -> String {
+    fn text(run: &crate::plan::run::Run) -> String {
         headline(&Results::new(View::new(run)))
     }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::*;
 use crate::analysis::sample::{run, with_seeds};
 use crate::analysis::view::View;
-use crate::record::run_dir::Run;
+use crate::plan::run::Run;
 use crate::report::figures;
 
 fn html(run: &Run) -> String {
