@@ -7,6 +7,7 @@ pub mod generate;
 pub mod likelihood;
 pub mod program;
 pub mod prompt;
+pub mod rivals;
 pub mod run;
 pub mod sample;
 pub mod score;

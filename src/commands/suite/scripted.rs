@@ -2,8 +2,9 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::eval::score::{IdentityKind, IdentityTerms, Rival, rival};
-use crate::eval::suite::{Item, Language, Task, choice_letter};
+use crate::eval::rivals::{Rival, rival};
+use crate::eval::score::IdentityTerms;
+use crate::eval::suite::{IdentityKind, Item, Language, Task, choice_letter};
 use crate::random::below;
 
 /// Who the scripted models say they are.

@@ -8,8 +8,8 @@
 use std::sync::LazyLock;
 
 use super::identity::{IdentityTerms, match_end};
-use super::rivals::{RIVALS, Rival};
 use super::words::{compose, is_cjk};
+use crate::eval::rivals::{RIVALS, Rival};
 
 /// A clause, in lower case and with one space around.
 struct Clause {

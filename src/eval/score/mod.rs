@@ -21,7 +21,6 @@ mod json;
 mod leakage;
 mod number;
 mod outcome;
-mod rivals;
 mod safety;
 mod structured;
 mod text;
@@ -31,9 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use code::{CodeRun, extract_code, grade_code};
 pub use composite::grade_composite;
-pub use identity::{IdentityKind, IdentityTerms};
-pub use rivals::{RIVALS, Rival, rival};
-pub use structured::fault as structured_fault;
+pub use identity::IdentityTerms;
 
 use super::suite::{Item, Task};
 use words::own_words;

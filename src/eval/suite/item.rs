@@ -5,10 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{FewShot, Order, Parts};
+use super::{FewShot, IdentityKind, Order, Parts};
 use crate::data::example::Message;
 use crate::data::language::Language;
-use crate::eval::score::IdentityKind;
 use crate::files::sha256;
 use crate::sandbox::Inputs;
 

@@ -2,7 +2,9 @@
 //!
 //! Nothing here knows how an answer is graded; that is `score`.
 
+mod expected;
 mod few_shot;
+mod identity_kind;
 mod item;
 mod order;
 mod parts;
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::data::language::Language;
 
 pub use few_shot::{FewShot, PromptFormat, Shot};
+pub use identity_kind::IdentityKind;
 pub use item::{Item, Program, SystemPrompt, Task, choice_letter};
 pub use order::Order;
 pub use parts::{Part, PartMode, Parts};

@@ -10,9 +10,10 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Item, Language, Order, Part, PartMode, Parts, Scoring, Suite, SystemPrompt, Task};
+use super::expected::fault;
+use super::{IdentityKind, Item, Language, Order, Part, PartMode, Parts, Scoring, Suite, SystemPrompt, Task};
 use crate::data::example::{Message, Role};
-use crate::eval::score::{self, IdentityKind, structured_fault};
+use crate::eval::rivals;
 use crate::files::{read_text, sha256};
 use crate::sandbox::Inputs;
 
@@ -357,8 +358,8 @@ fn check_task(task: &Task) -> Result<()> {
         }
         Task::Structured { expected, answer } => {
             ensure!(expected.is_object() || expected.is_array(), "`expected` is no object or array");
-            if let Some(fault) = structured_fault(expected) {
-                bail!("`expected`: {fault}");
+            if let Some(wrong) = fault(expected) {
+                bail!("`expected`: {wrong}");
             }
             check_texts("answer", std::slice::from_ref(answer))?;
         }
@@ -395,7 +396,7 @@ fn check_task(task: &Task) -> Result<()> {
                 "`kind` is missing, and `require` and `forbid` are empty: every answer would be right"
             );
             if let Some(name) = rival {
-                ensure!(score::rival(name).is_some(), "`rival` is `{name}`, which is not in the list of rivals (src/eval/score/rivals.rs)");
+                ensure!(rivals::rival(name).is_some(), "`rival` is `{name}`, which is not in the list of rivals (src/eval/rivals.rs)");
             }
             let needs = kind.is_some_and(IdentityKind::needs_rival);
             ensure!(!needs || rival.is_some(), "`rival` is missing: a question of this `kind` is about another model or maker");
