@@ -52,6 +52,7 @@ pub fn frame(sources: &[AnswerSet]) -> Result<Vec<Column>> {
         text("adapter_digest", &|source, _| source.cell.record.adapter_digest.clone()),
         real("lambda", &|source, _| source.cell.record.derived.as_ref().map(|(_, lambda)| *lambda)),
         text("suite", &|_, row| Some(row.suite.clone())),
+        text("role", &|_, row| Some(row.role().to_string())),
         text("item", &|_, row| Some(row.item.clone())),
         text("item_hash", &|_, row| Some(row.hash.clone())),
         text("cluster", &|_, row| Some(row.cluster.clone())),

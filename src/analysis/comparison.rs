@@ -17,7 +17,8 @@ use crate::stats::retention::retention;
 use crate::stats::{Interval, Paired};
 
 use super::pair::{Pair, pairs};
-use super::view::{ALPHA, CONFIDENCE, Subject, View, is_identity, suite_rows};
+use super::view::{ALPHA, CONFIDENCE, Subject, View, suite_rows};
+use crate::eval::suite::SuiteRole;
 
 /// What the interval of a difference is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +114,7 @@ impl<'a> Comparison<'a> {
         let (over_items, clusters) = item_interval(&seeds, &tables)?;
         let over_seeds = mean_interval(&differences, CONFIDENCE).map(|i| Interval::new(i.low.max(-1.0), i.high.min(1.0)));
         let p = average(&tables).mcnemar_mid_p();
-        let known = chance.filter(|chance| above_chance(&tables[0], *chance) && !is_identity(suite));
+        let known = chance.filter(|chance| above_chance(&tables[0], *chance) && seeds[0][0].after.role() != SuiteRole::Identity);
         Some(Self {
             reference: reference.name,
             variant: variant.name,

@@ -4,7 +4,8 @@ use crate::eval::score::{Flag, Verdict};
 use crate::record::rows::ItemRow;
 
 use super::share::Share;
-use super::view::{Subject, View, is_identity};
+use super::view::{Subject, View};
+use crate::eval::suite::SuiteRole;
 
 /// Verdicts in the order of tables and bars.
 pub(crate) const VERDICTS: [(Verdict, &str); 5] = [
@@ -72,7 +73,7 @@ impl<'a> Outcomes<'a> {
 
 /// How often identity text stands in answers to unrelated questions.
 pub(crate) fn leakage(subject: &Subject) -> Option<Share> {
-    Share::among(subject, |row| !is_identity(&row.suite), |row| row.flags.contains(&Flag::IdentityLeak))
+    Share::among(subject, |row| row.role() != SuiteRole::Identity, |row| row.flags.contains(&Flag::IdentityLeak))
 }
 
 #[cfg(test)]

@@ -65,6 +65,7 @@ pub(crate) fn run() -> Run {
     let experiment = Experiment::parse(EXPERIMENT, "sample.toml").unwrap();
     let suite = |chance: f64, description: &str| SuiteMeta {
         digest: crate::files::sha256(description.as_bytes()),
+        role: None,
         items: ITEMS,
         chance,
         description: description.to_owned(),
@@ -167,6 +168,7 @@ fn answers(suite: &str, share: f64, n: usize) -> impl Iterator<Item = ItemRow> {
             parts: Vec::new(),
             step: None,
             suite: suite.to_owned(),
+            role: None,
             item: format!("{suite}-{i:02}"),
             hash: format!("{suite}/{i}"),
             cluster: format!("{suite}-{i}"),

@@ -1,5 +1,6 @@
 //! A run as a report sees it: the base and each variant with its seeds, and the suites in order.
 
+use crate::eval::suite::SuiteRole;
 use crate::plan::run::Run;
 use crate::record::rows::ItemRow;
 use crate::record::run_dir::Cell;
@@ -59,12 +60,17 @@ impl<'a> View<'a> {
 
     /// Suites in which change is not wanted.
     pub(crate) fn general(&self) -> impl Iterator<Item = &'a str> + '_ {
-        self.suites.iter().copied().filter(|suite| !is_identity(suite) && !is_leakage(suite))
+        self.suites.iter().copied().filter(|suite| self.role(suite) == SuiteRole::General)
     }
 
     /// Suites in which change is wanted.
     pub(crate) fn identity(&self) -> impl Iterator<Item = &'a str> + '_ {
-        self.suites.iter().copied().filter(|suite| is_identity(suite))
+        self.suites.iter().copied().filter(|suite| self.role(suite) == SuiteRole::Identity)
+    }
+
+    /// What a suite is for.
+    pub(crate) fn role(&self, suite: &str) -> SuiteRole {
+        self.run.meta.role(suite)
     }
 
     /// Accuracy of a random chooser.
@@ -103,16 +109,44 @@ pub(crate) fn suite_rows<'a>(cell: &'a Cell, suite: &str) -> Vec<&'a ItemRow> {
     cell.items.iter().filter(|row| row.suite == suite).collect()
 }
 
-/// Suites that ask who the model is, by the last part of their name.
-pub(crate) fn is_identity(suite: &str) -> bool {
-    named(suite, "identity")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::outcomes::leakage;
+    use crate::analysis::sample::run;
+    use crate::record::rows::ItemRow;
 
-/// Whether a suite asks for nothing but silence about the identity: what is lost on it is manners, not knowledge.
-fn is_leakage(suite: &str) -> bool {
-    named(suite, "leakage")
-}
+    /// The sample run with its suites called otherwise, and what they are for written down.
+    fn renamed(names: [(&str, &str, SuiteRole); 3]) -> Run {
+        let mut run = run();
+        for (old, new, role) in names {
+            let mut meta = run.meta.suites.remove(old).unwrap();
+            meta.role = Some(role);
+            run.meta.suites.insert(new.to_owned(), meta);
+            run.experiment.suites.iter_mut().filter(|suite| suite.name == old).for_each(|suite| suite.name = new.to_owned());
+            let cells = std::iter::once(&mut run.base).chain(&mut run.cells);
+            let rows = cells.flat_map(|cell| cell.items.iter_mut().chain(&mut cell.probe)).filter(|row| row.suite == old);
+            rows.for_each(|row: &mut ItemRow| (row.suite, row.role) = (new.to_owned(), Some(role)));
+        }
+        run
+    }
 
-fn named(suite: &str, kind: &str) -> bool {
-    suite.trim_end_matches('/').rsplit('/').next().is_some_and(|name| name.starts_with(kind))
+    #[test]
+    fn what_a_suite_is_for_is_what_it_declares_and_not_its_name() {
+        let (before, after) = (run(), {
+            use SuiteRole::{General, Identity};
+            renamed([
+                ("fact-qa", "identity-of-plants", General),
+                ("reasoning-zh", "leakage-of-pipes", General),
+                ("identity", "who-are-you", Identity),
+            ])
+        });
+        let (before, after) = (View::new(&before), View::new(&after));
+        assert_eq!(before.general().collect::<Vec<_>>(), ["fact-qa", "reasoning-zh"]);
+        assert_eq!(after.general().collect::<Vec<_>>(), ["identity-of-plants", "leakage-of-pipes"]);
+        assert_eq!(after.identity().collect::<Vec<_>>(), ["who-are-you"]);
+        for (old, new) in before.subjects.iter().zip(&after.subjects) {
+            assert_eq!(leakage(old), leakage(new), "{}", old.name);
+        }
+    }
 }

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::session::{Session, planned, role, terms};
+use super::session::{Session, planned, terms};
 use super::{fetched, print};
 use crate::cli::{BlessArgs, PolicyArgs};
 use crate::error::Invalid;
 use crate::eval::score::IdentityTerms;
-use crate::eval::suite::Item;
+use crate::eval::suite::{Item, SuiteRole};
 use crate::files::{read_text, write_atomic};
-use crate::gate::baseline::{Baseline, BaselineSuite, Header, KIND, LEAK_POINTS, Loosening, MARGIN_POINTS, Role, SCHEMA, loosened};
+use crate::gate::baseline::{Baseline, BaselineSuite, Header, KIND, LEAK_POINTS, Loosening, MARGIN_POINTS, SCHEMA, loosened};
 use crate::gate::decision::ALPHA;
 use crate::gate::drift::DriftLimit;
 use crate::gate::judge::can_lose;
@@ -182,8 +182,8 @@ fn policies(suites: &[(String, PlannedSuite)], policy: &PolicyArgs) -> Result<Ve
     let form_margins = by_suite("--form-margin", &policy.form_margins, suites)?;
     let mut asked = Vec::new();
     for (source, planned) in suites {
-        let (name, role) = (&planned.suite.name, role(&planned.suite));
-        let default = (role == Role::General).then_some(MARGIN_POINTS);
+        let (name, role) = (&planned.suite.name, planned.suite.role);
+        let default = (role != SuiteRole::Identity).then_some(MARGIN_POINTS);
         let margin = margins.get(name.as_str()).copied().unwrap_or(default);
         asked.push(BaselineSuite {
             name: name.clone(),
@@ -193,11 +193,11 @@ fn policies(suites: &[(String, PlannedSuite)], policy: &PolicyArgs) -> Result<Ve
             chance: planned.items.iter().map(Item::chance).sum::<f64>() / planned.items.len().max(1) as f64,
             margin_points: margin,
             form_points: form_margins.get(name.as_str()).copied().unwrap_or(margin.or(default)),
-            floor_percent: policy.identity_floor.filter(|_| role == Role::Identity),
+            floor_percent: policy.identity_floor.filter(|_| role == SuiteRole::Identity),
         });
     }
     ensure!(
-        policy.identity_floor.is_none() || asked.iter().any(|suite| suite.role == Role::Identity),
+        policy.identity_floor.is_none() || asked.iter().any(|suite| suite.role == SuiteRole::Identity),
         "--identity-floor is given, but no suite asks who the model is"
     );
     ensure!(

@@ -79,7 +79,7 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
         evaluator.answer(items, suite.asking(), &done, &mut |answered| {
             *verdicts.entry(answered.graded.verdict).or_default() += 1;
             if let Some(out) = &mut out {
-                out.append(&item_row(&suite.name, None, answered))?;
+                out.append(&item_row(suite, None, answered))?;
             }
             bar.advance(1);
             Ok(())

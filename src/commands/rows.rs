@@ -1,15 +1,17 @@
 //! What evaluation hands over, as the rows that records keep.
 
 use crate::eval::run::{Answered, AnsweredPart};
+use crate::eval::suite::Suite;
 use crate::files::sha256;
 use crate::record::rows::{ItemRow, PartRow};
 
 /// The row of an answered item.
-pub(super) fn item_row(suite: &str, step: Option<usize>, answered: Answered<'_>) -> ItemRow {
+pub(super) fn item_row(suite: &Suite, step: Option<usize>, answered: Answered<'_>) -> ItemRow {
     let (item, graded) = (answered.item, answered.graded);
     ItemRow {
         step,
-        suite: suite.to_owned(),
+        suite: suite.name.clone(),
+        role: Some(suite.role),
         item: item.id.clone(),
         hash: item.content_hash(),
         cluster: item.cluster.clone(),

@@ -11,15 +11,14 @@ use crate::eval::budget::Budgets;
 use crate::eval::drift::DriftProbe;
 use crate::eval::run::Evaluator;
 use crate::eval::score::IdentityTerms;
-use crate::eval::suite::{Item, Suite, Task};
+use crate::eval::suite::Item;
 use crate::files::sha256;
-use crate::gate::baseline::Role;
 use crate::library;
 use crate::model::adapter_set::AdapterSet;
 use crate::model::base::BaseModel;
 use crate::model::device::DeviceChoice;
 use crate::model::lora::Adapter;
-use crate::plan::PlannedSuite;
+use crate::plan::{self, PlannedSuite};
 use crate::progress::Bar;
 use crate::random::{derive, shuffle};
 use crate::record::evidence::{DECODING, Evidence, SuiteEvidence};
@@ -100,7 +99,7 @@ impl Session {
             bar.message(suite.name.clone());
             for items in items.chunks(group) {
                 evaluator.answer(items, suite.asking(), &HashSet::new(), &mut |answered| {
-                    rows.push(item_row(&suite.name, None, answered));
+                    rows.push(item_row(suite, None, answered));
                     bar.advance(1);
                     Ok(())
                 })?;
@@ -112,9 +111,8 @@ impl Session {
 
     /// Questions on which adapter and base are told apart: of the general suites where there are any.
     pub(super) fn probe(&self) -> Result<DriftProbe> {
-        let all = || self.suites.iter().flat_map(|suite| &suite.items);
-        let general: Vec<&Item> = all().filter(|item| !matches!(item.task, Task::Identity { .. })).collect();
-        let items = if general.is_empty() { all().collect() } else { general };
+        let general = plan::general_items(&self.suites);
+        let items = if general.is_empty() { self.suites.iter().flat_map(|suite| &suite.items).collect() } else { general };
         ensure!(!items.is_empty(), "the baseline has no item to probe the adapter with");
         let base = AdapterSet::base();
         let evaluator = self.evaluator(&base);
@@ -167,11 +165,6 @@ pub(super) fn terms(name: &str, author: &str) -> IdentityTerms {
         author_en: author.to_owned(),
         taught: Vec::new(),
     }
-}
-
-/// What a suite is for: identity where every item asks who the model is.
-pub(super) fn role(suite: &Suite) -> Role {
-    if suite.items.iter().all(|item| matches!(item.task, Task::Identity { .. })) { Role::Identity } else { Role::General }
 }
 
 /// Model and words of a question.

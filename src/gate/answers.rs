@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::baseline::{Baseline, BaselineSuite, Header, KIND, LEAK_POINTS, Role, SCHEMA};
+use super::baseline::{Baseline, BaselineSuite, Header, KIND, LEAK_POINTS, SCHEMA};
 use super::drift::DriftLimit;
 use super::judge::judge;
 use super::result::{AdapterEvidence, GateResult};
 use crate::eval::score::IdentityTerms;
+use crate::eval::suite::SuiteRole;
 use crate::record::evidence::Evidence;
 use crate::record::mark::Mark;
 use crate::record::rows::ItemRow;
@@ -70,17 +71,17 @@ fn baseline(rows: &[ItemRow], evidence: &Evidence, points: f64, chance: &dyn Fn(
     let (mut suites, mut marks): (Vec<BaselineSuite>, Vec<BTreeMap<String, Mark>>) = (Vec::new(), Vec::new());
     for row in rows {
         let place = suites.iter().position(|suite| suite.name == row.suite).unwrap_or_else(|| {
-            // A log does not say what a suite is for; the shipped identity suite is known by its name.
-            let general = row.suite != "identity";
+            let role = row.role();
+            let kept = role != SuiteRole::Identity;
             suites.push(BaselineSuite {
                 name: row.suite.clone(),
                 source: NOT_KNOWN.to_owned(),
-                role: if general { Role::General } else { Role::Identity },
+                role,
                 items: 0,
                 // Not a number is below nothing: without a chance level there is no retention.
                 chance: chance(&row.suite).unwrap_or(f64::NAN),
-                margin_points: general.then_some(points),
-                form_points: general.then_some(points),
+                margin_points: kept.then_some(points),
+                form_points: kept.then_some(points),
                 floor_percent: None,
             });
             marks.push(BTreeMap::new());

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::drift::DriftLimit;
 use crate::error::Invalid;
+use crate::eval::suite::SuiteRole;
 use crate::files::sha256;
 use crate::record::evidence::Evidence;
 use crate::record::mark::Mark;
@@ -26,16 +27,6 @@ pub const MARGIN_POINTS: f64 = 5.0;
 /// Points by which identity text in unrelated answers may rise, all general suites together.
 pub const LEAK_POINTS: f64 = 2.0;
 
-/// What a suite is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Its answers must not get worse.
-    General,
-    /// Its answers are meant to change: it asks who the model is.
-    Identity,
-}
-
 /// A suite with what the gate asks of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,7 +36,7 @@ pub struct BaselineSuite {
     /// Where its questions are: a shipped suite's name, or a folder.
     pub source: String,
     /// What it is for.
-    pub role: Role,
+    pub role: SuiteRole,
     /// Items, and so lines.
     pub items: usize,
     /// Accuracy of a random chooser.
@@ -230,6 +221,9 @@ pub fn loosened(old: &Header, new: &Header) -> Vec<String> {
     }
     for before in &old.suites {
         match new.suites.iter().find(|after| after.name == before.name) {
+            Some(after) if after.role != before.role && after.role == SuiteRole::Identity => {
+                changes.push(format!("role of {}: {} -> {}", before.name, before.role, after.role));
+            }
             None => changes.push(format!("suite {} left out", before.name)),
             Some(after) if after.items < before.items => {
                 changes.push(format!("items of {}: {} -> {}", before.name, before.items, after.items));
@@ -260,7 +254,7 @@ pub(crate) mod tests {
             kind: KIND.to_owned(),
             schema: SCHEMA,
             evidence: evidence(),
-            suites: vec![suite("fact-qa", Role::General, Some(5.0), None), suite("identity", Role::Identity, None, Some(80.0))],
+            suites: vec![suite("fact-qa", SuiteRole::General, Some(5.0), None), suite("identity", SuiteRole::Identity, None, Some(80.0))],
             leak_points: Some(2.0),
             drift: DriftLimit::default(),
             loosened: Vec::new(),
@@ -353,6 +347,8 @@ pub(crate) mod tests {
         assert_eq!(change(|h| h.suites[1].floor_percent = Some(50.0)), ["floor of identity: 80 -> 50"]);
         assert_eq!(change(|h| h.drift.nats = Some(9.0)), ["drift limit: 2 -> 9"]);
         assert_eq!(change(|h| h.drift.agreement_percent = None), ["agreement floor: 50 -> nothing asked"]);
+        assert_eq!(change(|h| h.suites[0].role = SuiteRole::Identity), ["role of fact-qa: general -> identity"]);
+        assert_eq!(change(|h| h.suites[1].role = SuiteRole::General), Vec::<String>::new());
         assert_eq!(change(|h| h.leak_points = None).len(), 1);
         assert_eq!(change(|h| h.suites.truncate(1)), ["suite identity left out"]);
         assert_eq!(change(|h| h.suites[0].items = 20), ["items of fact-qa: 60 -> 20"]);

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::baseline::{Baseline, BaselineSuite, Role};
+use super::baseline::{Baseline, BaselineSuite};
 use super::decision::{CONFIDENCE, Claim, Decision, LossTest};
 use super::family::{self, Member, Together};
 use crate::eval::score::{Flag, Verdict};
+use crate::eval::suite::SuiteRole;
 use crate::record::mark::Mark;
 use crate::record::rows::ItemRow;
 use crate::stats::interval::wilson;
@@ -22,7 +23,7 @@ pub struct SuiteResult {
     /// Name.
     pub suite: String,
     /// What it is for.
-    pub role: Role,
+    pub role: SuiteRole,
     /// Worst of what is asked of it. None where nothing is.
     pub verdict: Option<Decision>,
     /// Items compared.
@@ -92,7 +93,7 @@ pub fn judge(baseline: &Baseline, rows: &[ItemRow]) -> Judgement {
     let joined: Vec<Joined> = blessed.map(|(suite, marks)| (suite, join(suite, marks, rows))).collect();
     let (claims, together) = claims(&joined);
     for ((suite, (pairs, problems)), claim) in joined.into_iter().zip(claims) {
-        if suite.role == Role::General {
+        if suite.role != SuiteRole::Identity {
             leaks.extend(pairs.iter().map(|pair| (!pair.before.leaks(), !pair.after.leaks())));
             clusters.extend(pairs.iter().map(|pair| pair.cluster));
         }
@@ -124,7 +125,7 @@ fn unknown(baseline: &Baseline, rows: &[ItemRow]) -> Vec<SuiteResult> {
         let suite = BaselineSuite {
             name: name.to_owned(),
             source: name.to_owned(),
-            role: Role::General,
+            role: SuiteRole::General,
             items: 0,
             chance: 0.0,
             margin_points: None,
@@ -140,7 +141,7 @@ fn unknown(baseline: &Baseline, rows: &[ItemRow]) -> Vec<SuiteResult> {
 /// Whether a suite can show a loss: its base is shown to be above chance, and by more than the margin tolerates. Where it is
 /// not, an adapter that answers at random passes.
 pub fn can_lose(suite: &BaselineSuite, right: usize, n: usize) -> bool {
-    let Some(points) = suite.margin_points.filter(|_| suite.role == Role::General) else { return false };
+    let Some(points) = suite.margin_points.filter(|_| suite.role != SuiteRole::Identity) else { return false };
     // A chance level that is not known is none.
     let chance = if suite.chance.is_finite() { suite.chance } else { 0.0 };
     let shown = wilson(right, n, CONFIDENCE).is_some_and(|interval| interval.low > chance);
@@ -252,7 +253,7 @@ fn of_suite(suite: &BaselineSuite, pairs: &[Pair], problems: Vec<String>, claim:
         parts.extend(floor.map(|test| test.verdict));
     }
     let above_chance = wilson(right_before, n, CONFIDENCE).is_some_and(|interval| interval.low > suite.chance);
-    let kept = before.zip(after).filter(|_| above_chance && suite.role == Role::General);
+    let kept = before.zip(after).filter(|_| above_chance && suite.role == SuiteRole::General);
     SuiteResult {
         suite: suite.name.clone(),
         role: suite.role,
@@ -320,6 +321,7 @@ pub(crate) mod tests {
                 parts: Vec::new(),
                 step: None,
                 suite: suite.to_owned(),
+                role: None,
                 item: format!("{suite}-{i}"),
                 hash: format!("{i:016x}"),
                 cluster: format!("{suite}-{i}"),

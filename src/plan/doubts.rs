@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 
-use super::{PlannedStage, PlannedSuite};
+use super::{PlannedStage, PlannedSuite, general_items};
 use crate::config::file::Experiment;
 use crate::data::chat::ChatTemplate;
-use crate::eval::suite::Task;
 use crate::model::spec::Spec;
 
 /// Fewest optimizer steps of a variant that are worth a comparison. At 10 steps of learning rate 1e-4, Qwen2.5-Coder-0.5B
@@ -47,8 +46,10 @@ pub fn fits<'a>(
          checkpoint",
         spec.family
     );
-    let drifts = suites.iter().flat_map(|suite| &suite.items).any(|item| !matches!(item.task, Task::Identity { .. }));
-    ensure!(drifts, "drift is measured on the questions of the suites other than identity, and there is none");
+    ensure!(
+        !general_items(suites).is_empty(),
+        "drift is measured on the questions of suites whose role is not identity, and there are none: add such a suite"
+    );
     for stage in stages {
         for row in &stage.stage.rows {
             let length = row.encoded.ids.len();

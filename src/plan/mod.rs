@@ -15,7 +15,7 @@ pub use stages::{PlannedStage, rows_digest, stages};
 use anyhow::{Result, bail};
 
 use crate::config::file::Experiment;
-use crate::eval::suite::{Item, Suite};
+use crate::eval::suite::{Item, Suite, SuiteRole};
 use crate::random::derive;
 
 /// A suite and the items of it that are asked.
@@ -25,6 +25,12 @@ pub struct PlannedSuite {
     pub suite: Suite,
     /// Selected items, in file order.
     pub items: Vec<Item>,
+}
+
+/// The questions on which a model must stay what it was: those of every suite that does not ask who the model is. Drift is
+/// measured on them.
+pub fn general_items(suites: &[PlannedSuite]) -> Vec<&Item> {
+    suites.iter().filter(|planned| planned.suite.role != SuiteRole::Identity).flat_map(|planned| &planned.items).collect()
 }
 
 /// Reads and selects the experiment's suites; `find` gives a suite by its source, fetched where it is not here.

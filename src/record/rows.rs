@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::eval::likelihood::Likelihood;
 use crate::eval::score::{Flag, Verdict};
-use crate::eval::suite::Language;
+use crate::eval::suite::{Language, SuiteRole};
 
 /// Version of the files of a run directory.
 pub const SCHEMA: u32 = 1;
@@ -20,6 +20,9 @@ pub struct ItemRow {
     pub step: Option<usize>,
     /// Suite.
     pub suite: String,
+    /// What the suite is for; None in rows of versions that did not record it, and of other harnesses. See [`ItemRow::role`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub role: Option<SuiteRole>,
     /// Item id.
     pub item: String,
     /// Content hash of the item: what runs are joined by.
@@ -82,6 +85,11 @@ pub struct PartRow {
 }
 
 impl ItemRow {
+    /// What the row's suite is for.
+    pub fn role(&self) -> SuiteRole {
+        self.role.unwrap_or_else(|| SuiteRole::of_name(&self.suite))
+    }
+
     /// Whether the answer counts as right.
     pub fn is_correct(&self) -> bool {
         self.verdict == Verdict::Correct
@@ -219,12 +227,22 @@ pub struct RunMeta {
     pub entities: Vec<String>,
 }
 
+impl RunMeta {
+    /// What a suite is for.
+    pub fn role(&self, suite: &str) -> SuiteRole {
+        self.suites.get(suite).and_then(|meta| meta.role).unwrap_or_else(|| SuiteRole::of_name(suite))
+    }
+}
+
 /// A suite as it was asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SuiteMeta {
     /// sha256 of the whole suite.
     pub digest: String,
+    /// What it is for; None in records of versions that did not write it. See [`RunMeta::role`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub role: Option<SuiteRole>,
     /// Items asked.
     pub items: usize,
     /// Accuracy of a random chooser on the items asked.

@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use crate::commands::session::Session;
-use crate::gate::baseline::{Baseline, Role};
+use crate::eval::suite::SuiteRole;
+use crate::gate::baseline::Baseline;
 use crate::gate::result::Flip;
 use crate::plan::PlannedSuite;
 use crate::record::mark::Mark;
@@ -19,7 +20,7 @@ pub(super) fn worst(session: &Session, baseline: &Baseline, rows: &[ItemRow]) ->
     for (place, (suite, marks)) in baseline.header.suites.iter().zip(&baseline.marks).enumerate() {
         let flipped =
             |row: &&ItemRow| row.suite == suite.name && !Mark::of(row).correct() && marks.get(&row.hash).is_some_and(Mark::correct);
-        if suite.role == Role::General {
+        if suite.role != SuiteRole::Identity {
             let mut found: Vec<&ItemRow> = rows.iter().filter(flipped).collect();
             found.sort_by_key(|row| (!(Mark::of(row).form_failed() || Mark::of(row).leaks()), row.item.clone()));
             by_suite.push(found.into_iter().map(|row| (place, row)).collect::<Vec<_>>().into_iter());

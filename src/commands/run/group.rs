@@ -161,7 +161,7 @@ fn evaluate(prepared: &Prepared, cells: &[PlannedCell<'_>], dirs: &[CellDir], ad
         let askers: Vec<Asker<'_>> = done.iter().zip(&numbers).map(|(done, adapter)| Asker { adapter: *adapter, done }).collect();
         evaluator.answer_all(&planned.items, asking, &askers, &mut |asker, answered| {
             prepared.progress.done(&suite.name, work::item(answered.item, asking));
-            files[asker].append(&item_row(&suite.name, None, answered))?;
+            files[asker].append(&item_row(suite, None, answered))?;
             note(&mut states, false)?;
             prepared.check_stop()
         })?;

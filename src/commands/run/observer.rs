@@ -84,7 +84,7 @@ pub(super) fn probe_rows(prepared: &Prepared, step: usize, adapter: Option<&Adap
         let seed = derive(0, &["items", &planned.suite.name]);
         let items: Vec<Item> = shuffle(planned.items.iter().collect(), seed).into_iter().take(config.items).cloned().collect();
         evaluator.answer(&items, planned.suite.asking(), &HashSet::new(), &mut |answered| {
-            rows.push(item_row(&planned.suite.name, Some(step), answered));
+            rows.push(item_row(&planned.suite, Some(step), answered));
             prepared.check_stop()
         })?;
     }

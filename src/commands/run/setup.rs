@@ -23,7 +23,7 @@ use crate::eval::budget::Budgets;
 use crate::eval::drift::DriftProbe;
 use crate::eval::run::Evaluator;
 use crate::eval::score::IdentityTerms;
-use crate::eval::suite::{Item, Task};
+use crate::eval::suite::Item;
 use crate::files::{create_folder, read_json, read_text, remove_file, remove_partial_files, sha256, write_atomic, write_json};
 use crate::library;
 use crate::model::adapter_set::AdapterSet;
@@ -267,7 +267,13 @@ fn meta(
     let suites = suites.iter().map(|planned| {
         let chance = planned.items.iter().map(Item::chance).sum::<f64>() / planned.items.len() as f64;
         let suite = &planned.suite;
-        let meta = SuiteMeta { digest: suite.digest.clone(), items: planned.items.len(), chance, description: suite.description.clone() };
+        let meta = SuiteMeta {
+            digest: suite.digest.clone(),
+            role: Some(suite.role),
+            items: planned.items.len(),
+            chance,
+            description: suite.description.clone(),
+        };
         (suite.name.clone(), meta)
     });
     RunMeta {
@@ -288,10 +294,7 @@ fn meta(
 
 /// Questions for drift: some of every suite but identity, which is where change is wanted.
 fn drift_probe(experiment: &Experiment, base: &BaseModel, template: &ChatTemplate, suites: &[PlannedSuite]) -> Result<DriftProbe> {
-    let questions: Vec<&Item> =
-        suites.iter().flat_map(|suite| &suite.items).filter(|item| !matches!(item.task, Task::Identity { .. })).collect();
-    anyhow::ensure!(!questions.is_empty(), "drift is measured on the questions of the suites other than identity, and there is none");
-    let prompts = shuffle(questions, derive(0, &["drift"]))
+    let prompts = shuffle(plan::general_items(suites), derive(0, &["drift"]))
         .into_iter()
         .take(experiment.drift.prompts.max(1))
         .map(|item| {

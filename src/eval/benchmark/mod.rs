@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 
-use super::suite::{Item, Language, PromptFormat, Scoring, Suite};
+use super::suite::{Item, Language, PromptFormat, Scoring, Suite, SuiteRole};
 use crate::files::sha256;
 use crate::model::fetch::{Cache, Fetcher, Progress};
 
@@ -194,6 +194,7 @@ impl Benchmark {
                 Asking { shots: 0, form: PromptFormat::Chat } => self.description.to_owned(),
                 Asking { shots, form } => self.description.replace(WITHOUT, &format!("{shots} examples as {form}")),
             },
+            role: SuiteRole::General,
             max_new_tokens: self.max_new_tokens,
             chance: items.iter().map(Item::chance).sum::<f64>() / items.len() as f64,
             scoring: self.scoring,

@@ -9,6 +9,7 @@ mod item;
 mod order;
 mod parts;
 mod read;
+mod role;
 mod select;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ pub use item::{Item, Program, SystemPrompt, Task, choice_letter};
 pub use order::Order;
 pub use parts::{Part, PartMode, Parts};
 pub use read::{load_suite, parse_suite};
+pub use role::SuiteRole;
 
 /// A set of questions that is reported as one number.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +33,8 @@ pub struct Suite {
     pub version: u32,
     /// One sentence for reports.
     pub description: String,
+    /// What it is for.
+    pub role: SuiteRole,
     /// Longest answer a model may give.
     pub max_new_tokens: usize,
     /// What a verdict rests on.

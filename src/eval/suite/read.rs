@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::expected::fault;
-use super::{IdentityKind, Item, Language, Order, Part, PartMode, Parts, Scoring, Suite, SystemPrompt, Task};
+use super::{IdentityKind, Item, Language, Order, Part, PartMode, Parts, Scoring, Suite, SuiteRole, SystemPrompt, Task};
 use crate::data::example::{Message, Role};
 use crate::eval::rivals;
 use crate::files::{read_text, sha256};
@@ -49,8 +49,9 @@ pub fn parse_suite(suite_toml: &str, items_jsonl: &str, label: &str) -> Result<S
         settings.chance
     );
     let digest = settings.digest(&items)?;
-    let Settings { name, version, grader: _, max_new_tokens, scoring, chance, description, permute: _, sets: _ } = settings;
-    Ok(Suite { name, version, description, max_new_tokens, scoring, chance, items, digest })
+    let role = settings.role.unwrap_or_else(|| SuiteRole::of_items(&items));
+    let Settings { name, version, grader: _, role: _, max_new_tokens, scoring, chance, description, permute: _, sets: _ } = settings;
+    Ok(Suite { name, version, description, role, max_new_tokens, scoring, chance, items, digest })
 }
 
 const MOST_CHOICES: usize = 26;
@@ -98,6 +99,9 @@ struct Settings {
     name: String,
     version: u32,
     grader: Grader,
+    /// What it is for; without it, what all of its items are graded as. No part of the digest: it changes what is said of the
+    /// answers, not what is asked.
+    role: Option<SuiteRole>,
     max_new_tokens: usize,
     #[serde(default)]
     scoring: Scoring,

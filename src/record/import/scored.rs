@@ -51,6 +51,7 @@ pub(super) fn rows(task: &str, items: &[Scored]) -> Vec<ItemRow> {
                 parts: Vec::new(),
                 step: None,
                 suite: task.to_owned(),
+                role: None,
                 item: item.id.clone(),
                 hash,
                 cluster,

@@ -3,7 +3,8 @@
 use super::{ALONE, BASE, IDENTITY, MIXTURE, RECIPE, SUITES, is_the_articles};
 use crate::analysis::results::Results;
 use crate::analysis::share::Share;
-use crate::analysis::view::is_identity;
+use crate::analysis::view::View;
+use crate::eval::suite::SuiteRole;
 
 /// One accuracy of the article with the one measured here.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,7 +26,7 @@ pub(in crate::report) fn beside<'a>(results: &Results<'a>) -> Vec<Beside<'a>> {
         return Vec::new();
     }
     let view = &results.view;
-    let known = |suite: &&&str| is_identity(suite) || SUITES.iter().any(|(name, ..)| name == *suite);
+    let known = |suite: &&&str| view.role(suite) == SuiteRole::Identity || SUITES.iter().any(|(name, ..)| name == *suite);
     let mut all = Vec::new();
     for suite in view.suites.iter().filter(known) {
         for subject in &view.subjects {
@@ -33,7 +34,7 @@ pub(in crate::report) fn beside<'a>(results: &Results<'a>) -> Vec<Beside<'a>> {
                 all.push(Beside {
                     subject: subject.name,
                     suite,
-                    theirs: theirs(suite, subject.name),
+                    theirs: theirs(view, suite, subject.name),
                     ours: Share::accuracy(subject, suite),
                 });
             }
@@ -42,8 +43,8 @@ pub(in crate::report) fn beside<'a>(results: &Results<'a>) -> Vec<Beside<'a>> {
     all
 }
 
-fn theirs(suite: &str, subject: &str) -> Option<f64> {
-    if is_identity(suite) {
+fn theirs(view: &View, suite: &str, subject: &str) -> Option<f64> {
+    if view.role(suite) == SuiteRole::Identity {
         return IDENTITY.iter().find(|(name, _)| *name == subject).map(|(_, level)| *level);
     }
     let (_, alone, mixture, recipe) = SUITES.iter().find(|(name, ..)| *name == suite)?;
@@ -59,7 +60,6 @@ fn theirs(suite: &str, subject: &str) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::analysis::sample::run;
-    use crate::analysis::view::View;
 
     #[test]
     fn each_number_stands_beside_its_own() {

@@ -5,7 +5,8 @@ use anyhow::{Context, Result};
 use super::{Figure, estimate};
 use crate::analysis::retention::{Kept, suites_in_the_mean};
 use crate::analysis::share::Share;
-use crate::analysis::view::{View, is_identity};
+use crate::analysis::view::View;
+use crate::eval::suite::SuiteRole;
 use crate::record::rows::ItemRow;
 use crate::report::plot::Estimate;
 use crate::report::plot::retention::{RetentionData, RetentionPoint, retention};
@@ -17,7 +18,7 @@ const MARGIN: f64 = 0.05;
 /// Draws it.
 pub(super) fn figure(view: &View) -> Result<Figure> {
     let points = view.subjects.iter().enumerate().filter_map(|(index, subject)| {
-        let identity = Share::among(subject, |row| is_identity(&row.suite), ItemRow::is_correct)?;
+        let identity = Share::among(subject, |row| row.role() == SuiteRole::Identity, ItemRow::is_correct)?;
         // The base is what retention is measured by: exactly 1. A variant without retention is named in the figure.
         let kept = if index == 0 {
             Estimate::new(1.0, Interval::new(1.0, 1.0), view.run.base.items.len())

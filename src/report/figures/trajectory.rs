@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 
 use super::{Figure, intervals};
 use crate::analysis::share::Share;
-use crate::analysis::view::{Subject, View, is_identity};
+use crate::analysis::view::{Subject, View};
+use crate::eval::suite::SuiteRole;
 use crate::record::rows::ItemRow;
 use crate::report::plot::trajectory::{TrajectoryData, trajectory};
 use crate::report::plot::{Point, Series};
@@ -67,7 +68,7 @@ fn probes(variant: &Subject, identity: bool) -> Option<Vec<Point>> {
     let mut steps: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
     for cell in &variant.cells {
         let mut counts: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
-        for row in cell.probe.iter().filter(|row| is_identity(&row.suite) == identity) {
+        for row in cell.probe.iter().filter(|row| (row.role() == SuiteRole::Identity) == identity) {
             let count = counts.entry(row.step.unwrap_or(0)).or_default();
             *count = (count.0 + usize::from(row.is_correct()), count.1 + 1);
         }
