@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 
-/// A small experiment on the tiny model: every part of the real one, in seconds.
+/// A small experiment on the tiny model: every part of the real one, in seconds. The model knows no end, so the suites whose
+/// answers may be long are asked with short ones: copies in the folder SHORT.
 const EXPERIMENT: &str = r#"
 name = "tiny"
 title = "A tiny run"
@@ -40,11 +41,13 @@ items = 6
 
 [[suites]]
 name = "code"
+path = "SHORT/code"
 language = "en"
 items = 2
 
 [[suites]]
 name = "identity"
+path = "SHORT/identity"
 items = 4
 
 [[variants]]
@@ -89,8 +92,20 @@ struct Place(tempfile::TempDir);
 impl Place {
     fn new(experiment: &str) -> Self {
         let place = Self(tempfile::tempdir().unwrap());
-        std::fs::write(place.path("tiny.toml"), experiment).unwrap();
+        for suite in ["code", "identity"] {
+            let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("evalsets").join(suite);
+            let short = place.path("short").join(suite);
+            std::fs::create_dir_all(&short).unwrap();
+            std::fs::copy(shipped.join("items.jsonl"), short.join("items.jsonl")).unwrap();
+            let limit = |line: &str| if line.starts_with("max_new_tokens") { "max_new_tokens = 12".to_owned() } else { line.to_owned() };
+            let settings = std::fs::read_to_string(shipped.join("suite.toml")).unwrap();
+            std::fs::write(short.join("suite.toml"), settings.lines().map(limit).collect::<Vec<_>>().join("\n")).unwrap();
+        }
+        place.write(experiment);
         place
+    }
+    fn write(&self, experiment: &str) {
+        std::fs::write(self.path("tiny.toml"), experiment.replace("SHORT", self.path("short").to_str().unwrap())).unwrap();
     }
     fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
@@ -192,7 +207,7 @@ fn a_killed_run_continues_to_the_same_results() {
     let killed = Place::new(EXPERIMENT);
     // Killed again and again, a little later each time, at whatever it is doing.
     let mut kills = 0;
-    for attempt in 1..60 {
+    for attempt in 1..40 {
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_ballast"))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .arg("run")
@@ -212,6 +227,8 @@ fn a_killed_run_continues_to_the_same_results() {
         kills += usize::from(!child.wait().unwrap().success());
     }
     assert!(kills > 0, "no run was killed before it was done");
+    // On a machine that is busy none may have come to its end.
+    killed.run().assert().success();
     let found = results(&killed.run_dir());
     assert_same_results(&found, &expected);
 }
@@ -237,7 +254,7 @@ fn data_check_counts_and_finds_overlap() {
     let row = r#"[{"instruction": "What is the capital of France? Answer with the name only.", "input": "", "output": "Paris"}]"#;
     std::fs::write(place.path("leak.json"), row).unwrap();
     let leak = place.path("leak.json").display().to_string();
-    std::fs::write(place.path("tiny.toml"), EXPERIMENT.replace("ballast:identity-a", &leak)).unwrap();
+    place.write(&EXPERIMENT.replace("ballast:identity-a", &leak));
     let error = stderr(ballast().args(["data", "check"]).arg(place.path("tiny.toml")), 4);
     assert!(error.contains("overlap") && error.contains("fact-qa/") && error.contains("leak.json"), "{error}");
     let error = stderr(&mut place.run(), 4);
@@ -279,7 +296,7 @@ fn mistakes_get_one_clear_error() {
     assert!(case("window = 4", "windows = 4").contains("windows"));
     assert!(case("fixtures/tiny/llama", "no-such-model").contains("no-such-model"));
     assert!(case("ballast:identity-a", "missing.json").contains("missing.json"));
-    assert!(case("name = \"code\"\nlanguage", "name = \"coed\"\nlanguage").contains("coed"));
+    assert!(case("SHORT/code", "SHORT/coed").contains("coed"));
     assert!(case("of = \"A\"", "of = \"Z\"").contains("`Z`"));
     let error = stderr(ballast().args(["run", "--device", "cuda:0"]), 2);
     assert!(error.contains("--features cuda") || error.contains("cannot be opened"), "{error}");
