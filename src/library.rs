@@ -21,8 +21,9 @@ const DATA: [(&str, &str); 5] = [
     ("calibration", include_str!("../fixtures/calibration.json")),
 ];
 
-const EXPERIMENTS: [(&str, &str); 3] = [
+const EXPERIMENTS: [(&str, &str); 4] = [
     ("quick", include_str!("../experiments/quick.toml")),
+    ("recover", include_str!("../experiments/recover.toml")),
     ("coder", include_str!("../experiments/coder.toml")),
     ("paper", include_str!("../experiments/paper.toml")),
 ];

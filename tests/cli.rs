@@ -262,6 +262,51 @@ fn data_check_counts_and_finds_overlap() {
 }
 
 #[test]
+fn ways_to_forget_less_are_keys_of_a_variant() {
+    let (head, _) = EXPERIMENT.split_once("[[variants]]").unwrap();
+    let variant = |name: &str, of_variant: &str, of_stage: &str| {
+        format!(
+            "[[variants]]\nname = \"{name}\"\ndescription = \"d\"\n{of_variant}\n[[variants.stages]]\nname = \"identity\"\n\
+             sources = [\"ballast:identity-a\"]\nsteps = 4\nlearning_rate = 1e-2\n{of_stage}\n"
+        )
+    };
+    let mlp = "lora = { rank = 4, alpha = 8.0, dropout = 0.05, targets = [\"gate\", \"up\", \"down\"], rslora = true }";
+    let experiment = [
+        head,
+        &variant("held", "", "kl = 0.5"),
+        &variant("beside", mlp, "kl = 0.5\nkl_sources = [\"ballast:general-en#4\"]\ntoken_weights = \"base-entropy\""),
+        &variant("bounded", "stop_at_drift = 0.001", ""),
+    ];
+    let place = Place::new(&experiment.concat());
+    place.run().assert().success();
+    let cell = |name: &str, file: &str| std::fs::read_to_string(place.run_dir().join("cells").join(name).join(file)).unwrap();
+    let divergences = |name: &str| -> Vec<f64> {
+        let text = cell(name, "train.csv");
+        text.lines().skip(1).filter_map(|line| line.rsplit(',').next().unwrap().parse().ok()).collect()
+    };
+    let held = divergences("held-s1");
+    assert!(held.len() == 4 && held[0] < 1e-6 && held[3] > 1e-3, "{held:?}");
+    assert!(divergences("beside-s1").last().unwrap() > &0.0);
+    assert!(divergences("bounded-s1").is_empty());
+    let adapter: serde_json::Value = serde_json::from_str(&cell("beside-s1", "adapter/adapter_config.json")).unwrap();
+    // alpha / sqrt(rank) as PEFT's alpha / rank.
+    assert_eq!((&adapter["r"], &adapter["lora_alpha"]), (&4.into(), &16.into()));
+    assert_eq!(adapter["target_modules"].as_array().unwrap().len(), 3);
+    let record: serde_json::Value = serde_json::from_str(&cell("bounded-s1", "cell.json")).unwrap();
+    assert_eq!((&record["stages"][0]["steps"], &record["stages"][0]["planned"]), (&2.into(), &4.into()));
+    let report = std::fs::read_to_string(place.path("reports/tiny/report.md")).unwrap();
+    assert!(report.contains("2 of 4"), "a bounded variant's steps are told");
+
+    // A model that never comes to an end writes no rows for itself.
+    let own = [head, &variant("own", "", "replay_sources = [\"ballast:general-en#2\"]\nreplay_tokens = 3")].concat();
+    let place = Place::new(&own);
+    let cache = place.path("cache");
+    let error = stderr(place.run().env("BALLAST_CACHE", &cache), 2);
+    assert!(error.contains("all left out") && error.contains("raise replay_tokens"), "{error}");
+    assert_eq!(std::fs::read_dir(cache.join("replay")).unwrap().count(), 1, "answers are kept");
+}
+
+#[test]
 fn data_build_writes_what_is_trained_on() {
     let place = Place::new(EXPERIMENT);
     ballast().args(["data", "build"]).arg(place.path("tiny.toml")).arg("--out").arg(place.path("rows")).assert().success();

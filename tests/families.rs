@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use ballast::model::adapter_set::AdapterSet;
-use ballast::model::decoder::{Decoder, Packed, Saving};
+use ballast::model::decoder::{Decoder, Label, Packed, Saving};
 use ballast::model::lora::{Adapter, LoraConfig, LoraPair, Module, Site};
 use ballast::model::spec::Spec;
 use ballast::model::weights::{Weights, safetensors_files};
@@ -46,7 +46,11 @@ impl Golden {
                 pairs.insert(site, LoraPair { a: half("A"), b: half("B") });
             }
         }
-        Adapter { pairs, scale: 2.0, config: LoraConfig { rank: 2, alpha: 4.0, dropout: 0.0, targets: Module::ALL.to_vec() } }
+        Adapter {
+            pairs,
+            scale: 2.0,
+            config: LoraConfig { rank: 2, alpha: 4.0, dropout: 0.0, targets: Module::ALL.to_vec(), rslora: false },
+        }
     }
 }
 
@@ -127,10 +131,10 @@ fn backward(golden: &Golden, saving: Saving) -> (f64, ballast::model::decoder::G
     let batch = Packed::from_rows(&rows, Some(0));
     let mut labels = Vec::new();
     for (segment, row) in batch.rows.iter().zip(&rows) {
-        labels.extend(row.iter().skip(1).enumerate().map(|(i, target)| ((segment.start + i) as u32, *target)));
+        labels.extend(row.iter().skip(1).enumerate().map(|(i, target)| Label::from(((segment.start + i) as u32, *target))));
     }
     let tape = golden.decoder.forward_training(&batch, &adapter_set, None, saving).unwrap();
-    let (loss, gradients) = golden.decoder.backward(tape, &batch, &adapter_set, &labels, &[1.0]).unwrap().remove(0);
+    let (loss, gradients) = golden.decoder.backward(tape, &batch, &adapter_set, &labels, &[1.0.into()]).unwrap().remove(0);
     (loss.total, gradients)
 }
 

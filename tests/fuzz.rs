@@ -273,7 +273,7 @@ impl Target {
             }
             "template" => TEMPLATES.map(Into::into).to_vec(),
             "adapter" => {
-                let config = LoraConfig { rank: 2, alpha: 4.0, dropout: 0.0, targets: Module::ALL.to_vec() };
+                let config = LoraConfig { rank: 2, alpha: 4.0, dropout: 0.0, targets: Module::ALL.to_vec(), rslora: false };
                 adapter::save(&Adapter::init(&spec, &config, 1, &Device::Cpu).unwrap(), "tiny", folder.path()).unwrap();
                 vec![read(&folder.path().join("adapter_config.json")), read(&folder.path().join("adapter_model.safetensors"))]
             }

@@ -7,9 +7,9 @@ mod common;
 use std::collections::HashMap;
 
 use ballast::model::adapter_set::AdapterSet;
-use ballast::model::decoder::{Decoder, Gradients, LossSum, Packed, Saving};
+use ballast::model::decoder::{Decoder, Gradients, Label, LossSum, Packed, Saving, Scales};
 use ballast::model::dropout::Dropout;
-use ballast::model::lora::{Adapter, Module, Site};
+use ballast::model::lora::{Adapter, LoraPair, Module, Site};
 use ballast::model::ops::attention::{Heads, Segment, attention, attention_backward};
 use ballast::model::ops::cross_entropy::cross_entropy;
 use ballast::model::ops::elementwise::scale_rows;
@@ -45,7 +45,8 @@ fn gradients(
     let batch = Packed::from_rows(rows, Some(0));
     let adapter_set = AdapterSet::new(decoder, vec![adapter]).unwrap();
     let tape = decoder.forward_training(&batch, &adapter_set, dropout, saving).unwrap();
-    decoder.backward(tape, &batch, &adapter_set, &labels(rows), &[scale]).unwrap().pop().unwrap()
+    let labels: Vec<Label> = labels(rows).into_iter().map(Label::from).collect();
+    decoder.backward(tape, &batch, &adapter_set, &labels, &[scale.into()]).unwrap().pop().unwrap()
 }
 
 fn assert_close(a: &Gradients, b: &Gradients, bound: f32) {
@@ -58,8 +59,24 @@ fn assert_close(a: &Gradients, b: &Gradients, bound: f32) {
     }
 }
 
-/// A plain llama/qwen2 forward of one row in candle's differentiable operations, with A and B as variables.
-fn traced_loss(kind: &str, decoder: &Decoder, vars: &HashMap<(Site, bool), Var>, scale: f64, row: &[u32], labels: &[(u32, u32)]) -> Tensor {
+/// A and B of an adapter as variables.
+fn variables(adapter: &Adapter) -> HashMap<(Site, bool), Var> {
+    let of_pair = |(site, pair): (&Site, &LoraPair)| {
+        [((*site, false), Var::from_tensor(&pair.a).unwrap()), ((*site, true), Var::from_tensor(&pair.b).unwrap())]
+    };
+    adapter.pairs.iter().flat_map(of_pair).collect()
+}
+
+/// The logits at the labels of one row: a plain llama/qwen2 forward in candle's differentiable operations, with A and B as
+/// variables. A scale of 0 is the base.
+fn traced_logits(
+    kind: &str,
+    decoder: &Decoder,
+    vars: &HashMap<(Site, bool), Var>,
+    scale: f64,
+    row: &[u32],
+    labels: &[(u32, u32)],
+) -> Tensor {
     let spec = &decoder.spec;
     let w = candle_core::safetensors::load(common::tiny_folder(kind).join("model.safetensors"), &Device::Cpu).unwrap();
     let norm = |x: &Tensor, name: &str| {
@@ -114,10 +131,28 @@ fn traced_loss(kind: &str, decoder: &Decoder, vars: &HashMap<(Site, bool), Var>,
     }
     let head = w.get("lm_head.weight").unwrap_or(&w["model.embed_tokens.weight"]);
     let logits = norm(&x, "model.norm.weight").matmul(&head.t().unwrap()).unwrap();
-    let (at, targets): (Vec<u32>, Vec<u32>) = labels.iter().copied().unzip();
-    let logits = logits.index_select(&Tensor::new(at, &Device::Cpu).unwrap(), 0).unwrap();
-    let count = targets.len() as f64;
-    (candle_nn::loss::cross_entropy(&logits, &Tensor::new(targets, &Device::Cpu).unwrap()).unwrap() * count).unwrap()
+    let at: Vec<u32> = labels.iter().map(|(at, _)| *at).collect();
+    logits.index_select(&Tensor::new(at, &Device::Cpu).unwrap(), 0).unwrap()
+}
+
+/// Cross-entropy of each label.
+fn cross_entropies(logits: &Tensor, labels: &[(u32, u32)]) -> Tensor {
+    let targets: Vec<u32> = labels.iter().map(|(_, target)| *target).collect();
+    let targets = Tensor::from_vec(targets, (labels.len(), 1), &Device::Cpu).unwrap();
+    candle_nn::ops::log_softmax(logits, D::Minus1).unwrap().gather(&targets, 1).unwrap().squeeze(1).unwrap().neg().unwrap()
+}
+
+fn assert_autograds(kind: &str, ours: &Gradients, traced: &Tensor, vars: &HashMap<(Site, bool), Var>) {
+    let expected = traced.backward().unwrap();
+    for (site, gradient) in ours {
+        for (b, ours) in [(false, &gradient.a), (true, &gradient.b)] {
+            let reference = expected.get(&vars[&(*site, b)]).expect("autograd reaches every variable");
+            let size = reference.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(size > 1e-4, "{kind} {site}: the reference gradient is {size}");
+            assert!(largest_difference(ours, reference) < 2e-4 * size, "{kind} {site}: {} of {size}", largest_difference(ours, reference));
+        }
+    }
+    assert_eq!(ours.len(), 2 * 7, "every adapted linear has a gradient");
 }
 
 #[test]
@@ -125,32 +160,57 @@ fn gradients_equal_candles_autograd() {
     for kind in ["llama", "qwen2"] {
         let decoder = tiny(kind);
         let adapter = random_adapter(&decoder.spec);
-        let vars: HashMap<(Site, bool), Var> = adapter
-            .pairs
-            .iter()
-            .flat_map(|(site, pair)| {
-                [((*site, false), Var::from_tensor(&pair.a).unwrap()), ((*site, true), Var::from_tensor(&pair.b).unwrap())]
-            })
-            .collect();
+        let vars = variables(&adapter);
         let row = ROWS[0];
-        let traced = traced_loss(kind, &decoder, &vars, adapter.scale, row, &labels(&[row]));
-        let expected = traced.backward().unwrap();
+        let traced = traced_logits(kind, &decoder, &vars, adapter.scale, row, &labels(&[row]));
+        let traced = cross_entropies(&traced, &labels(&[row])).sum_all().unwrap();
         let (loss, ours) = gradients(&decoder, &adapter, &[row], None, Saving::Activations, 1.0);
-        let traced = f64::from(traced.to_scalar::<f32>().unwrap());
-        assert!((loss.total - traced).abs() < 1e-4 * traced, "{kind}: {} and {traced}", loss.total);
-        for (site, gradient) in &ours {
-            for (b, ours) in [(false, &gradient.a), (true, &gradient.b)] {
-                let reference = expected.get(&vars[&(*site, b)]).expect("autograd reaches every variable");
-                let size = reference.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-                assert!(size > 1e-4, "{kind} {site}: the reference gradient is {size}");
-                assert!(
-                    largest_difference(ours, reference) < 2e-4 * size,
-                    "{kind} {site}: {} of {size}",
-                    largest_difference(ours, reference)
-                );
-            }
-        }
-        assert_eq!(ours.len(), 2 * 7, "every adapted linear has a gradient");
+        let total = f64::from(traced.to_scalar::<f32>().unwrap());
+        assert!((loss.total - total).abs() < 1e-4 * total, "{kind}: {} and {total}", loss.total);
+        assert_autograds(kind, &ours, &traced, &vars);
+    }
+}
+
+#[test]
+fn weighted_labels_and_the_divergence_from_the_base_have_autograds_gradients() {
+    for kind in ["llama", "qwen2"] {
+        let decoder = tiny(kind);
+        let adapter = random_adapter(&decoder.spec);
+        let vars = variables(&adapter);
+        // A row in front, so that positions in the base's pass are not those of the batch.
+        let rows = [ROWS[2], ROWS[0]];
+        let row = ROWS[0];
+        let plain = labels(&[row]);
+        let weights = [0.5f32, 0.0, 2.0, 1.0];
+        let held = [true, false, true, true];
+        let trained = [true, true, true, false];
+        let start = ROWS[2].len() as u32;
+        let label =
+            |i: usize| Label { at: start + plain[i].0, target: plain[i].1, weight: trained[i].then_some(weights[i]), to_base: held[i] };
+        let own: Vec<Label> = (0..4).map(label).collect();
+        let scales = Scales { cross_entropy: 0.7, to_base: 1.3 };
+        let batch = Packed::from_rows(&rows, Some(0));
+        let adapter_set = AdapterSet::new(&decoder, vec![&adapter]).unwrap();
+        let tape = decoder.forward_training(&batch, &adapter_set, None, Saving::Activations).unwrap();
+        let (sum, ours) = decoder.backward(tape, &batch, &adapter_set, &own, &[scales]).unwrap().pop().unwrap();
+
+        let logits = |scale: f64| traced_logits(kind, &decoder, &vars, scale, row, &plain);
+        let base = candle_nn::ops::log_softmax(&logits(0.0).detach(), D::Minus1).unwrap();
+        let adapted = candle_nn::ops::log_softmax(&logits(adapter.scale), D::Minus1).unwrap();
+        let kl = (base.exp().unwrap() * (&base - &adapted).unwrap()).unwrap().sum(D::Minus1).unwrap();
+        let factors = |of: [f32; 4]| Tensor::new(&of, &Device::Cpu).unwrap();
+        let losses = cross_entropies(&logits(adapter.scale), &plain);
+        let weighted = (&losses * factors([0.5, 0.0, 2.0, 0.0])).unwrap().sum_all().unwrap();
+        let divergence = (kl * factors([1.0, 0.0, 1.0, 1.0])).unwrap().sum_all().unwrap();
+        let traced = ((weighted * scales.cross_entropy).unwrap() + (&divergence * scales.to_base).unwrap()).unwrap();
+        assert_autograds(kind, &ours, &traced, &vars);
+
+        assert_eq!((sum.labels, sum.held), (3, 3));
+        let losses = losses.to_vec1::<f32>().unwrap();
+        let total: f64 = losses[..3].iter().map(|loss| f64::from(*loss)).sum();
+        assert!((sum.total - total).abs() < 1e-4 * total, "each label counts once, whatever its weight: {} and {total}", sum.total);
+        let divergence = f64::from(divergence.to_scalar::<f32>().unwrap());
+        assert!(divergence > 1e-3 && (sum.divergence - divergence).abs() < 1e-3 * divergence, "{} and {divergence}", sum.divergence);
     }
 }
 

@@ -57,9 +57,9 @@ fn five_steps_are_those_of_torch() {
         let (decoder, reference) = (tiny(kind), reference(kind));
         let mut adapter = load(&folder(kind), &decoder.spec, &Device::Cpu).unwrap();
         let mut optimizer = AdamW::new(&adapter, AdamWConfig::default()).unwrap();
-        let row = |(i, (ids, first)): (usize, &(Vec<u32>, usize))| TrainRow {
-            encoded: Encoded { ids: ids.clone(), mask: (0..ids.len()).map(|t| t >= *first).collect() },
-            origin: format!("reference:{i}"),
+        let row = |(i, (ids, first)): (usize, &(Vec<u32>, usize))| {
+            let mask = (0..ids.len()).map(|t| t >= *first).collect();
+            TrainRow::plain(Encoded { ids: ids.clone(), mask }, format!("reference:{i}"))
         };
         let rows: Vec<TrainRow> = reference.rows.iter().enumerate().map(row).collect();
         let window: Vec<&TrainRow> = rows.iter().collect();

@@ -10,7 +10,7 @@ use ballast::error::{Interrupted, Invalid};
 use ballast::model::adapter;
 use ballast::model::decoder::{Decoder, Gradients, LossSum, Saving};
 use ballast::model::lora::{Adapter, LoraConfig, Module};
-use ballast::train::batch::TrainRow;
+use ballast::train::batch::{Towards, TrainRow};
 use ballast::train::optim::AdamWConfig;
 use ballast::train::run::{Checkpoints, Member, Observer, Stage, Together, TrainSettings};
 use ballast::train::step::{StepSettings, Window, window_gradients};
@@ -24,13 +24,13 @@ fn rows(count: usize) -> Vec<TrainRow> {
         let length = 6 + (i * 5) % 9;
         let ids: Vec<u32> = (0..length).map(|t| ((i * 31 + t * 7) % 200) as u32).collect();
         let mask = (0..length).map(|t| t >= 3).collect();
-        TrainRow { encoded: Encoded { ids, mask }, origin: format!("pattern:{i}") }
+        TrainRow::plain(Encoded { ids, mask }, format!("pattern:{i}"))
     };
     (0..count).map(row).collect()
 }
 
 fn stage(name: &str, rows: Vec<TrainRow>, steps: usize) -> Stage {
-    Stage { name: name.into(), rows, steps, learning_rate: 5e-3, warmup_ratio: 0.05, window: 4 }
+    Stage { name: name.into(), rows, steps, learning_rate: 5e-3, warmup_ratio: 0.05, window: 4, kl: 0.0 }
 }
 
 fn settings(saving: Saving, max_tokens: usize) -> TrainSettings {
@@ -59,7 +59,11 @@ fn train(
 
 /// Loss and gradients of one adapter's window.
 fn gradients(decoder: &Decoder, adapter: &Adapter, rows: &[&TrainRow], dropout_seed: u64, settings: StepSettings) -> (LossSum, Gradients) {
-    window_gradients(decoder, &[Window { adapter, rows, dropout_seed }], settings).unwrap().pop().unwrap()
+    window_gradients(decoder, &[Window { adapter, rows, dropout_seed, kl: 0.0 }], settings).unwrap().pop().unwrap()
+}
+
+fn loss(row: &StepRow) -> f64 {
+    row.loss.unwrap()
 }
 
 /// Keeps the rows, and asks for a stop after some steps.
@@ -67,6 +71,8 @@ fn gradients(decoder: &Decoder, adapter: &Adapter, rows: &[&TrainRow], dropout_s
 struct Notes {
     rows: Vec<StepRow>,
     stop_after: Option<usize>,
+    /// Trained enough after this step.
+    enough_after: Option<usize>,
 }
 
 impl Observer for Notes {
@@ -76,6 +82,9 @@ impl Observer for Notes {
     }
     fn on_adapter(&mut self, _: usize, _: &Adapter) -> anyhow::Result<()> {
         Ok(())
+    }
+    fn enough(&self) -> bool {
+        self.enough_after == Some(self.rows.len())
     }
     fn interrupted(&self) -> bool {
         self.stop_after.is_some_and(|steps| self.rows.len() >= steps)
@@ -98,6 +107,93 @@ fn timeless(row: &StepRow) -> String {
     format!("{row:?}")
 }
 
+/// The divergence from the base, mean over the last five steps, after training with a factor of it in the loss.
+fn divergence(kl: f64, towards: Towards) -> (f64, f64) {
+    let decoder = tiny("qwen2");
+    let folder = tempfile::tempdir().unwrap();
+    let mut notes = Notes::default();
+    let mut all = rows(8);
+    // Half of the rows are trained towards what they say, and these are held to the base too or the other half is.
+    for row in &mut all[..4] {
+        row.towards = if towards == Towards::Base { Towards::Targets } else { Towards::TargetsAndBase };
+    }
+    for row in &mut all[4..] {
+        row.towards = if towards == Towards::Base { Towards::Base } else { Towards::Targets };
+    }
+    let stages = [Stage { kl, window: 8, ..stage("one", all, 40) }];
+    train(&decoder, fresh(&decoder), &stages, &settings(Saving::Activations, 4096), folder.path(), &mut notes).unwrap();
+    let mean = |of: fn(&StepRow) -> f64| notes.rows[35..].iter().map(of).sum::<f64>() / 5.0;
+    assert!(notes.rows[0].divergence.unwrap().abs() < 1e-6, "an untrained adapter is the base");
+    (mean(|row| row.divergence.unwrap()), mean(loss))
+}
+
+#[test]
+fn rows_held_to_the_base_stay_nearer_to_it() {
+    for towards in [Towards::TargetsAndBase, Towards::Base] {
+        let ((free, _), (held, loss)) = (divergence(1e-9, towards), divergence(1.0, towards));
+        assert!(free > 0.05 && held < 0.5 * free, "{towards:?}: {free} nats without, {held} with");
+        assert!(loss < 5.0, "{towards:?}: what is trained towards is still learned, {loss}");
+    }
+}
+
+#[test]
+fn a_window_held_to_the_base_alone_has_no_loss_and_changes_nothing_at_first() {
+    let decoder = tiny("llama");
+    let folder = tempfile::tempdir().unwrap();
+    let mut notes = Notes::default();
+    let all = rows(4).into_iter().map(|row| TrainRow { towards: Towards::Base, ..row }).collect();
+    let stages = [Stage { kl: 1.0, ..stage("one", all, 2) }];
+    let start = fresh(&decoder);
+    let end = train(&decoder, start.clone(), &stages, &settings(Saving::Activations, 4096), folder.path(), &mut notes).unwrap();
+    assert_eq!((notes.rows[0].loss, notes.rows[0].token_accuracy, notes.rows[0].label_tokens), (None, None, 0));
+    // B stays where it is up to the rounding of a gradient that is zero; AdamW's division makes much of little.
+    assert!(notes.rows.iter().all(|row| row.norms.total < 1e-6), "{:?}", notes.rows[0].norms);
+    assert_eq!(end.pairs.len(), start.pairs.len());
+}
+
+#[test]
+fn weights_of_labels_scale_their_gradients() {
+    let decoder = tiny("qwen2");
+    let adapter = common::random_adapter(&decoder.spec);
+    let settings = StepSettings { max_tokens: 4096, saving: Saving::Activations };
+    let of = |weights: Option<f32>| {
+        let all: Vec<TrainRow> =
+            rows(3).into_iter().map(|row| TrainRow { weights: weights.map(|w| vec![w; row.encoded.labels()]), ..row }).collect();
+        gradients(&decoder, &adapter, &all.iter().collect::<Vec<_>>(), 7, settings)
+    };
+    let ((loss, plain), (half_loss, half), (_, none)) = (of(None), of(Some(0.5)), of(Some(0.0)));
+    assert_eq!(loss, half_loss, "the loss that is told is unweighted");
+    for (site, gradient) in &plain {
+        assert!(largest_difference(&(&gradient.a * 0.5).unwrap(), &half[site].a) < 1e-6, "{site}");
+        assert!(largest_difference(&none[site].a, &none[site].a.zeros_like().unwrap()) == 0.0, "{site}");
+    }
+}
+
+#[test]
+fn a_variant_that_is_trained_enough_stops_and_another_beside_it_goes_on() {
+    let decoder = tiny("qwen2");
+    let folder = tempfile::tempdir().unwrap();
+    let (stages, how) = ([stage("one", rows(8), 6), stage("two", rows(8), 4)], settings(Saving::Activations, 4096));
+    let members = || {
+        let member = |name: &str| Member { name: name.to_owned(), ..member(fresh(&decoder), &stages, &how) };
+        vec![member("short"), member("long")]
+    };
+    let (mut short, mut long) = (Notes { enough_after: Some(3), ..Notes::default() }, Notes::default());
+    let mut observers: [&mut dyn Observer; 2] = [&mut short, &mut long];
+    let mut together = Together::open(&decoder, members(), checkpoints(folder.path()), &mut observers).unwrap();
+    while !together.is_done() {
+        together.step(&decoder, &mut observers).unwrap();
+    }
+    let adapters = together.into_adapters();
+    assert_eq!((short.rows.len(), long.rows.len()), (3, 10));
+    let mut alone = Notes { enough_after: Some(3), ..Notes::default() };
+    let end = train(&decoder, fresh(&decoder), &stages, &how, tempfile::tempdir().unwrap().path(), &mut alone).unwrap();
+    assert_eq!(alone.rows.len(), 3);
+    for (site, pair) in &end.pairs {
+        assert!(largest_difference(&pair.b, &adapters[0].pairs[site].b) < 1e-5, "{site}");
+    }
+}
+
 #[test]
 fn the_loss_falls_and_every_tensor_moves() {
     let decoder = tiny("qwen2");
@@ -106,7 +202,7 @@ fn the_loss_falls_and_every_tensor_moves() {
     let start = fresh(&decoder);
     let long = [stage("one", rows(8), 40)];
     let end = train(&decoder, start.clone(), &long, &settings(Saving::Activations, 4096), folder.path(), &mut notes).unwrap();
-    let (first, last) = (notes.rows[0].loss, notes.rows[39].loss);
+    let (first, last) = (loss(&notes.rows[0]), loss(&notes.rows[39]));
     assert!(last < 0.7 * first, "{first} to {last}");
     for (site, pair) in &end.pairs {
         assert!(largest_difference(&pair.a, &start.pairs[site].a) > 1e-5, "{site} A");
@@ -143,7 +239,7 @@ fn variants_trained_side_by_side_learn_what_each_learns_alone() {
         assert_eq!(together[i].rows.len(), notes.rows.len());
         for (a, b) in together[i].rows.iter().zip(&notes.rows) {
             assert_eq!((a.step, &a.stage, a.tokens, a.label_tokens), (b.step, &b.stage, b.tokens, b.label_tokens));
-            assert!((a.loss - b.loss).abs() < 1e-4 * b.loss, "variant {i}, step {}: {} and {}", a.step, a.loss, b.loss);
+            assert!((loss(a) - loss(b)).abs() < 1e-4 * loss(b), "variant {i}, step {}: {} and {}", a.step, loss(a), loss(b));
         }
         for (site, pair) in &alone.pairs {
             let ours = &learned[i].pairs[site];

@@ -18,6 +18,8 @@ pub(crate) struct Dose<'a> {
     pub(crate) left_out: (usize, usize),
     /// Optimizer steps.
     pub(crate) steps: usize,
+    /// Steps that were planned, where the variant stopped at its drift bound before the stage's last.
+    pub(crate) planned: Option<usize>,
     /// Peak rate.
     pub(crate) learning_rate: f64,
     /// Share of the variant's steps.
@@ -44,7 +46,7 @@ impl<'a> Dose<'a> {
             // Two stages may bear one name; their places tell them apart.
             let steps = before + 1..=before + stage.steps;
             before += stage.steps;
-            let last = variant.cells.iter().filter_map(|cell| rows(cell, &steps).last()).map(|row| row.loss);
+            let last = variant.cells.iter().filter_map(|cell| rows(cell, &steps).filter_map(|row| row.loss).last());
             let losses: Vec<f64> = last.collect();
             Self {
                 variant: variant.name,
@@ -52,6 +54,7 @@ impl<'a> Dose<'a> {
                 sources: stage.sources.iter().map(|s| (s.source.as_str(), s.rows, s.label_tokens)).collect(),
                 left_out: (stage.sources.iter().map(|s| s.too_long).sum(), stage.sources.iter().map(|s| s.removed).sum()),
                 steps: stage.steps,
+                planned: stage.planned,
                 learning_rate: stage.learning_rate,
                 share: stage.share,
                 loss: (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64),
@@ -82,7 +85,7 @@ mod tests {
         assert_eq!(named, expected);
         assert!(doses[4].calibration && !doses[3].calibration);
         assert_eq!(doses[3].seen, 24 * 300);
-        assert_eq!(doses[0].loss, Some(run.cells[0].train[39].loss));
+        assert_eq!(doses[0].loss, run.cells[0].train[39].loss);
     }
 
     #[test]

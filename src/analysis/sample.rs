@@ -203,6 +203,7 @@ fn stages(variant: &str) -> Vec<StageCount> {
         stage: name.to_owned(),
         sources,
         steps,
+        planned: None,
         learning_rate,
         share: steps as f64 / STEPS as f64,
     };
@@ -226,11 +227,12 @@ fn step_row(step: usize, stages: &[StageCount]) -> StepRow {
     });
     let within = step as f64;
     let mut row = StepRow {
+        divergence: None,
         step,
         stage: stage.map(|stage| stage.stage.clone()).unwrap_or_default(),
         epoch: if stages.len() == 1 && stages[0].sources.len() == 1 { within } else { within / 8.0 },
-        loss: 3.0 / within + 0.01,
-        token_accuracy: 1.0 - 0.5 / within,
+        loss: Some(3.0 / within + 0.01),
+        token_accuracy: Some(1.0 - 0.5 / within),
         learning_rate: 1e-3,
         norms: GradientNorms { by_module: BTreeMap::new(), total: 4.0 / within },
         rows: 16,

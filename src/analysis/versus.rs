@@ -263,7 +263,7 @@ fn training_summary(subject: &Subject) -> TrainingSummary {
         steps: trained.then(|| stages.iter().map(|stage| stage.steps).sum()),
         learning_rate: stages.iter().map(|stage| stage.learning_rate).reduce(f64::max),
         label_tokens: (!first.train.is_empty()).then(|| first.train.iter().map(|row| row.label_tokens).sum()),
-        last_loss: first.train.last().map(|row| row.loss),
+        last_loss: first.train.last().and_then(|row| row.loss),
         drift: (!drift.is_empty()).then(|| drift.iter().sum::<f64>() / drift.len() as f64),
         derived: first.record.derived.clone(),
     }

@@ -45,6 +45,9 @@ pub(super) fn check(args: &DataArgs) -> Result<()> {
                     "    {:<28} {:>5} rows {:>7} tokens {:>7} label tokens ({share:.1} %)",
                     source.source, source.rows, source.tokens, source.label_tokens
                 )?;
+                if stage.replayed.contains(&source.source) {
+                    write!(text, ", answered by the base when a run begins")?;
+                }
                 if source.too_long > 0 {
                     write!(text, ", {} too long", source.too_long)?;
                 }
@@ -107,7 +110,7 @@ fn plan(args: &DataArgs) -> Result<(Cells, Vec<String>)> {
     let (mut cells, mut doubts) = (BTreeMap::new(), Vec::new());
     for (variant, seed) in experiment.cells().filter(|(variant, _)| variant.of.is_none()) {
         let cell = format!("{}-s{seed}", variant.name);
-        let stages = plan::stages(&experiment, variant, seed, &template, &suites)?;
+        let stages = plan::stages(&experiment, variant, seed, &template, &suites, None)?;
         plan::fits(&experiment, &spec, &suites, &stages)?;
         doubts.extend(plan::doubts(&experiment, &template, &stages)?.into_iter().map(|doubt| format!("{cell}: {doubt}")));
         cells.insert(cell, stages);

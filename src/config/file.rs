@@ -12,6 +12,7 @@ use crate::eval::benchmark::Reference;
 use crate::eval::suite::{Language, PromptFormat};
 use crate::model::lora::{LoraConfig, Module};
 use crate::train::optim::AdamWConfig;
+use crate::train::weights::TokenWeights;
 
 /// Most epochs or steps of a stage: more would take years, and their product with rows must fit a machine's word.
 const MOST: usize = 1_000_000;
@@ -174,6 +175,12 @@ pub struct Variant {
     /// Scale of that adapter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lambda: Option<f64>,
+    /// How its adapter is made, in place of the experiment's `[lora]`: the whole table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
+    /// Training ends once the drift measured in training, KL(base || variant) in nats, is above this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_at_drift: Option<f64>,
 }
 
 /// One stage of a recipe.
@@ -183,6 +190,7 @@ pub struct StageConfig {
     /// `anchor`, `generalize`, `calibrate`, or any other name.
     pub name: String,
     /// `path`, `path#N` or `ballast:NAME#N`.
+    #[serde(default)]
     pub sources: Vec<String>,
     /// Passes over the rows. Either this or `steps`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,13 +206,29 @@ pub struct StageConfig {
     /// Rows too like a row of this source are left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub without: Option<String>,
+    /// Rows whose last answer is written by the base before training; written as `sources` are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replay_sources: Vec<String>,
+    /// Longest such answer; longer ones are left out. 256 if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay_tokens: Option<usize>,
+    /// Weighs each label's cross-entropy by what the frozen base makes of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_weights: Option<TokenWeights>,
+    /// Adds this factor times the mean KL(base || adapted) at label positions to the loss: of `kl_sources` where there are any,
+    /// else of the stage's own rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kl: Option<f64>,
+    /// Rows whose labels are held to the base's predictions and not trained towards; written as `sources` are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kl_sources: Vec<String>,
     /// A calibration stage: must come last and take at most 15 % of the variant's steps.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub calibration: bool,
 }
 
 fn default_lora() -> LoraConfig {
-    LoraConfig { rank: 8, alpha: 32.0, dropout: 0.05, targets: Module::ALL.to_vec() }
+    LoraConfig { rank: 8, alpha: 32.0, dropout: 0.05, targets: Module::ALL.to_vec(), rslora: false }
 }
 
 impl Experiment {
@@ -213,6 +237,11 @@ impl Experiment {
         let experiment: Self = toml::from_str(text).with_context(|| format!("{label} is not an experiment"))?;
         experiment.check().with_context(|| format!("{label} cannot be run"))?;
         Ok(experiment)
+    }
+
+    /// How a variant's adapter is made.
+    pub fn lora_of<'a>(&'a self, variant: &'a Variant) -> &'a LoraConfig {
+        variant.lora.as_ref().unwrap_or(&self.lora)
     }
 
     /// Seeds x trained or derived variants.
@@ -277,7 +306,21 @@ impl Experiment {
             );
         }
         ensure!(variant.seeds.as_ref().is_none_or(|seeds| !seeds.is_empty()), "has an empty list of seeds: leave it out for all");
+        if let Some(lora) = &variant.lora {
+            lora.check()?;
+            ensure!(
+                lora.dropout.total_cmp(&self.lora.dropout).is_eq(),
+                "has lora.dropout = {}, the experiment {}: variants trained in one pass share it, so set it in [lora] alone",
+                lora.dropout,
+                self.lora.dropout
+            );
+        }
+        if let Some(bound) = variant.stop_at_drift {
+            ensure!((bound as f32).is_finite() && bound > 0.0, "stop_at_drift is {bound}: use a positive number of nats");
+            ensure!(self.drift.every > 0, "has stop_at_drift, but drift.every is 0: drift would not be measured in training");
+        }
         if let Some(of) = &variant.of {
+            ensure!(variant.lora.is_none() && variant.stop_at_drift.is_none(), "has `of`, so `lora` and `stop_at_drift` would do nothing");
             ensure!(variant.stages.is_empty(), "has both stages and `of`: it is either trained or taken from another variant");
             let lambda = variant.lambda.context("has `of` but no `lambda`")?;
             ensure!((lambda as f32).is_finite(), "lambda is {lambda}: use a finite number");
@@ -292,7 +335,7 @@ impl Experiment {
         let last = variant.stages.len() - 1;
         for (i, stage) in variant.stages.iter().enumerate() {
             let check = || -> Result<()> {
-                ensure!(!stage.sources.is_empty(), "has no sources");
+                ensure!(!stage.sources.is_empty() || !stage.replay_sources.is_empty(), "has no sources");
                 for source in &stage.sources {
                     SourceSpec::parse(source, |path| Path::new(path).exists())?;
                 }
@@ -301,6 +344,21 @@ impl Experiment {
                 ensure!(stage.epochs.or(stage.steps).is_none_or(|many| many <= MOST), "has more than {MOST} epochs or steps");
                 let rate = stage.learning_rate as f32;
                 ensure!(rate.is_finite() && rate > 0.0, "has the learning rate {}", stage.learning_rate);
+                if let Some(kl) = stage.kl {
+                    ensure!((kl as f32).is_finite() && kl > 0.0, "has kl = {kl}: use a positive number (0.1 to 1 is usual)");
+                }
+                ensure!(stage.kl_sources.is_empty() || stage.kl.is_some(), "has kl_sources but no kl: give the factor");
+                ensure!(stage.replay_tokens != Some(0), "has replay_tokens = 0: give at least 1");
+                ensure!(
+                    stage.replay_tokens.is_none() || !stage.replay_sources.is_empty(),
+                    "has replay_tokens but no replay_sources: it would do nothing"
+                );
+                for source in stage.kl_sources.iter().chain(&stage.replay_sources) {
+                    SourceSpec::parse(source, |path| Path::new(path).exists())?;
+                }
+                if let Some(weights) = stage.token_weights {
+                    weights.check()?;
+                }
                 ensure!(!stage.calibration || i == last, "is a calibration stage: it must be the variant's last");
                 Ok(())
             };

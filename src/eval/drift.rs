@@ -11,6 +11,7 @@ use crate::error::Invalid;
 use crate::model::adapter_set::AdapterSet;
 use crate::model::decoder::{Decoder, Packed};
 use crate::model::lora::Adapter;
+use crate::model::ops::divergence::log_softmax;
 
 /// Fixed rows and what the base makes of them.
 pub struct DriftProbe {
@@ -74,8 +75,7 @@ impl DriftProbe {
             let len = CHUNK.min(tokens - start);
             let part = |hidden: &Tensor| -> Result<Tensor> { Ok(decoder.logits(&hidden.narrow(0, start, len)?)?.to_dtype(DType::F32)?) };
             let (base, variant) = (part(&self.base)?, part(&variant)?);
-            let normal = |x: &Tensor| -> Result<Tensor> { Ok(x.broadcast_sub(&x.log_sum_exp(D::Minus1)?.unsqueeze(1)?)?) };
-            let (log_p, log_q) = (normal(&base)?, normal(&variant)?);
+            let (log_p, log_q) = (log_softmax(&base)?, log_softmax(&variant)?);
             kl += f64::from((log_p.exp()? * (log_p - log_q)?)?.sum_all()?.to_scalar::<f32>()?);
             let (best_p, best_q) = (base.argmax(D::Minus1)?.to_vec1::<u32>()?, variant.argmax(D::Minus1)?.to_vec1::<u32>()?);
             agree += best_p.iter().zip(&best_q).filter(|(p, q)| p == q).count();

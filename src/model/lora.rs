@@ -121,9 +121,18 @@ pub struct LoraConfig {
     pub dropout: f64,
     /// Adapted linears.
     pub targets: Vec<Module>,
+    /// The product's scale is alpha / sqrt(rank) instead of alpha / rank (Kalajdzievski 2023).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rslora: bool,
 }
 
 impl LoraConfig {
+    /// What the product of B and A is multiplied by.
+    pub fn scale(&self) -> f64 {
+        let rank = self.rank as f64;
+        self.alpha / if self.rslora { rank.sqrt() } else { rank }
+    }
+
     /// Refuses what cannot be trained.
     pub fn check(&self) -> Result<()> {
         ensure!(self.rank > 0, "lora.rank is 0: use 1 or more (8 is usual)");
@@ -211,7 +220,7 @@ impl Adapter {
                 pairs.insert(site, pair);
             }
         }
-        Ok(Self { pairs, scale: config.alpha / config.rank as f64, config: config.clone() })
+        Ok(Self { pairs, scale: config.scale(), config: config.clone() })
     }
 
     /// The update of one linear, if it is adapted.

@@ -128,7 +128,7 @@ mod tests {
         let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny/qwen2");
         let template = ChatTemplate::new(TextCodec::from_folder(&tiny).unwrap()).unwrap();
         let suites = suites(&experiment, &library::suite).unwrap();
-        let planned = stages(&experiment, &experiment.variants[0], 42, &template, &suites).unwrap();
+        let planned = stages(&experiment, &experiment.variants[0], 42, &template, &suites, None).unwrap();
         doubts(&experiment, &template, &planned).unwrap()
     }
 

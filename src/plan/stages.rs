@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::PlannedSuite;
 use crate::config::file::{Experiment, StageConfig, Variant};
 use crate::data::chat::ChatTemplate;
-use crate::data::example::Example;
+use crate::data::example::{Example, Message, Role};
 use crate::data::identity::{Identity, inject_system};
 use crate::data::language::Language;
 use crate::data::mix::{SourceSpec, sample};
@@ -17,11 +17,15 @@ use crate::error::Invalid;
 use crate::files::sha256;
 use crate::library;
 use crate::record::rows::{SourceCount, StageCount};
-use crate::train::batch::TrainRow;
+use crate::train::batch::{Towards, TrainRow};
 use crate::train::run::Stage;
+use crate::train::weights::TokenWeights;
 
 /// Share of a variant's steps that a calibration stage may take.
 const CALIBRATION_SHARE: f64 = 0.15;
+
+/// Longest answer of the base in self-generated rows, where the stage does not say.
+const REPLAY_TOKENS: usize = 256;
 
 /// A stage with its rows and its counts.
 #[derive(Debug, Clone)]
@@ -30,22 +34,32 @@ pub struct PlannedStage {
     pub stage: Stage,
     /// For tables.
     pub count: StageCount,
+    /// How the base weighs its labels, once it is loaded.
+    pub weights: Option<TokenWeights>,
+    /// Sources whose last answers the base writes.
+    pub replayed: Vec<String>,
 }
 
-/// Plans the stages of a trained variant for one seed.
+/// What the base answers to conversations that end with a question, each in at most so many tokens; None for an answer that does
+/// not end in them.
+pub type Answers<'a> = &'a dyn Fn(&[&[Message]], usize) -> Result<Vec<Option<String>>>;
+
+/// Plans the stages of a trained variant for one seed. `answers` writes the rows of `replay_sources`; where no base is loaded,
+/// these are counted as having no rows.
 pub fn stages(
     experiment: &Experiment,
     variant: &Variant,
     seed: u64,
     template: &ChatTemplate,
     suites: &[PlannedSuite],
+    answers: Option<Answers<'_>>,
 ) -> Result<Vec<PlannedStage>> {
     let index = overlap_index(&experiment.identity, suites);
     let mut planned = variant
         .stages
         .iter()
         .map(|stage| {
-            plan_stage(experiment, stage, seed, template, &index)
+            plan_stage(experiment, stage, seed, template, &index, answers)
                 .with_context(|| format!("variant `{}`, stage `{}` cannot be planned", variant.name, stage.name))
         })
         .collect::<Result<Vec<_>>>()?;
@@ -72,11 +86,12 @@ fn plan_stage(
     seed: u64,
     template: &ChatTemplate,
     index: &OverlapIndex,
+    answers: Option<Answers<'_>>,
 ) -> Result<PlannedStage> {
     let mut rows = Vec::new();
     let mut sources = Vec::new();
     let anchor = config.without.as_deref().map(library::examples).transpose()?;
-    for written in &config.sources {
+    for (written, towards, replayed) in written(config) {
         let spec = SourceSpec::parse(written, |path| Path::new(path).exists())?;
         let all = library::examples(&spec.path)?;
         let placeholders = Placeholders::of(&all)?;
@@ -86,7 +101,21 @@ fn plan_stage(
             let (kept, dropped) = remove_overlap_with(anchor, examples);
             (examples, removed) = (kept, dropped.len());
         }
-        let examples = filled(examples, placeholders, config, experiment)?;
+        let mut examples = filled(examples, placeholders, config, experiment)?;
+        if replayed {
+            let asked = examples.len();
+            let most = config.replay_tokens.unwrap_or(REPLAY_TOKENS);
+            examples = answers.map_or(Ok(Vec::new()), |answers| replay(examples, answers, most))?;
+            // The base may say what a suite asks; such rows are no mistake of the user's.
+            examples.retain(|example| index.check(example).is_none());
+            if answers.is_some() && examples.is_empty() {
+                bail!(
+                    "the base's own answers to the {asked} prompts of `{written}` are all left out: they do not end within {most} tokens, \
+                     are empty or repeat evaluation items; raise replay_tokens or give other prompts"
+                );
+            }
+            removed += if answers.is_some() { asked - examples.len() } else { 0 };
+        }
         let overlaps = find_overlaps(index, &examples);
         if !overlaps.is_empty() {
             let list: Vec<String> = overlaps.iter().take(10).map(|overlap| format!("  {overlap}")).collect();
@@ -106,7 +135,7 @@ fn plan_stage(
             count.rows += 1;
             count.tokens += encoded.ids.len();
             count.label_tokens += encoded.labels();
-            rows.push(TrainRow { encoded, origin: example.origin.to_string() });
+            rows.push(TrainRow { towards, ..TrainRow::plain(encoded, example.origin.to_string()) });
         }
         sources.push(count);
     }
@@ -125,9 +154,38 @@ fn plan_stage(
         learning_rate: config.learning_rate,
         warmup_ratio: experiment.training.warmup_ratio,
         window,
+        kl: config.kl.unwrap_or(0.0),
     };
-    let count = StageCount { stage: config.name.clone(), sources, steps, learning_rate: config.learning_rate, share: 1.0 };
-    Ok(PlannedStage { stage, count })
+    let count = StageCount { stage: config.name.clone(), sources, steps, planned: None, learning_rate: config.learning_rate, share: 1.0 };
+    Ok(PlannedStage { stage, count, weights: config.token_weights, replayed: config.replay_sources.clone() })
+}
+
+/// Every source of a stage with what its rows are trained towards, and whether the base writes their answers.
+fn written(config: &StageConfig) -> impl Iterator<Item = (&String, Towards, bool)> {
+    let own = match (config.kl, config.kl_sources.is_empty()) {
+        (Some(_), true) => Towards::TargetsAndBase,
+        _ => Towards::Targets,
+    };
+    let trained = config.sources.iter().map(move |source| (source, own, false));
+    let replayed = config.replay_sources.iter().map(move |source| (source, own, true));
+    trained.chain(replayed).chain(config.kl_sources.iter().map(|source| (source, Towards::Base, false)))
+}
+
+/// Rows whose last answer is the base's own; rows that it does not finish, or answers with nothing, are left out.
+fn replay(examples: Vec<Example>, answers: Answers<'_>, most: usize) -> Result<Vec<Example>> {
+    let conversations: Vec<&[Message]> = examples.iter().map(|example| &example.messages[..example.messages.len() - 1]).collect();
+    let answers = answers(&conversations, most)?;
+    let answered = |(mut example, answer): (Example, Option<String>)| {
+        let answer = answer.filter(|answer| !answer.trim().is_empty())?;
+        // What the row itself says in earlier turns is shown, and not trained towards.
+        for message in example.messages.iter_mut().filter(|message| message.role == Role::Assistant) {
+            message.loss = Some(false);
+        }
+        example.messages.pop();
+        example.messages.push(Message::new(Role::Assistant, answer));
+        Some(example)
+    };
+    Ok(examples.into_iter().zip(answers).filter_map(answered).collect())
 }
 
 /// Rows with the identity written in and the system prompt set.

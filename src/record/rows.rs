@@ -137,6 +137,9 @@ pub struct StageCount {
     pub sources: Vec<SourceCount>,
     /// Optimizer steps.
     pub steps: usize,
+    /// Steps that were planned, where the variant stopped at its drift bound before the stage's last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<usize>,
     /// Peak rate.
     pub learning_rate: f64,
     /// Share of the variant's steps.

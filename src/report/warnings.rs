@@ -125,7 +125,7 @@ fn liveness(view: &View) -> Vec<String> {
             )),
             Some(_) => {}
         }
-        let broken = cell.train.iter().filter(|row| !row.loss.is_finite() || !row.norms.total.is_finite()).count();
+        let broken = cell.train.iter().filter(|row| row.loss.is_some_and(|loss| !loss.is_finite()) || !row.norms.total.is_finite()).count();
         if broken > 0 {
             lines.push(format!("{name}: the loss or gradient was not finite in {}.", count(broken, "step")));
         }
@@ -160,7 +160,7 @@ mod tests {
             row.flags = vec![Flag::Timeout];
         }
         run.cells[1].record.liveness = None;
-        run.cells[2].train[3].loss = f64::NAN;
+        run.cells[2].train[3].loss = Some(f64::NAN);
         run.cells[2].record.stages[0].sources[0].too_long = 2;
         let text = all(&run);
         for part in [

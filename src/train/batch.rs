@@ -6,24 +6,61 @@
 use anyhow::{Result, bail};
 
 use crate::data::chat::Encoded;
-use crate::model::decoder::Packed;
+use crate::model::decoder::{Label, Packed};
 
-/// A row to train on: its tokens, and where it came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A row to train on: its tokens, what its labels are trained towards, and where it came from.
+#[derive(Debug, Clone, PartialEq)]
 pub struct TrainRow {
     /// Ids and loss mask.
     pub encoded: Encoded,
+    /// What its labels are trained towards.
+    pub towards: Towards,
+    /// One factor of the cross-entropy per label; None for 1 throughout.
+    pub weights: Option<Vec<f32>>,
     /// `source:row`, for reports and errors.
     pub origin: String,
 }
 
+/// What the labels of a row are trained towards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Towards {
+    /// The tokens of the row.
+    #[default]
+    Targets,
+    /// The tokens of the row, held to the base's predictions.
+    TargetsAndBase,
+    /// The base's predictions alone.
+    Base,
+}
+
+impl TrainRow {
+    /// A row trained towards its tokens, each alike.
+    pub fn plain(encoded: Encoded, origin: String) -> Self {
+        Self { encoded, towards: Towards::Targets, weights: None, origin }
+    }
+
+    /// Its labels, with positions counted from `start`.
+    fn labels(&self, start: usize) -> Vec<Label> {
+        let ids = &self.encoded.ids;
+        // The first token of a row is predicted by nothing.
+        let targets = (1..ids.len()).filter(|i| self.encoded.mask[*i]);
+        let label = |(number, i): (usize, usize)| Label {
+            at: (start + i - 1) as u32,
+            target: ids[i],
+            weight: (self.towards != Towards::Base).then(|| self.weights.as_ref().map_or(1.0, |weights| weights[number])),
+            to_base: self.towards != Towards::Targets,
+        };
+        targets.enumerate().map(label).collect()
+    }
+}
+
 /// A division of a window that runs as one forward pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MicroBatch {
     /// Packed tokens.
     pub packed: Packed,
-    /// (index of the predicting token, target) of every label.
-    pub labels: Vec<(u32, u32)>,
+    /// Every label.
+    pub labels: Vec<Label>,
     /// Window of each row, and its index in it.
     pub rows: Vec<(usize, u64)>,
 }
@@ -46,9 +83,7 @@ pub fn micro_batches(windows: &[&[&TrainRow]], max_tokens: usize) -> Result<Vec<
         let start = batch.packed.tokens();
         batch.packed.push(ids, 0, Some(window));
         batch.rows.push((window, index as u64));
-        // The first token of a row is predicted by nothing.
-        let targets = (1..ids.len()).filter(|i| row.encoded.mask[*i]);
-        batch.labels.extend(targets.map(|i| ((start + i - 1) as u32, ids[i])));
+        batch.labels.extend(row.labels(start));
     }
     Ok(batches)
 }
@@ -59,7 +94,7 @@ mod tests {
 
     fn row(ids: &[u32], labels: usize) -> TrainRow {
         let mask = (0..ids.len()).map(|i| i >= ids.len() - labels).collect();
-        TrainRow { encoded: Encoded { ids: ids.to_vec(), mask }, origin: "test:0".into() }
+        TrainRow::plain(Encoded { ids: ids.to_vec(), mask }, "test:0".into())
     }
 
     #[test]
@@ -68,8 +103,8 @@ mod tests {
         let window: Vec<&TrainRow> = rows.iter().collect();
         let batches = micro_batches(&[&window], 7).unwrap();
         assert_eq!(batches.len(), 2);
-        assert_eq!(batches[0].labels, [(0, 2), (1, 3), (5, 7)]);
-        assert_eq!((batches[1].labels.as_slice(), batches[1].rows.as_slice()), ([(0, 9)].as_slice(), [(0, 2)].as_slice()));
+        assert_eq!(batches[0].labels, [(0, 2), (1, 3), (5, 7)].map(Label::from));
+        assert_eq!((batches[1].labels.as_slice(), batches[1].rows.as_slice()), ([Label::from((0, 9))].as_slice(), [(0, 2)].as_slice()));
     }
 
     #[test]

@@ -11,3 +11,4 @@ pub mod run;
 pub mod schedule;
 pub mod step;
 pub mod telemetry;
+pub mod weights;

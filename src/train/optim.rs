@@ -208,7 +208,7 @@ mod tests {
     fn three_updates_as_torch_makes_them() {
         let site = Site { layer: 0, module: Module::Q };
         let scalar = |x: f32| Tensor::from_vec(vec![x], (1, 1), &Device::Cpu).unwrap();
-        let config = LoraConfig { rank: 1, alpha: 1.0, dropout: 0.0, targets: vec![Module::Q] };
+        let config = LoraConfig { rank: 1, alpha: 1.0, dropout: 0.0, targets: vec![Module::Q], rslora: false };
         let mut adapter = Adapter { pairs: [(site, LoraPair { a: scalar(0.5), b: scalar(0.5) })].into(), scale: 1.0, config };
         let mut optimizer = AdamW::new(&adapter, AdamWConfig::default()).unwrap();
         let (mut p, mut m, mut v) = (0.5f64, 0f64, 0f64);
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_missing_gradient_is_an_error() {
-        let config = LoraConfig { rank: 1, alpha: 1.0, dropout: 0.0, targets: vec![Module::Q] };
+        let config = LoraConfig { rank: 1, alpha: 1.0, dropout: 0.0, targets: vec![Module::Q], rslora: false };
         let one = Tensor::ones((1, 1), candle_core::DType::F32, &Device::Cpu).unwrap();
         let site = Site { layer: 3, module: Module::Up };
         let mut adapter = Adapter { pairs: [(site, LoraPair { a: one.clone(), b: one })].into(), scale: 1.0, config };

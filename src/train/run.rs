@@ -33,6 +33,8 @@ pub struct Stage {
     pub warmup_ratio: f64,
     /// Rows of a window.
     pub window: usize,
+    /// Factor of the mean divergence from the base, for rows that are held to it.
+    pub kl: f64,
 }
 
 impl Stage {
@@ -60,6 +62,11 @@ pub struct TrainSettings {
     pub seed: u64,
 }
 
+/// A sum over a count; None where nothing was counted.
+fn mean(sum: f64, count: usize) -> Option<f64> {
+    (count > 0).then(|| sum / count as f64)
+}
+
 /// Where and how often the state is kept between steps.
 #[derive(Debug, Clone)]
 pub struct Checkpoints {
@@ -75,6 +82,10 @@ pub trait Observer {
     fn on_step(&mut self, row: &StepRow) -> Result<()>;
     /// Before the first step and after each step, with the adapter as it then is.
     fn on_adapter(&mut self, step: usize, adapter: &Adapter) -> Result<()>;
+    /// Asked after each step's `on_adapter`: is this variant trained enough, whatever steps its stages still have?
+    fn enough(&self) -> bool {
+        false
+    }
     /// Asked between steps: stop, keeping the state?
     fn interrupted(&self) -> bool;
 }
@@ -112,6 +123,7 @@ struct Next<'a> {
     rows: Vec<&'a TrainRow>,
     learning_rate: f64,
     dropout_seed: u64,
+    kl: f64,
 }
 
 impl<'a> Training<'a> {
@@ -137,6 +149,7 @@ impl<'a> Training<'a> {
             rows: stage.window_rows(self.position.step, derive(self.member.settings.seed, &["order", &stage.name])),
             learning_rate: learning_rate(self.position.step, stage.steps, warmup, stage.learning_rate),
             dropout_seed: derive(self.member.settings.seed, &["dropout", &self.position.total_steps.to_string()]),
+            kl: stage.kl,
         }
     }
 
@@ -160,8 +173,9 @@ impl<'a> Training<'a> {
             step: self.position.total_steps,
             stage: stage.name.clone(),
             epoch: self.position.step as f64 / stage.steps_per_epoch() as f64,
-            loss: outcome.loss.total / outcome.loss.labels as f64,
-            token_accuracy: outcome.loss.hits as f64 / outcome.loss.labels as f64,
+            loss: mean(outcome.loss.total, outcome.loss.labels),
+            token_accuracy: mean(outcome.loss.hits as f64, outcome.loss.labels),
+            divergence: mean(outcome.loss.divergence, outcome.loss.held),
             learning_rate: next.learning_rate,
             norms: outcome.norms,
             rows: next.rows.len(),
@@ -173,6 +187,9 @@ impl<'a> Training<'a> {
         };
         observer.on_step(&row)?;
         observer.on_adapter(self.position.total_steps, &self.member.adapter)?;
+        if observer.enough() {
+            self.position.stage = self.member.stages.len();
+        }
         self.skip_finished_stages()
     }
 }
@@ -227,7 +244,12 @@ impl<'a> Together<'a> {
         let windows: Vec<Window<'_>> = taking_part
             .iter()
             .zip(&next)
-            .map(|(i, next)| Window { adapter: &self.trainings[*i].member.adapter, rows: &next.rows, dropout_seed: next.dropout_seed })
+            .map(|(i, next)| Window {
+                adapter: &self.trainings[*i].member.adapter,
+                rows: &next.rows,
+                dropout_seed: next.dropout_seed,
+                kl: next.kl,
+            })
             .collect();
         let settings = self.trainings[*first].member.settings.step;
         let gradients = window_gradients(decoder, &windows, settings).with_context(|| self.trainings[*first].place())?;

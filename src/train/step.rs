@@ -10,7 +10,7 @@ use super::optim::AdamW;
 use super::telemetry::GradientNorms;
 use crate::error::Invalid;
 use crate::model::adapter_set::AdapterSet;
-use crate::model::decoder::{Decoder, Gradients, LossSum, Saving, insert};
+use crate::model::decoder::{Decoder, Gradients, LossSum, Saving, Scales, insert};
 use crate::model::dropout::{Dropout, RowKey};
 use crate::model::lora::Adapter;
 
@@ -43,21 +43,31 @@ pub struct Window<'a> {
     pub rows: &'a [&'a TrainRow],
     /// Of this step.
     pub dropout_seed: u64,
+    /// Factor of the mean divergence from the base; rows say whether they are held to it.
+    pub kl: f64,
 }
 
-/// Loss and gradients of each window, `sum of cross-entropies / label tokens of the window`.
+/// Loss and gradients of each window: `sum(weight * cross-entropy) / labels + kl * sum(divergence) / positions held to the
+/// base`, each count over the whole window.
 ///
 /// Windows of several adapters share forward passes: the frozen weights see their rows as one batch.
 pub fn window_gradients(decoder: &Decoder, windows: &[Window<'_>], settings: StepSettings) -> Result<Vec<(LossSum, Gradients)>> {
     let rows: Vec<&[&TrainRow]> = windows.iter().map(|window| window.rows).collect();
     let batches = micro_batches(&rows, settings.max_tokens)?;
-    let mut labels = vec![0usize; windows.len()];
+    let mut counts = vec![(0usize, 0usize); windows.len()];
     for batch in &batches {
-        for (at, _) in &batch.labels {
-            labels[batch.packed.adapter_of(*at).unwrap_or(0)] += 1;
+        for label in &batch.labels {
+            let (labels, held) = &mut counts[batch.packed.adapter_of(label.at).unwrap_or(0)];
+            *labels += usize::from(label.weight.is_some());
+            *held += usize::from(label.to_base);
         }
     }
-    let scales: Vec<f64> = labels.iter().map(|labels| 1.0 / *labels as f64).collect();
+    let share = |factor: f64, count: usize| if count == 0 { 0.0 } else { factor / count as f64 };
+    let scales = counts
+        .iter()
+        .zip(windows)
+        .map(|((labels, held), window)| Scales { cross_entropy: share(1.0, *labels), to_base: share(window.kl, *held) });
+    let scales: Vec<Scales> = scales.collect();
     let adapter_set = AdapterSet::new(decoder, windows.iter().map(|window| window.adapter).collect())?;
     let mut sums: Vec<(LossSum, Gradients)> = vec![(LossSum::default(), Gradients::new()); windows.len()];
     for batch in batches {
@@ -72,7 +82,7 @@ pub fn window_gradients(decoder: &Decoder, windows: &[Window<'_>], settings: Ste
         let tape = decoder.forward_training(&batch.packed, &adapter_set, Some(dropout), settings.saving)?;
         let parts = decoder.backward(tape, &batch.packed, &adapter_set, &batch.labels, &scales)?;
         for (window, (part, gradients)) in parts.into_iter().enumerate() {
-            if !part.total.is_finite() {
+            if !part.total.is_finite() || !part.divergence.is_finite() {
                 let place = decoder.first_non_finite(&batch.packed, &adapter_set)?.unwrap_or_else(|| "the output head".to_owned());
                 bail!(Invalid(format!(
                     "the loss is not finite; first seen in {place}, rows {}",
@@ -80,9 +90,7 @@ pub fn window_gradients(decoder: &Decoder, windows: &[Window<'_>], settings: Ste
                 )));
             }
             let sum = &mut sums[window];
-            sum.0.total += part.total;
-            sum.0.labels += part.labels;
-            sum.0.hits += part.hits;
+            sum.0.merge(&part);
             for (site, gradient) in gradients {
                 insert(&mut sum.1, site, gradient)?;
             }
@@ -91,7 +99,7 @@ pub fn window_gradients(decoder: &Decoder, windows: &[Window<'_>], settings: Ste
     Ok(sums)
 }
 
-/// Runs one window and updates the adapter.
+/// Runs one window towards its targets and updates the adapter.
 pub fn train_step(
     decoder: &Decoder,
     adapter: &mut Adapter,
@@ -101,7 +109,7 @@ pub fn train_step(
     dropout_seed: u64,
     settings: StepSettings,
 ) -> Result<StepOutcome> {
-    let own = Window { adapter, rows: window, dropout_seed };
+    let own = Window { adapter, rows: window, dropout_seed, kl: 0.0 };
     let Some((loss, gradients)) = window_gradients(decoder, &[own], settings)?.pop() else { bail!("a step without a window") };
     apply(adapter, optimizer, window, loss, &gradients, learning_rate)
 }

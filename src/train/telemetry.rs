@@ -52,10 +52,11 @@ pub struct StepRow {
     pub stage: String,
     /// Epochs of the stage completed after this step.
     pub epoch: f64,
-    /// Mean cross-entropy of the window's label tokens before the update, nats.
-    pub loss: f64,
+    /// Mean cross-entropy of the window's label tokens before the update, nats, whatever their weights; None where no row of
+    /// the window is trained towards its tokens.
+    pub loss: Option<f64>,
     /// Share of label tokens that were the most probable token.
-    pub token_accuracy: f64,
+    pub token_accuracy: Option<f64>,
     /// Rate of this update.
     pub learning_rate: f64,
     /// Pre-clip L2 norms of the gradients.
@@ -72,12 +73,15 @@ pub struct StepRow {
     pub tokens_per_second: f64,
     /// Resident memory of the process after the step, MiB; empty where the system does not say.
     pub memory_mib: Option<f64>,
+    /// Mean KL(base || adapted) at the positions of the window that are held to the base, nats, before the update; None where
+    /// none is.
+    pub divergence: Option<f64>,
 }
 
 /// Columns of `train.csv` before the norms by kind of linear, and after them.
 pub const COLUMNS: [&[&str]; 2] = [
     &["step", "stage", "epoch", "loss", "token_accuracy", "learning_rate", "grad_norm"],
-    &["rows", "tokens", "label_tokens", "seconds", "tokens_per_second", "memory_mib"],
+    &["rows", "tokens", "label_tokens", "seconds", "tokens_per_second", "memory_mib", "divergence"],
 ];
 
 /// Columns of the norms of A and of B, in the order of [`Module::ALL`].
@@ -105,6 +109,7 @@ impl Serialize for StepRow {
         row.serialize_field("seconds", &self.seconds)?;
         row.serialize_field("tokens_per_second", &self.tokens_per_second)?;
         row.serialize_field("memory_mib", &self.memory_mib)?;
+        row.serialize_field("divergence", &self.divergence)?;
         row.end()
     }
 }
@@ -124,8 +129,8 @@ impl TryFrom<BTreeMap<String, String>> for StepRow {
             step: number(&mut cells, "step")?,
             stage: taken(&mut cells, "stage")?,
             epoch: number(&mut cells, "epoch")?,
-            loss: number(&mut cells, "loss")?,
-            token_accuracy: number(&mut cells, "token_accuracy")?,
+            loss: present(&mut cells, "loss")?,
+            token_accuracy: present(&mut cells, "token_accuracy")?,
             learning_rate: number(&mut cells, "learning_rate")?,
             norms: GradientNorms { by_module, total: number(&mut cells, "grad_norm")? },
             rows: number(&mut cells, "rows")?,
@@ -134,6 +139,7 @@ impl TryFrom<BTreeMap<String, String>> for StepRow {
             seconds: number(&mut cells, "seconds")?,
             tokens_per_second: number(&mut cells, "tokens_per_second")?,
             memory_mib: optional(&mut cells, "memory_mib")?,
+            divergence: optional(&mut cells, "divergence")?,
         };
         match cells.keys().next() {
             None => Ok(row),
@@ -149,6 +155,11 @@ fn taken(cells: &mut BTreeMap<String, String>, column: &str) -> std::result::Res
 fn number<T: FromStr>(cells: &mut BTreeMap<String, String>, column: &str) -> std::result::Result<T, String> {
     let text = taken(cells, column)?;
     text.parse().map_err(|_| format!("`{text}` in the column `{column}` is not a number of its kind"))
+}
+
+/// A number, or nothing where the cell is empty.
+fn present(cells: &mut BTreeMap<String, String>, column: &str) -> std::result::Result<Option<f64>, String> {
+    if cells.contains_key(column) { optional(cells, column) } else { Err(format!("the column `{column}` is missing")) }
 }
 
 /// A number, or nothing where the cell is empty or the column absent.
@@ -188,11 +199,17 @@ fn status_mib(key: &str) -> Result<f64> {
 mod tests {
     use super::*;
 
-    /// Two rows as they have been written since the first version.
-    const WRITTEN: &str = "step,stage,epoch,loss,token_accuracy,learning_rate,grad_norm,a_q,a_k,a_v,a_o,a_gate,a_up,a_down,b_q,b_k,b_v,b_o,b_gate,b_up,b_down,rows,tokens,label_tokens,seconds,tokens_per_second,memory_mib
+    /// Two rows as the first version wrote them.
+    const FIRST: &str = "step,stage,epoch,loss,token_accuracy,learning_rate,grad_norm,a_q,a_k,a_v,a_o,a_gate,a_up,a_down,b_q,b_k,b_v,b_o,b_gate,b_up,b_down,rows,tokens,label_tokens,seconds,tokens_per_second,memory_mib
 1,anchor,0.5,3.25,0.125,0.0,1.5,0.0,,,,,,,2.5,,,,,,,4,100,40,0.5,200.0,
 2,anchor,1.0,3.0,0.25,0.00001,1.25,0.25,,,,,,,2.0,,,,,,,4,100,40,0.5,200.0,81.5
 ";
+
+    /// The same rows as they are written now, the second held to the base.
+    fn written() -> String {
+        let mut lines = FIRST.lines().zip(["divergence", "", "0.125"]).map(|(line, cell)| format!("{line},{cell}\n"));
+        lines.by_ref().collect()
+    }
 
     fn rows(text: &str) -> std::result::Result<Vec<StepRow>, csv::Error> {
         csv::Reader::from_reader(text.as_bytes()).deserialize().collect()
@@ -200,7 +217,7 @@ mod tests {
 
     #[test]
     fn rows_are_read_and_written_back_byte_for_byte() {
-        let read = rows(WRITTEN).unwrap();
+        let read = rows(&written()).unwrap();
         assert_eq!(
             (read[1].norm(Module::Q, true), read[1].norm(Module::Q, false), read[1].norm(Module::K, true)),
             (Some(0.25), Some(2.0), None)
@@ -210,14 +227,18 @@ mod tests {
         for row in &read {
             writer.serialize(row).unwrap();
         }
-        assert_eq!(String::from_utf8(writer.into_inner().unwrap()).unwrap(), WRITTEN);
-        let header: Vec<&str> = WRITTEN.lines().next().unwrap().split(',').collect();
+        assert_eq!(String::from_utf8(writer.into_inner().unwrap()).unwrap(), written());
+        assert_eq!((read[0].divergence, read[1].divergence), (None, Some(0.125)));
+        let first = rows(FIRST).unwrap();
+        assert!(first[0] == read[0] && first[1].divergence.is_none() && first[1].loss == read[1].loss);
+        let written = written();
+        let header: Vec<&str> = written.lines().next().unwrap().split(',').collect();
         assert!(header.starts_with(COLUMNS[0]) && header.ends_with(COLUMNS[1]));
     }
 
     #[test]
     fn what_is_not_a_row_is_named() {
-        let error = |from: &str, to: &str| rows(&WRITTEN.replacen(from, to, 1)).unwrap_err().to_string();
+        let error = |from: &str, to: &str| rows(&written().replacen(from, to, 1)).unwrap_err().to_string();
         assert!(error("memory_mib", "memory").contains("`memory`"));
         assert!(error(",loss,", ",lost,").contains("the column `loss` is missing"));
         assert!(error("3.25", "three").contains("`three` in the column `loss`"));

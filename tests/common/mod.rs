@@ -24,7 +24,7 @@ pub(crate) fn tiny(kind: &str) -> Decoder {
 }
 
 pub(crate) fn lora_config() -> LoraConfig {
-    LoraConfig { rank: 4, alpha: 8.0, dropout: 0.0, targets: Module::ALL.to_vec() }
+    LoraConfig { rank: 4, alpha: 8.0, dropout: 0.0, targets: Module::ALL.to_vec(), rslora: false }
 }
 
 /// An adapter whose B is not zero, so that every path through it carries signal.

@@ -18,7 +18,7 @@ use crate::train::step::{StepSettings, train_step};
 
 /// Adapter of every part, for the peers too.
 pub(super) fn lora() -> LoraConfig {
-    LoraConfig { rank: 8, alpha: 32.0, dropout: 0.05, targets: Module::ALL.to_vec() }
+    LoraConfig { rank: 8, alpha: 32.0, dropout: 0.05, targets: Module::ALL.to_vec(), rslora: false }
 }
 
 /// All rows of the window at once.
@@ -106,12 +106,10 @@ fn train<'a>(decoder: &'a Decoder, work: &Work, seed: u64, saving: Saving) -> Re
     let rows: Vec<TrainRow> = work
         .rows
         .iter()
-        .map(|row| TrainRow {
-            encoded: Encoded {
-                ids: ids(&mut random, row.tokens, decoder.spec.vocabulary),
-                mask: (0..row.tokens).map(|i| i >= row.tokens - row.labels).collect(),
-            },
-            origin: "bench".to_owned(),
+        .map(|row| {
+            let ids = ids(&mut random, row.tokens, decoder.spec.vocabulary);
+            let mask = (0..row.tokens).map(|i| i >= row.tokens - row.labels).collect();
+            TrainRow::plain(Encoded { ids, mask }, "bench".to_owned())
         })
         .collect();
     let mut adapter = Adapter::init(&decoder.spec, &lora(), seed, decoder.device())?;

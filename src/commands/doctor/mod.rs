@@ -142,14 +142,14 @@ fn rows(template: &ChatTemplate) -> Result<Vec<TrainRow>> {
     ];
     let row = |(i, (asked, said)): (usize, &(&str, &str))| {
         let messages = [Message::new(Role::System, "Be brief."), Message::new(Role::User, *asked), Message::new(Role::Assistant, *said)];
-        Ok(TrainRow { encoded: template.training_row(&messages)?, origin: format!("doctor:{i}") })
+        Ok(TrainRow::plain(template.training_row(&messages)?, format!("doctor:{i}")))
     };
     talks.iter().enumerate().map(row).collect()
 }
 
 /// An adapter with a B that is not zero, so that every path through it carries signal. The same numbers on every machine.
 fn adapter(decoder: &Decoder) -> Result<Adapter> {
-    let config = LoraConfig { rank: 8, alpha: 32.0, dropout: 0.05, targets: Module::ALL.to_vec() };
+    let config = LoraConfig { rank: 8, alpha: 32.0, dropout: 0.05, targets: Module::ALL.to_vec(), rslora: false };
     let mut adapter = Adapter::init(&decoder.spec, &config, 1, &Device::Cpu)?;
     for (site, pair) in &mut adapter.pairs {
         let values: Vec<f32> = (0..pair.b.elem_count()).map(|i| ((i as f32) * 0.37 + site.index() as f32).sin() * 0.01).collect();
@@ -173,7 +173,7 @@ fn compute(base: &BaseModel, decoder: &Decoder, adapter: &Adapter, rows: &[Train
     let logits = decoder.logits(&hidden)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
     let window: Vec<&TrainRow> = rows.iter().collect();
     let settings = StepSettings { max_tokens: 4096, saving: Saving::Activations };
-    let window = Window { adapter, rows: &window, dropout_seed: 7 };
+    let window = Window { adapter, rows: &window, dropout_seed: 7, kl: 0.0 };
     let (loss, gradients) = window_gradients(decoder, &[window], settings)?.pop().context("a window has gradients")?;
     let prompts: Vec<Prompt> = rows
         .iter()

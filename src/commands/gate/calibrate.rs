@@ -126,7 +126,7 @@ fn damage(rows: &[ItemRow], session: &Session, share: f64, seed: u64) -> Vec<Ite
 
 /// An adapter of random weights on every site.
 fn random(session: &Session, seed: u64) -> Result<Adapter> {
-    let config = LoraConfig { rank: 8, alpha: 16.0, dropout: 0.0, targets: Module::ALL.to_vec() };
+    let config = LoraConfig { rank: 8, alpha: 16.0, dropout: 0.0, targets: Module::ALL.to_vec(), rslora: false };
     let device = &session.base.device;
     let mut adapter = Adapter::init(&session.base.decoder.spec, &config, derive(seed, &["calibrate", "init"]), device)?;
     let mut draws = ChaCha8Rng::seed_from_u64(derive(seed, &["calibrate", "random"]));

@@ -13,10 +13,10 @@ use crate::files::{read_json, remove_file, write_atomic, write_json};
 use crate::model::adapter as adapter_folder;
 use crate::model::decoder::Saving;
 use crate::model::lora::Adapter;
-use crate::plan::{self, PlannedCell};
+use crate::plan::{self, PlannedCell, PlannedStage};
 use crate::random::derive;
 use crate::record::lines::{read_csv, read_json_lines, retain_csv, retain_json_lines, write_json_lines};
-use crate::record::rows::{CellRecord, CellState, DriftRow, ItemRow, Liveness, SCHEMA};
+use crate::record::rows::{CellRecord, CellState, DriftRow, ItemRow, Liveness, SCHEMA, StageCount};
 use crate::record::run_dir::CellDir;
 use crate::train::run::TrainSettings;
 use crate::train::step::StepSettings;
@@ -76,20 +76,51 @@ pub(super) fn begin(prepared: &Prepared, dir: &CellDir, done: usize) -> Result<(
 }
 
 /// How much of a cell's training is left; what a checkpoint holds of it is not to be done.
-pub(super) fn work_left(prepared: &Prepared, cell: PlannedCell<'_>, mut done: usize) -> f64 {
+pub(super) fn work_left(prepared: &Prepared, cell: PlannedCell<'_>, done: usize) -> f64 {
+    let left = work_after(prepared, cell, done);
+    prepared.progress.skip(work::TRAINING, work_after(prepared, cell, 0) - left);
+    left
+}
+
+/// The work of the steps after `done`.
+pub(super) fn work_after(prepared: &Prepared, cell: PlannedCell<'_>, mut done: usize) -> f64 {
     let mut left = 0.0;
     for stage in prepared.stages(cell).unwrap_or_default() {
         let of_stage = done.min(stage.stage.steps);
         done -= of_stage;
-        prepared.progress.skip(work::TRAINING, of_stage as f64 * work::step(prepared, stage));
         left += (stage.stage.steps - of_stage) as f64 * work::step(prepared, stage);
     }
     left
 }
 
+/// The stages as they were trained: a variant that stopped at its drift bound has fewer steps than were planned.
+fn trained(planned: &[PlannedStage], mut steps: usize) -> Vec<StageCount> {
+    let total = steps as f64;
+    let count = |planned: &PlannedStage| {
+        let done = planned.stage.steps.min(steps);
+        steps -= done;
+        if done == planned.stage.steps {
+            return planned.count.clone();
+        }
+        StageCount { steps: done, planned: Some(planned.stage.steps), ..planned.count.clone() }
+    };
+    let mut counts: Vec<StageCount> = planned.iter().map(count).collect();
+    if counts.iter().any(|count| count.planned.is_some()) {
+        for count in &mut counts {
+            count.share = count.steps as f64 / total;
+        }
+    }
+    counts
+}
+
 /// The adapter that a cell's training begins with.
 pub(super) fn fresh(prepared: &Prepared, cell: PlannedCell<'_>) -> Result<Adapter> {
-    Adapter::init(&prepared.base.decoder.spec, &prepared.experiment.lora, derive(seed(cell), &["init"]), &prepared.base.device)
+    let experiment = &prepared.experiment;
+    let config = match cell {
+        PlannedCell::Base => &experiment.lora,
+        PlannedCell::Variant(variant, _) => experiment.lora_of(variant),
+    };
+    Adapter::init(&prepared.base.decoder.spec, config, derive(seed(cell), &["init"]), &prepared.base.device)
 }
 
 fn seed(cell: PlannedCell<'_>) -> u64 {
@@ -187,7 +218,7 @@ pub(super) fn record(
         variant: variant.to_owned(),
         seed,
         description: description.clone(),
-        stages: planned.unwrap_or_default().iter().map(|stage| stage.count.clone()).collect(),
+        stages: trained(planned.unwrap_or_default(), train_rows.len()),
         derived,
         adapter_digest: adapter.map(adapter_folder::digest).transpose()?,
         rows_digest: planned.map(plan::rows_digest),

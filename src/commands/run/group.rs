@@ -16,13 +16,14 @@ use crate::eval::run::Asker;
 use crate::files::{remove_file, write_json};
 use crate::model::adapter_set::AdapterSet;
 use crate::model::lora::Adapter;
-use crate::plan::PlannedCell;
+use crate::plan::{PlannedCell, PlannedStage};
 use crate::progress::Pace;
 use crate::record::lines::JsonLines;
 use crate::record::rows::{CellState, ItemRow};
 use crate::record::run_dir::CellDir;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::run::{Checkpoints, Member, Observer, Stage, Together};
+use crate::train::weights::weigh;
 
 /// Time between two notes of how long an evaluation has taken.
 const NOTE: Duration = Duration::from_secs(5);
@@ -81,8 +82,7 @@ fn train(prepared: &Prepared, cells: &[PlannedCell<'_>]) -> Result<()> {
         remove_file(&checkpoints.path)?;
     }
     let dirs: Vec<CellDir> = cells.iter().map(|cell| prepared.cell(*cell)).collect();
-    let stages: Vec<Vec<Stage>> =
-        cells.iter().map(|cell| prepared.stages(*cell).unwrap_or_default().iter().map(|planned| planned.stage.clone()).collect()).collect();
+    let stages = cells.iter().map(|cell| weighed(prepared, *cell)).collect::<Result<Vec<Vec<Stage>>>>()?;
     let mut to_do = 0.0;
     let mut members = Vec::new();
     let mut recorders = Vec::new();
@@ -94,7 +94,7 @@ fn train(prepared: &Prepared, cells: &[PlannedCell<'_>]) -> Result<()> {
         }
         let settings = cell::settings(prepared, *cell)?;
         members.push(Member { name: names[i].clone(), adapter: cell::fresh(prepared, *cell)?, stages: &stages[i], settings });
-        recorders.push(Recorder { prepared, cell: *cell, dir: &dirs[i], writes: missing[i] });
+        recorders.push(Recorder { prepared, cell: *cell, dir: &dirs[i], writes: missing[i], stopped: false });
     }
     drop(checkpoint);
     prepared.progress.begin(work::TRAINING, to_do, Pace::Steady);
@@ -109,6 +109,21 @@ fn train(prepared: &Prepared, cells: &[PlannedCell<'_>]) -> Result<()> {
         cell::keep(prepared, dir, &adapter)?;
     }
     remove_file(&checkpoints.path)
+}
+
+/// The stages of a cell, their labels weighed by the base where the experiment says so.
+fn weighed(prepared: &Prepared, cell: PlannedCell<'_>) -> Result<Vec<Stage>> {
+    let weighed = |planned: &PlannedStage| -> Result<Stage> {
+        let mut stage = planned.stage.clone();
+        if let Some(weights) = planned.weights {
+            prepared.progress.doing(&format!("{cell}: weighing the labels of {}", stage.name));
+            let decoder = &prepared.base.decoder;
+            let most = prepared.experiment.training.tokens_per_pass;
+            weigh(decoder, &mut stage.rows, weights, most).with_context(|| format!("{cell}, stage `{}`", stage.name))?;
+        }
+        Ok(stage)
+    };
+    prepared.stages(cell).unwrap_or_default().iter().map(weighed).collect()
 }
 
 /// Every cell answers every suite's missing items. Gives each one's seconds, all continuations together.

@@ -3,6 +3,7 @@
 mod cell;
 mod group;
 mod observer;
+mod replay;
 mod setup;
 mod work;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use anyhow::Result;
 
 use super::setup::Prepared;
-use super::work;
+use super::{cell, work};
 use crate::commands::model;
 use crate::commands::rows::item_row;
 use crate::eval::run::Evaluator;
@@ -16,7 +16,7 @@ use crate::model::decoder::Decoder;
 use crate::model::lora::Adapter;
 use crate::plan::PlannedCell;
 use crate::random::{derive, shuffle};
-use crate::record::lines::{JsonLines, append_csv};
+use crate::record::lines::{JsonLines, append_csv, read_csv};
 use crate::record::rows::{DriftRow, ItemRow};
 use crate::record::run_dir::CellDir;
 use crate::train::run::Observer;
@@ -29,13 +29,26 @@ pub(super) struct Recorder<'a> {
     pub(super) dir: &'a CellDir,
     /// Whether anything is to be written: a cell that has its adapter already may be trained again beside others.
     pub(super) writes: bool,
+    /// Whether its drift passed the variant's bound.
+    pub(super) stopped: bool,
+}
+
+impl Recorder<'_> {
+    /// The largest drift that the variant may have, nats.
+    fn bound(&self) -> Option<f64> {
+        match self.cell {
+            PlannedCell::Base => None,
+            PlannedCell::Variant(variant, _) => variant.stop_at_drift,
+        }
+    }
 }
 
 impl Observer for Recorder<'_> {
     fn on_step(&mut self, row: &StepRow) -> Result<()> {
         let stages = self.prepared.stages(self.cell).unwrap_or_default();
         let work = stages.iter().find(|planned| planned.stage.name == row.stage).map_or(0.0, |stage| work::step(self.prepared, stage));
-        self.prepared.progress.doing(&format!("{}: training, {}, loss {:.3}", self.cell, row.stage, row.loss));
+        let loss = row.loss.map_or(String::new(), |loss| format!(", loss {loss:.3}"));
+        self.prepared.progress.doing(&format!("{}: training, {}{loss}", self.cell, row.stage));
         self.prepared.progress.done(work::TRAINING, work);
         if self.writes { append_csv(&self.dir.train(), row) } else { Ok(()) }
     }
@@ -43,6 +56,9 @@ impl Observer for Recorder<'_> {
     fn on_adapter(&mut self, step: usize, adapter: &Adapter) -> Result<()> {
         let experiment = &self.prepared.experiment;
         if !self.writes {
+            // It ends where it ended when it was recorded.
+            let recorded: Vec<StepRow> = if self.bound().is_some() { read_csv(&self.dir.train())? } else { Vec::new() };
+            self.stopped = recorded.last().is_some_and(|last| last.step <= step);
             return Ok(());
         }
         if due(step, experiment.drift.every) {
@@ -51,6 +67,11 @@ impl Observer for Recorder<'_> {
             let row =
                 DriftRow { step, kl: drift.kl, agreement: drift.agreement, largest_change: drift.largest_change, tokens: drift.tokens };
             append_csv(&self.dir.drift(), &row)?;
+            if self.bound().is_some_and(|bound| drift.kl > bound) {
+                self.stopped = true;
+                let left = cell::work_after(self.prepared, self.cell, step);
+                self.prepared.progress.skip(work::TRAINING, left);
+            }
         }
         // At step 0 an adapter changes nothing; the base's own probe stands for it.
         if step > 0 && due(step, experiment.probe.every) {
@@ -60,6 +81,10 @@ impl Observer for Recorder<'_> {
             file.flush()?;
         }
         Ok(())
+    }
+
+    fn enough(&self) -> bool {
+        self.stopped
     }
 
     fn interrupted(&self) -> bool {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use super::work;
+use super::{replay, work};
 use crate::cli::RunArgs;
 use crate::commands::circumstances::{describe, utc_date};
 use crate::commands::session::{PromptContext, evidence, layers};
@@ -99,9 +99,10 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
     let device = args.device.device;
     let (base, template) = model::load(&experiment.model, device)?;
     let mut stages = BTreeMap::new();
+    let answers = |asked: &[&[Message]], most: usize| replay::answers(&base, &template, device, asked, most);
     for (variant, seed) in experiment.cells() {
         if variant.of.is_none() {
-            stages.insert((variant.name.clone(), seed), plan::stages(&experiment, variant, seed, &template, &suites)?);
+            stages.insert((variant.name.clone(), seed), plan::stages(&experiment, variant, seed, &template, &suites, Some(&answers))?);
         }
     }
     plan::fits(&experiment, &base.decoder.spec, &suites, stages.values().flatten())?;

@@ -68,7 +68,7 @@ pub fn load(folder: &Path, spec: &Spec, device: &Device) -> Result<Adapter> {
     let adapter = Adapter {
         pairs: pairs.collect::<Result<_>>()?,
         scale,
-        config: LoraConfig { rank, alpha: scale * rank as f64, dropout: config.dropout, targets },
+        config: LoraConfig { rank, alpha: scale * rank as f64, dropout: config.dropout, targets, rslora: false },
     };
     adapter.check_scale().with_context(|| config_path.display().to_string())?;
     Ok(adapter)

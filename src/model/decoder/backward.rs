@@ -9,11 +9,13 @@ use anyhow::{Context, Result};
 use candle_core::{DType, Tensor};
 
 use super::forward::{LayerState, Pass, PlainState};
+use super::objective::{Label, LossSum, Scales};
 use super::{Decoder, Packed, Tape, times};
 use crate::model::adapter_set::AdapterSet;
 use crate::model::lora::{Module, Site};
 use crate::model::ops::attention::attention_backward;
 use crate::model::ops::cross_entropy::cross_entropy;
+use crate::model::ops::divergence::{Divergence, divergence};
 use crate::model::ops::elementwise::add;
 use crate::model::ops::geglu::geglu_backward;
 use crate::model::ops::linear::LowRankGradient;
@@ -24,26 +26,6 @@ use crate::model::spec::Activation;
 
 /// Gradient of every pair, by site.
 pub type Gradients = BTreeMap<Site, LowRankGradient>;
-
-/// Losses of a batch's label positions.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LossSum {
-    /// Sum of `-ln p(target)`, nats.
-    pub total: f64,
-    /// Label positions.
-    pub labels: usize,
-    /// Positions whose target was the most probable token.
-    pub hits: usize,
-}
-
-impl LossSum {
-    /// One label more.
-    pub(super) fn add(&mut self, loss: f32, hit: bool) {
-        self.total += f64::from(loss);
-        self.labels += 1;
-        self.hits += usize::from(hit);
-    }
-}
 
 /// Adds a gradient to what other rows of the same adapter gave.
 pub(crate) fn insert(gradients: &mut Gradients, site: Site, gradient: LowRankGradient) -> Result<()> {
@@ -60,20 +42,42 @@ pub(crate) fn insert(gradients: &mut Gradients, site: Site, gradient: LowRankGra
     Ok(())
 }
 
+/// The base's final hidden states at the positions that are held to it, in the order of the labels.
+pub(super) struct BaseStates {
+    states: Tensor,
+    /// Rows that earlier chunks of labels took.
+    taken: usize,
+}
+
+/// Gradient of the divergences from the base, with respect to some rows of a chunk's logits.
+pub(super) struct ToBase {
+    /// Which rows of the chunk.
+    pub(super) rows: Tensor,
+    /// [rows, vocabulary], f32.
+    pub(super) d_logits: Tensor,
+}
+
+/// What each label's cross-entropy is multiplied by.
+pub(super) fn factors(labels: &[Label], owners: &[usize], scales: &[Scales]) -> Vec<f64> {
+    let factor = |(label, owner): (&Label, &usize)| label.weight.map_or(0.0, |weight| f64::from(weight) * scales[*owner].cross_entropy);
+    labels.iter().zip(owners).map(factor).collect()
+}
+
 /// Label positions whose logits exist at one time: bounds memory at this many rows of the vocabulary.
 const HEAD_CHUNK: usize = 128;
 
 impl Decoder {
-    /// For each adapter of the adapter set, the loss of its rows and the gradients of `scale * sum of cross-entropies`.
+    /// For each adapter of the adapter_set, the sums over the labels of its rows and the gradients of
+    /// `scales.cross_entropy * sum(weight * cross-entropy) + scales.to_base * sum(KL(base || adapted))`.
     ///
-    /// `labels` are (index of the predicting token, target token) pairs; `scales` one number an adapter.
+    /// One element of `scales` per adapter.
     pub fn backward(
         &self,
         tape: Tape,
         batch: &Packed,
         adapter_set: &AdapterSet<'_>,
-        labels: &[(u32, u32)],
-        scales: &[f64],
+        labels: &[Label],
+        scales: &[Scales],
     ) -> Result<Vec<(LossSum, Gradients)>> {
         let Tape { inputs, states, last, dropout } = tape;
         let mut results = vec![(LossSum::default(), Gradients::new()); adapter_set.len()];
@@ -100,36 +104,92 @@ impl Decoder {
         &self,
         last: &Tensor,
         batch: &Packed,
-        labels: &[(u32, u32)],
-        scales: &[f64],
+        labels: &[Label],
+        scales: &[Scales],
         results: &mut [(LossSum, Gradients)],
     ) -> Result<Tensor> {
         let owners = labels
             .iter()
-            .map(|(at, _)| batch.adapter_of(*at).with_context(|| format!("the label at token {at} belongs to no adapter")))
+            .map(|label| batch.adapter_of(label.at).with_context(|| format!("the label at token {} belongs to no adapter", label.at)))
             .collect::<Result<Vec<usize>>>()?;
+        let mut base = self.base_at(batch, labels)?;
         #[cfg(feature = "cuda")]
         if crate::model::ops::cuda::applies(last) && self.spec.fits_fused_kernels() {
-            return self.device_head_backward(last, labels, &owners, scales, results);
+            return self.device_head_backward(last, base, labels, &owners, scales, results);
         }
         let mut d_last = Tensor::zeros(last.shape(), DType::F32, last.device())?;
         for (chunk, owners) in labels.chunks(HEAD_CHUNK).zip(owners.chunks(HEAD_CHUNK)) {
-            let (indices, targets): (Vec<u32>, Vec<u32>) = chunk.iter().copied().unzip();
+            let indices: Vec<u32> = chunk.iter().map(|label| label.at).collect();
+            let targets: Vec<u32> = chunk.iter().map(|label| label.target).collect();
             let index = Tensor::from_slice(&indices, indices.len(), last.device())?;
             let chosen = last.index_select(&index, 0)?;
             let normed = rms_norm(&chosen, &self.weights.norm, self.spec.rms_eps)?;
-            let of_labels: Vec<f64> = owners.iter().map(|owner| scales[*owner]).collect();
             let logits = self.logits(&normed)?;
-            let result = cross_entropy(&logits, &targets, &of_labels)?;
-            for ((owner, loss), hit) in owners.iter().zip(&result.losses).zip(&result.hits) {
-                results[*owner].0.add(*loss, *hit);
+            let result = cross_entropy(&logits, &targets, &factors(chunk, owners, scales))?;
+            for (((label, owner), loss), hit) in chunk.iter().zip(owners).zip(&result.losses).zip(&result.hits) {
+                results[*owner].0.add(label, *loss, *hit);
             }
-            let d_product = self.logits_backward(&logits, result.d_logits)?;
+            let mut d_logits = result.d_logits;
+            if let Some(to_base) = self.to_base(&logits, base.as_mut(), chunk, owners, scales, results)? {
+                d_logits = d_logits.index_add(&to_base.rows, &to_base.d_logits, 0)?;
+            }
+            let d_product = self.logits_backward(&logits, d_logits)?;
             let d_normed = d_product.to_dtype(last.dtype())?.matmul(self.weights.head())?;
             let d_chosen = rms_norm_backward(&chosen, &self.weights.norm, self.spec.rms_eps, &d_normed)?;
             d_last = d_last.index_add(&index, &d_chosen.to_dtype(DType::F32)?, 0)?;
         }
         Ok(d_last.to_dtype(last.dtype())?)
+    }
+
+    /// The base's final hidden states at the positions that are held to it, in the order of the labels: one more forward pass,
+    /// over the rows that have such positions.
+    fn base_at(&self, batch: &Packed, labels: &[Label]) -> Result<Option<BaseStates>> {
+        let mut rows = Packed::default();
+        let mut predicting = Vec::new();
+        let mut current = None;
+        let mut first = 0;
+        for label in labels.iter().filter(|label| label.to_base) {
+            let row = batch.row_of(label.at);
+            let segment = batch.rows[row];
+            if current != Some(row) {
+                first = rows.tokens();
+                let tokens = segment.start..segment.start + segment.len;
+                rows.push(&batch.ids[tokens], batch.positions[segment.start] as usize, None);
+                current = Some(row);
+            }
+            predicting.push((first + label.at as usize - segment.start) as u32);
+        }
+        if predicting.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(BaseStates { states: self.hidden_at(&rows, &predicting, &AdapterSet::base(), None)?, taken: 0 }))
+    }
+
+    /// Divergences from the base of the next chunk of labels, with their gradient; None where the chunk has none.
+    pub(super) fn to_base(
+        &self,
+        logits: &Tensor,
+        base: Option<&mut BaseStates>,
+        chunk: &[Label],
+        owners: &[usize],
+        scales: &[Scales],
+        results: &mut [(LossSum, Gradients)],
+    ) -> Result<Option<ToBase>> {
+        let held: Vec<usize> = (0..chunk.len()).filter(|i| chunk[*i].to_base).collect();
+        let Some(base) = base.filter(|_| !held.is_empty()) else { return Ok(None) };
+        let rows: Vec<u32> = held.iter().map(|i| *i as u32).collect();
+        let rows = Tensor::from_slice(&rows, rows.len(), logits.device())?;
+        let states = base.states.narrow(0, base.taken, held.len())?;
+        base.taken += held.len();
+        let base = self.logits(&states)?;
+        let of_held: Vec<f64> = held.iter().map(|i| scales[owners[*i]].to_base).collect();
+        let Divergence { values, d_logits } = divergence(&base, &logits.index_select(&rows, 0)?, &of_held)?;
+        for (i, value) in held.iter().zip(values) {
+            let sum = &mut results[owners[*i]].0;
+            sum.divergence += f64::from(value);
+            sum.held += 1;
+        }
+        Ok(Some(ToBase { rows, d_logits }))
     }
 
     fn layer_backward(

@@ -4,8 +4,9 @@
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Tensor};
 
-use super::backward::{Gradients, LossSum, insert};
+use super::backward::{BaseStates, Gradients, factors, insert};
 use super::forward::Pass;
+use super::objective::{Label, LossSum, Scales};
 use super::{Decoder, Packed};
 use crate::model::adapter_set::{AdapterSet, spans};
 use crate::model::cache::KvCache;
@@ -293,13 +294,14 @@ impl Decoder {
     pub(super) fn device_head_backward(
         &self,
         last: &Tensor,
-        labels: &[(u32, u32)],
+        mut base: Option<BaseStates>,
+        labels: &[Label],
         owners: &[usize],
-        scales: &[f64],
+        scales: &[Scales],
         results: &mut [(LossSum, Gradients)],
     ) -> Result<Tensor> {
         let (_, width) = last.dims2()?;
-        if let Some((_, target)) = labels.iter().find(|(_, target)| *target as usize >= self.spec.vocabulary) {
+        if let Some(Label { target, .. }) = labels.iter().find(|label| label.target as usize >= self.spec.vocabulary) {
             anyhow::bail!(
                 "target token {target} is outside the vocabulary of {}: tokenizer and weights do not belong together",
                 self.spec.vocabulary
@@ -309,24 +311,30 @@ impl Decoder {
         let mut scored = Vec::new();
         for (chunk, owners) in labels.chunks(HEAD_CHUNK).zip(owners.chunks(HEAD_CHUNK)) {
             let mut upload = Upload::default();
-            let index = upload.add(chunk.iter().map(|(at, _)| *at));
-            let targets = upload.add(chunk.iter().map(|(_, target)| *target));
-            let of_labels = upload.add(owners.iter().map(|owner| (scales[*owner] as f32).to_bits()));
+            let index = upload.add(chunk.iter().map(|label| label.at));
+            let targets = upload.add(chunk.iter().map(|label| label.target));
+            let of_labels = upload.add(factors(chunk, owners, scales).into_iter().map(|factor| (factor as f32).to_bits()));
             let uploaded = upload.send(last.device())?;
             let chosen = head::gather_rows(last, uploaded.at(index), chunk.len())?;
             let normed = norm::rms_norm(&chosen, &self.weights.norm, self.spec.rms_eps)?;
             let logits = self.logits(&normed)?;
+            let to_base = self.to_base(&logits, base.as_mut(), chunk, owners, scales, results)?;
+            // The kernel writes the gradient over the logits.
             scored.push(head::cross_entropy(&logits, uploaded.at(targets), uploaded.at(of_labels))?);
-            let d_normed = product(&logits, self.weights.head())?;
+            let d_logits = match to_base {
+                Some(to_base) => logits.index_add(&to_base.rows, &to_base.d_logits.to_dtype(logits.dtype())?, 0)?,
+                None => logits,
+            };
+            let d_normed = product(&d_logits, self.weights.head())?;
             let d_chosen = norm::rms_norm_backward(&chosen, &self.weights.norm, &d_normed, None, self.spec.rms_eps)?;
             head::scatter_rows(&d_chosen, uploaded.at(index), &d_last)?;
         }
         // Read back only now, so that the device never waits for the host between chunks.
-        let mut owners = owners.iter();
+        let mut labels = labels.iter().zip(owners);
         for part in scored {
             let (losses, hits): (Vec<f32>, Vec<u32>) = (part.losses.to_vec1()?, part.hits.to_vec1()?);
-            for ((loss, hit), owner) in losses.iter().zip(&hits).zip(&mut owners) {
-                results[*owner].0.add(*loss, *hit == 1);
+            for ((loss, hit), (label, owner)) in losses.iter().zip(&hits).zip(&mut labels) {
+                results[*owner].0.add(label, *loss, *hit == 1);
             }
         }
         Ok(d_last)

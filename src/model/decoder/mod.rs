@@ -8,11 +8,13 @@ mod backward;
 #[cfg(feature = "cuda")]
 mod device;
 mod forward;
+mod objective;
 mod packed;
 
+pub use backward::Gradients;
 pub(crate) use backward::insert;
-pub use backward::{Gradients, LossSum};
 pub use forward::{Saving, Tape};
+pub use objective::{Label, LossSum, Scales};
 pub use packed::Packed;
 
 use anyhow::Result;

@@ -43,9 +43,13 @@ impl Packed {
         self.rows.iter().map(|row| (row.start + row.len - 1) as u32).collect()
     }
 
+    /// The row that a token belongs to.
+    pub(crate) fn row_of(&self, token: u32) -> usize {
+        self.rows.partition_point(|row| row.start <= token as usize) - 1
+    }
+
     /// The adapter of the row that a token belongs to.
     pub(crate) fn adapter_of(&self, token: u32) -> Option<usize> {
-        let row = self.rows.partition_point(|row| row.start <= token as usize) - 1;
-        self.adapters[row]
+        self.adapters[self.row_of(token)]
     }
 }

@@ -12,6 +12,7 @@ pub mod attention;
 pub mod cross_entropy;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
+pub mod divergence;
 pub mod elementwise;
 pub mod geglu;
 pub(crate) mod host;

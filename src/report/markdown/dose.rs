@@ -61,7 +61,7 @@ fn row(dose: &Dose) -> Vec<String> {
         code(dose.variant),
         code(dose.stage),
         sources.collect::<Vec<_>>().join("; "),
-        dose.steps.to_string(),
+        dose.planned.map_or(dose.steps.to_string(), |planned| format!("{} of {planned}", dose.steps)),
         format!("{:e}", dose.learning_rate),
         percent(dose.share),
         or_none(dose.loss, |loss| fixed(loss, 3)),

@@ -84,7 +84,7 @@ impl<'a> Kernels<'a> {
         let decoder = self.decoder;
         let mut adapters = Vec::new();
         for (seed, rank) in [(1, 8), (2, 12)] {
-            let config = LoraConfig { rank, alpha: 2.0 * rank as f64, dropout: 0.25, targets: Module::ALL.to_vec() };
+            let config = LoraConfig { rank, alpha: 2.0 * rank as f64, dropout: 0.25, targets: Module::ALL.to_vec(), rslora: false };
             let mut adapter = Adapter::init(&decoder.spec, &config, seed, &Device::Cpu)?;
             for pair in adapter.pairs.values_mut() {
                 // Both sides see the numbers that the kernels' copies have.
