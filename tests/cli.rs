@@ -383,6 +383,37 @@ fn doctor_compares_a_device_with_the_host() {
 }
 
 #[test]
+fn doctor_finds_nothing_wrong_with_any_family() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let place = tempfile::tempdir().unwrap();
+    let mut compared = Vec::new();
+    for entry in std::fs::read_dir(root.join("tests/golden/families")).unwrap() {
+        let folder = entry.unwrap().path();
+        if !folder.is_dir() {
+            continue;
+        }
+        let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+        let model = place.path().join(&name);
+        std::fs::create_dir(&model).unwrap();
+        for (from, file) in [(&folder, "config.json"), (&folder, "model.safetensors")] {
+            std::fs::copy(from.join(file), model.join(file)).unwrap();
+        }
+        for file in ["tokenizer.json", "tokenizer_config.json"] {
+            std::fs::copy(root.join("fixtures/tiny/qwen2").join(file), model.join(file)).unwrap();
+        }
+        let output = ballast().args(["doctor", "--model"]).arg(&model).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && text.contains("ok    f32 logits"), "{name}: {text}");
+        if text.contains("ok    host, logits beside candle-transformers") {
+            compared.push(name);
+        }
+    }
+    // Where candle-transformers has the family and computes these very configurations.
+    compared.sort();
+    assert_eq!(compared, ["llama", "olmo2", "qwen2", "qwen3"]);
+}
+
+#[test]
 fn help_teaches() {
     for command in ["run", "eval", "compare", "bless", "gate", "calibrate", "chat", "fetch", "report", "data", "suite", "doctor", "import"]
     {

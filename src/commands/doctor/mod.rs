@@ -103,7 +103,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<()> {
 /// Prints the base's logits after each row on the host beside those of candle-transformers; gives how many are outside the limit.
 fn compare_reference(files: &ModelFiles, rows: &[TrainRow], host: &Decoder) -> Result<usize> {
     let ids: Vec<&[u32]> = rows.iter().map(|row| row.encoded.ids.as_slice()).collect();
-    let (theirs, quantized) = match reference::logits(files, &ids)? {
+    let (theirs, quantized) = match reference::logits(files, &host.spec, &ids)? {
         Reference::Logits { logits, quantized } => (logits, quantized),
         Reference::Absent(reason) => {
             print(&format!("  note  candle-transformers was not compared: {reason}\n"))?;

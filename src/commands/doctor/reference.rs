@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use crate::files::read_json;
 use crate::model::fetch::ModelFiles;
 use crate::model::gguf::open_gguf;
+use crate::model::spec::{Biases, Rope, RopeScaling, Spec};
 use crate::model::weights::safetensors_files;
 
 /// Logits of the reference, or why there are none.
@@ -35,7 +36,10 @@ pub(super) enum Reference {
 type Forward = Box<dyn FnMut(&Tensor) -> candle_core::Result<Tensor>>;
 
 /// What candle-transformers computes for each row.
-pub(super) fn logits(files: &ModelFiles, rows: &[&[u32]]) -> Result<Reference> {
+pub(super) fn logits(files: &ModelFiles, spec: &Spec, rows: &[&[u32]]) -> Result<Reference> {
+    if let Some(reason) = unsound(spec, rows.iter().map(|row| row.len()).max().unwrap_or(0)) {
+        return Ok(Reference::Absent(reason.to_owned()));
+    }
     let quantized = matches!(files, ModelFiles::Gguf(_));
     // A reader that stumbles says nothing about our own: it is told and not judged.
     let opened = match files {
@@ -58,6 +62,28 @@ pub(super) fn logits(files: &ModelFiles, rows: &[&[u32]]) -> Result<Reference> {
 }
 
 type Open = Box<dyn FnMut() -> Result<Forward>>;
+
+/// What a model has that candle-transformers passes over or computes otherwise than the published models, which transformers'
+/// goldens in the tests decide; None where it can be a second opinion. `longest` is the longest row in tokens.
+fn unsound(spec: &Spec, longest: usize) -> Option<&'static str> {
+    let plain_scale = 1.0 / (spec.head_dim as f64).sqrt();
+    let scaled = |rope: &Rope| match rope.scaling {
+        RopeScaling::Default => false,
+        RopeScaling::Llama3 { .. } => spec.family != "llama",
+        _ => true,
+    };
+    let odd = |rope: &Rope| {
+        rope.interleaved || rope.turning(spec.head_dim) < spec.head_dim || (rope.amplitude - 1.0).abs() > f64::EPSILON || scaled(rope)
+    };
+    let biases = Biases { qkv: spec.biases.qkv && spec.family != "qwen2", ..spec.biases };
+    let reasons = [
+        (spec.attention.iter().any(|layer| layer.window.is_some_and(|window| window < longest)), "it counts sliding windows otherwise"),
+        (spec.ropes.iter().any(odd), "it does not compute this model's rotary embedding"),
+        (biases != Biases::default(), "it passes over this model's biases"),
+        ((spec.attention_scale - plain_scale).abs() > 1e-9, "it does not scale this model's attention"),
+    ];
+    reasons.into_iter().find(|(differs, _)| *differs).map(|(_, reason)| reason)
+}
 
 fn open_folder(folder: &Path) -> Result<Option<Open>> {
     let mut config: Map<String, Value> = read_json(&folder.join("config.json"))?;

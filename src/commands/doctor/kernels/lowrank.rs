@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use super::{Kernels, THROUGH};
 use crate::commands::doctor::moved;
 use crate::model::dropout::Dropout;
-use crate::model::lora::{Adapter, LoraConfig, Module, Pair, Site};
+use crate::model::lora::{Adapter, LoraConfig, LoraPair, Module, Site};
 use crate::model::ops::cuda::dropout::DropoutPlaces;
 use crate::model::ops::cuda::lowrank::{DropoutBits, Group, Table, Updates};
 use crate::model::ops::cuda::upload::{Place, Upload, Uploaded};
@@ -89,7 +89,7 @@ impl<'a> Kernels<'a> {
             for pair in adapter.pairs.values_mut() {
                 // Both sides see the numbers that the kernels' copies have.
                 let rounded = |x: &Tensor| -> Result<Tensor> { Ok(x.to_dtype(decoder.dtype())?.to_dtype(DType::F32)?) };
-                *pair = Pair { a: rounded(&pair.a)?, b: rounded(&self.draw(pair.b.shape(), 0.1)?)? };
+                *pair = LoraPair { a: rounded(&pair.a)?, b: rounded(&self.draw(pair.b.shape(), 0.1)?)? };
             }
             adapters.push(adapter);
         }

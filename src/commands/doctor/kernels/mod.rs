@@ -123,6 +123,11 @@ impl Kernels<'_> {
     }
 
     fn heads(&mut self) -> Result<()> {
+        let rope = &self.decoder.spec.ropes[0];
+        if rope.interleaved || rope.turning(self.decoder.spec.head_dim) < self.decoder.spec.head_dim {
+            // The kernel turns whole heads by halves; such a model runs operation by operation.
+            return Ok(());
+        }
         let (tokens, heads) = (self.tokens, self.heads_of());
         let (turned, keys) = ((heads.queries + heads.keys) * heads.size, heads.keys * heads.size);
         let (qkv, bias) = (self.both((tokens, turned + keys), 1.0)?, self.both(turned + keys, 0.5)?);
