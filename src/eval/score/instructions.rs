@@ -7,6 +7,8 @@
 //! An answer that follows every order and says nothing of the topic is wrong: otherwise one constant text in lower case would
 //! pass whatever asks for lower case.
 
+mod published;
+
 use super::identity::{End, Text};
 use super::words::{fold, is_cjk, own_words};
 use super::{Level, Reading, json};
@@ -17,6 +19,13 @@ pub(super) fn read(about: &[String], orders: &[Order], prompt: &str, answer: &st
     let parsed = answer.chars().any(char::is_alphanumeric);
     let failed: Vec<String> = orders.iter().filter_map(|order| unmet(order, answer)).collect();
     let on_topic = is_about(about, answer);
+    // Where repeating is an order, what comes after it is the answer.
+    let ordered = orders.iter().find_map(|order| if let Order::Repeat { text } = order { Some(text.trim()) } else { None });
+    let own = |text: &str| -> String {
+        let repeated = ordered.filter(|ordered| folds_to_start(text, ordered)).map_or(0, |ordered| ordered.chars().count());
+        text.chars().skip(repeated).collect()
+    };
+    let repeats = |prompt: &str, text: &str| repeats(prompt, &own(text));
     let echo = repeats(prompt, answer);
     let right = parsed && on_topic && !echo && failed.is_empty();
     let follows =
@@ -36,9 +45,10 @@ fn repeats(prompt: &str, answer: &str) -> bool {
     own_words(prompt, answer) != fold(answer)
 }
 
+/// Whether an answer keeps to the topic; a request without one takes any.
 fn is_about(about: &[String], answer: &str) -> bool {
     let text = Text::new(answer);
-    about.iter().any(|stem| text.says(stem, End::Stem))
+    about.is_empty() || about.iter().any(|stem| text.says(stem, End::Stem))
 }
 
 /// The answer without its first line, its last line, both, and each without asterisks.
@@ -94,7 +104,33 @@ fn unmet(order: &Order, answer: &str) -> Option<String> {
             (!two).then(|| "is not two different texts with a line of six asterisks between them".to_owned())
         }
         Order::Quoted => (!is_quoted(answer)).then(|| "is not wrapped in double quotation marks".to_owned()),
+        Order::Occurrences { text, min, max } => {
+            count(&format!("times `{text}`"), answer.to_lowercase().matches(&text.to_lowercase()).count(), *min, *max)
+        }
+        Order::Divided { by, exactly } => match published::parts(answer, by) {
+            Some(found) => count("parts", found, Some(*exactly), Some(*exactly)),
+            None => Some(format!("has nothing between two `{by}`")),
+        },
+        Order::ParagraphStart { of, nth, word } => published::paragraph_fault(answer, *of, *nth, word),
+        Order::Placeholders { min } => count("placeholders", published::placeholders(answer), Some(*min), None),
+        Order::Highlights { min } => count("highlighted texts", published::highlights(answer), Some(*min), None),
+        Order::Headed { by, min } => count(&format!("parts headed `{by}`"), published::headed(answer, by), Some(*min), None),
+        Order::OneOf { texts } => {
+            (!texts.iter().any(|text| answer.contains(text))).then(|| format!("has none of `{}`", texts.join("`, `")))
+        }
+        Order::AnyJson => json::only(answer).is_none().then(|| "is not JSON alone".to_owned()),
+        Order::Capitals { min, max } => count("words in capitals", published::capitals(answer), *min, *max),
+        Order::Uppercase => answer.chars().find(|c| c.is_lowercase()).map(|c| format!("uses the small letter `{c}`")),
+        Order::Repeat { text } => (!folds_to_start(answer, text)).then(|| "does not repeat the request first".to_owned()),
+        Order::Closes { text } => {
+            let end = answer.trim_matches('"').trim_end().to_lowercase();
+            (!end.ends_with(&text.trim().to_lowercase())).then(|| format!("does not end with `{text}`"))
+        }
     }
+}
+
+fn folds_to_start(answer: &str, text: &str) -> bool {
+    answer.to_lowercase().starts_with(&text.trim().to_lowercase())
 }
 
 fn range(min: Option<usize>, max: Option<usize>) -> String {
@@ -311,10 +347,47 @@ mod tests {
             (r#"{"order":"quoted"}"#, "\"So it is.\"", true),
             (r#"{"order":"quoted"}"#, "“好。”", true),
             (r#"{"order":"quoted"}"#, "He said \"so\"", false),
+            (r#"{"order":"occurrences","text":"Tea","min":2}"#, "tea and teacups", true),
+            (r#"{"order":"occurrences","text":"tea","max":1}"#, "tea and teacups", false),
+            (r#"{"order":"divided","by":"***","exactly":2}"#, "one\n***\ntwo\n***", true),
+            (r#"{"order":"divided","by":"***","exactly":2}"#, "one\n***\n***\ntwo", false),
+            (r#"{"order":"divided","by":"***","exactly":2}"#, "one\n\ntwo", false),
+            (r#"{"order":"paragraph-start","of":2,"nth":2,"word":"Tea"}"#, "One.\n\n\"Tea,\" she said", true),
+            (r#"{"order":"paragraph-start","of":2,"nth":2,"word":"tea"}"#, "One.\n\nThe tea", false),
+            (r#"{"order":"paragraph-start","of":2,"nth":1,"word":"one"}"#, "One.\n\ntwo\n\nthree", false),
+            (r#"{"order":"placeholders","min":2}"#, "[name], at [address]", true),
+            (r#"{"order":"placeholders","min":2}"#, "[name] and [an\nother", false),
+            (r#"{"order":"highlights","min":2}"#, "*one* and **two**", true),
+            (r#"{"order":"highlights","min":2}"#, "**one** ** **", false),
+            (r#"{"order":"highlights","min":1}"#, "2 * 3", false),
+            (r#"{"order":"headed","by":"Section","min":2}"#, "Section 1\na\nSection 2\nb", true),
+            (r#"{"order":"headed","by":"Section","min":2}"#, "Section one\na\nSection 2\nb", false),
+            (r#"{"order":"one-of","texts":["My answer is yes.","My answer is no."]}"#, "My answer is no.", true),
+            (r#"{"order":"one-of","texts":["My answer is yes.","My answer is no."]}"#, "No.", false),
+            (r#"{"order":"any-json"}"#, "```json\n[1]\n```", true),
+            (r#"{"order":"any-json"}"#, "Sure: [1]", false),
+            (r#"{"order":"capitals","min":2}"#, "DO NOT go", true),
+            (r#"{"order":"capitals","max":1}"#, "DO NOT go", false),
+            (r#"{"order":"uppercase"}"#, "ALL 3 LARGE!", true),
+            (r#"{"order":"uppercase"}"#, "ALL large", false),
+            (r#"{"order":"repeat","text":"Write a line on tea."}"#, "write a line on tea. Tea is warm.", true),
+            (r#"{"order":"repeat","text":"Write a line on tea."}"#, "Tea is warm.", false),
+            (r#"{"order":"closes","text":"That is all."}"#, "\"So. that is ALL.\"", true),
+            (r#"{"order":"closes","text":"That is all."}"#, "That is all. Bye", false),
         ];
         for (order, answer, expected) in cases {
             assert_eq!(met(order, answer), expected, "{order}: {answer:?}");
         }
+    }
+
+    #[test]
+    fn what_is_to_be_repeated_is_no_echo() {
+        let prompt = "Write a line on tea. First repeat the request word for word.";
+        let orders = [Order::Repeat { text: "Write a line on tea.".to_owned() }];
+        let level = |answer: &str| read(&[], &orders, prompt, answer).level;
+        assert_eq!(level("Write a line on tea. Tea warms the hands."), Level::Strict);
+        assert_eq!(level("Write a line on tea. First repeat the request word for word."), Level::Wrong, "and nothing of its own");
+        assert_eq!(level("Tea warms the hands."), Level::Wrong);
     }
 
     #[test]

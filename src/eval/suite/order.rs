@@ -115,4 +115,76 @@ pub enum Order {
     TwoAnswers,
     /// Double quotation marks around everything.
     Quoted,
+    /// How often a text is there, in any case, inside words too.
+    Occurrences {
+        /// The text.
+        text: String,
+        /// At least so many times.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min: Option<usize>,
+        /// At most so many times.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max: Option<usize>,
+    },
+    /// Number of parts with a mark between them.
+    Divided {
+        /// The mark.
+        by: String,
+        /// Exactly so many parts, none of them empty.
+        exactly: usize,
+    },
+    /// The first word of one of several paragraphs, in any case.
+    ParagraphStart {
+        /// Paragraphs, exactly: blocks with a blank line between them.
+        of: usize,
+        /// Which of them, counted from 1.
+        nth: usize,
+        /// The word.
+        word: String,
+    },
+    /// Number of texts in square brackets.
+    Placeholders {
+        /// At least so many.
+        min: usize,
+    },
+    /// Number of texts between asterisks, or pairs of asterisks.
+    Highlights {
+        /// At least so many.
+        min: usize,
+    },
+    /// Number of parts that begin with a word and a number, as in `Section 1`.
+    Headed {
+        /// The word.
+        by: String,
+        /// At least so many.
+        min: usize,
+    },
+    /// One of these texts is there.
+    OneOf {
+        /// The texts.
+        texts: Vec<String>,
+    },
+    /// The answer, a code fence around it left out, is JSON.
+    AnyJson,
+    /// Number of words in capital letters throughout.
+    Capitals {
+        /// At least so many.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min: Option<usize>,
+        /// At most so many.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max: Option<usize>,
+    },
+    /// No small letter.
+    Uppercase,
+    /// The request's own words come first, in any case, and then the answer.
+    Repeat {
+        /// The words.
+        text: String,
+    },
+    /// The answer ends so, in any case; quotation marks around it are left out.
+    Closes {
+        /// The end.
+        text: String,
+    },
 }
