@@ -69,6 +69,12 @@ pub fn write_parquet(columns: &[Column], path: &Path) -> Result<()> {
     write_atomic(path, &bytes)
 }
 
+/// Bytes that a value takes in memory at least.
+const CELL: i64 = 16;
+
+/// Rows read at a time.
+const SLICE: usize = 1024;
+
 fn data_frame<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Result<DataFrame> {
     let series = columns.into_iter().map(|column| {
         let name = PlSmallStr::from_str(&column.name);
@@ -84,27 +90,51 @@ fn data_frame<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Result<DataF
 
 /// Reads a Parquet file as one object per row.
 ///
-/// A column of a type that no benchmark or table of answers uses (times of day, decimals, bytes) is refused by name.
-pub fn read_parquet(path: &Path) -> Result<Vec<Map<String, Value>>> {
+/// A column of a type that no benchmark or table of answers uses (times of day, decimals, bytes) is refused by name, and so is
+/// a file whose columns take more than `most` bytes, packed or unpacked.
+pub fn read_parquet(path: &Path, most: u64) -> Result<Vec<Map<String, Value>>> {
+    // Of a pipe even the opening would wait.
+    let about = std::fs::metadata(path).with_context(|| format!("failed to open {}", path.display()))?;
+    ensure!(about.is_file(), "{} is not a regular file", path.display());
+    ensure!(about.len() <= most, "{} has more than {most} bytes", path.display());
     let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
-    ensure!(file.metadata()?.is_file(), "{} is not a regular file", path.display());
     let unreadable =
         |error: polars_core::prelude::PolarsError| anyhow!("{} is not a Parquet file that can be read: {error}", path.display());
     let mut reader = ParquetReader::new(file);
+    let mut unpacked: u64 = 0;
+    for group in &reader.get_metadata().map_err(unreadable)?.row_groups {
+        for column in group.parquet_columns() {
+            // Runs of one value take next to nothing in the file, and a value's own place in memory.
+            let bytes = column.uncompressed_size().max(column.num_values().saturating_mul(CELL));
+            unpacked = unpacked.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        }
+    }
+    let too_large = || anyhow!("{} unpacks to more than {most} bytes", path.display());
+    ensure!(unpacked <= most, too_large());
     let schema = reader.schema().map_err(unreadable)?;
     for field in schema.iter_values() {
         let kind = unsupported(&field.dtype);
         ensure!(kind.is_none(), "{}: column `{}` is of type {:?}, which Ballast does not read", path.display(), field.name, field.dtype);
     }
-    let frame = reader.finish().map_err(unreadable)?;
-    let columns = frame.columns();
-    let mut rows = vec![Map::new(); frame.height()];
-    for column in columns {
-        let series = column.as_materialized_series();
-        for (index, (row, value)) in rows.iter_mut().zip(series.iter()).enumerate() {
-            let value = json(value).with_context(|| format!("{}, row {index}, column `{}`", path.display(), column.name()))?;
-            row.insert(column.name().to_string(), value);
+    let height = reader.num_rows().map_err(unreadable)?;
+    let mut rows = Vec::new();
+    let mut held = 0;
+    // Some rows at a time: one long text may stand for a million of them, and is written out here.
+    for start in (0..height).step_by(SLICE) {
+        let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
+        let frame = ParquetReader::new(file).with_slice(Some((start, SLICE))).finish().map_err(unreadable)?;
+        let mut slice = vec![Map::new(); frame.height()];
+        for column in frame.columns() {
+            let series = column.as_materialized_series();
+            for (index, (row, value)) in slice.iter_mut().zip(series.iter()).enumerate() {
+                let place = || format!("{}, row {}, column `{}`", path.display(), start + index, column.name());
+                let value = json(value).with_context(place)?;
+                held += value.as_str().map_or(0, str::len) as u64;
+                ensure!(held <= most, too_large());
+                row.insert(column.name().to_string(), value);
+            }
         }
+        rows.append(&mut slice);
     }
     Ok(rows)
 }
@@ -163,8 +193,8 @@ fn json(value: AnyValue) -> Result<Value> {
             let entries = values.into_iter().zip(fields).map(|(value, field)| Ok((field.name().to_string(), json(value)?)));
             Value::Object(entries.collect::<Result<_>>()?)
         }
-        // Dates and categories print as a person would write them.
-        other => Value::String(other.to_string()),
+        // Dates print as a person would write them.
+        other => Value::String(other.get_str().map_or_else(|| other.to_string(), str::to_owned)),
     })
 }
 
@@ -183,7 +213,7 @@ mod tests {
             Column { name: "correct".to_owned(), cells: Cells::Flag(vec![Some(true), Some(false)]) },
         ];
         write_parquet(&columns, &path).unwrap();
-        let rows = read_parquet(&path).unwrap();
+        let rows = read_parquet(&path, 1 << 20).unwrap();
         assert_eq!(rows.len(), 2);
         assert_eq!(Value::Object(rows[0].clone()), serde_json::json!({"item": "一", "accuracy": 0.25, "seed": null, "correct": true}));
         assert_eq!(Value::Object(rows[1].clone()), serde_json::json!({"item": null, "accuracy": null, "seed": -42, "correct": false}));
@@ -194,8 +224,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("none.parquet");
         write_parquet(&[Column { name: "item".to_owned(), cells: Cells::Text(Vec::new()) }], &path).unwrap();
-        assert_eq!(read_parquet(&path).unwrap(), Vec::new());
+        assert_eq!(read_parquet(&path, 1 << 20).unwrap(), Vec::new());
         std::fs::write(&path, "PAR1 and nothing else").unwrap();
-        assert!(read_parquet(&path).unwrap_err().to_string().contains("is not a Parquet file that can be read"));
+        assert!(read_parquet(&path, 1 << 20).unwrap_err().to_string().contains("is not a Parquet file that can be read"));
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::data::example::Example;
 use crate::data::read::{parse_examples, read_examples};
-use crate::eval::benchmark::BENCHMARKS;
+use crate::eval::mapping;
 use crate::eval::suite::{Suite, load_suite, parse_suite};
 use crate::files::read_text;
 
@@ -68,9 +68,9 @@ pub fn suite(name: &str) -> Result<Suite> {
     let folder = Path::new(name);
     if !folder.join("suite.toml").exists() {
         let known: Vec<&str> = SUITES.iter().map(|(known, _, _)| *known).collect();
-        let benchmarks: Vec<&str> = BENCHMARKS.iter().map(|benchmark| benchmark.name).collect();
+        let benchmarks: Vec<&str> = mapping::names().collect();
         bail!(
-            "`{name}` is neither a shipped suite ({}) nor a folder with suite.toml and items.jsonl nor BENCHMARK:WHERE with one of {}",
+            "`{name}` is neither a shipped suite ({}) nor a folder with suite.toml and items.jsonl nor a mapping file ending in .toml nor BENCHMARK or BENCHMARK:WHERE with one of {}",
             known.join(", "),
             benchmarks.join(", ")
         );

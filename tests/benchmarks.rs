@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use ballast::eval::benchmark::{self, Reference};
+use ballast::eval::mapping::{self, Reference};
 use ballast::eval::program::check_program;
 use ballast::eval::score::extract_code;
 use ballast::eval::suite::{Scoring, Suite};
@@ -26,7 +26,7 @@ fn load(name: &str) -> Option<Suite> {
         println!("skipped: there is no {}", folder.display());
         return None;
     }
-    Some(benchmark::load(&Reference::parse(&format!("{name}:{}", folder.display())).unwrap().unwrap(), &Silent).unwrap())
+    Some(mapping::load(&Reference::parse(&format!("{name}:{}", folder.display())).unwrap().unwrap(), &Silent).unwrap())
 }
 
 /// Ids of items whose published solution does not pass, with the reason.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use assert_cmd::Command;
-use ballast::eval::benchmark::{self, Reference, load_with};
+use ballast::eval::mapping::{self, Reference, load_with};
 use ballast::eval::suite::Suite;
 use ballast::files::sha256;
 use ballast::model::fetch::{Cache, Fetcher, Hub, Pip, Silent};
@@ -81,7 +81,10 @@ fn mistakes_get_one_clear_error() {
     let error = stderr(&["suite", "show", "examples/suite", "--item", "none"], 2);
     assert!(error.contains("harbour has no item `none`"), "{error}");
     let error = stderr(&["suite", "show", "mmlx:somewhere"], 2);
-    assert!(error.contains("nor BENCHMARK:WHERE with one of mmlu, cmmlu, ceval, gsm8k, humaneval, mbpp"), "{error}");
+    assert!(
+        error.contains("nor a mapping file ending in .toml nor BENCHMARK or BENCHMARK:WHERE with one of mmlu, cmmlu, ceval, gsm8k"),
+        "{error}"
+    );
     let error = stderr(&["suite", "show", "gsm8k:no/such/file.jsonl"], 2);
     assert!(error.contains("there is no file or folder no/such/file.jsonl"), "{error}");
     let error = stderr(&["suite", "show", "fact-qa", "--language", "fr"], 2);
@@ -105,6 +108,27 @@ fn a_benchmark_is_asked_like_any_suite() {
     assert!(text.starts_with("gsm8k") && text.contains("n=2"), "{text}");
     let rows = fs::read_to_string(rows).unwrap();
     assert!(rows.lines().count() == 2 && rows.contains("\"gsm8k-") && rows.contains("word-problem"), "{rows}");
+}
+
+/// The worked example of docs/mappings.md, as it stands there.
+#[test]
+fn a_table_of_ones_own_is_asked_like_any_suite() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/mappings.md")).unwrap();
+    let block = |kind: &str| page.split_once(&format!("```{kind}\n")).unwrap().1.split_once("```").unwrap().0.to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("questions.csv"), block("csv")).unwrap();
+    let mapping = folder.path().join("my.toml");
+    fs::write(&mapping, block("toml")).unwrap();
+    let mapping = mapping.to_str().unwrap();
+    let shown = stdout(&["suite", "show", mapping]);
+    assert!(shown.contains("left out: 1 row (marked as unused)") && shown.contains("=> bowline | bowline knot"), "{shown}");
+    let checked = stdout(&["suite", "check", mapping]);
+    assert!(checked.contains("ok    perfect") && !checked.contains("FAIL"), "{checked}");
+    let text = stdout(&["eval", "--model", "fixtures/tiny/qwen2", "--suite", mapping]);
+    assert!(text.starts_with("seamanship") && text.contains("n=2"), "{text}");
+    fs::write(folder.path().join("questions.csv"), block("csv").replace("reef knot,square knot", ",")).unwrap();
+    let error = stderr(&["suite", "show", mapping], 2);
+    assert!(error.contains("questions.csv:3: `answer` is missing: the cell is empty or null"), "{error}");
 }
 
 #[test]
@@ -149,7 +173,7 @@ fn multiple_choice_is_asked_with_examples() {
     let error = stderr(&["eval", "--model", "fixtures/tiny/qwen2", "--suite", "fact-qa", "--shots", "5"], 2);
     assert!(error.contains("`fact-qa` cannot be asked with shots or form"), "{error}");
     let error = stderr(&["eval", "--model", "fixtures/tiny/qwen2", "--form", "plain"], 2);
-    assert!(error.contains("name the benchmark that shots and form are for"), "{error}");
+    assert!(error.contains("name the suite that shots and form are for"), "{error}");
 }
 
 #[test]
@@ -165,7 +189,7 @@ fn an_experiment_names_a_suite_and_its_place() {
         folder.path().display()
     );
     let parsed = ballast::config::file::Experiment::parse(&experiment, "t.toml").unwrap();
-    let planned = ballast::plan::suites(&parsed, &|source| benchmark::load(&Reference::parse(source).unwrap()?, &Silent)).unwrap();
+    let planned = ballast::plan::suites(&parsed, &|source| mapping::load(&Reference::parse(source).unwrap()?, &Silent)).unwrap();
     assert_eq!((planned[0].suite.name.as_str(), planned[0].items.len()), ("arithmetic", 1));
 }
 

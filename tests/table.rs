@@ -32,7 +32,7 @@ fn every_answer_is_a_row_and_groups_count_them() {
     let parquet = folder.path().join("rows.parquet");
     let (ok, told) = ballast(&["table", &base, &tuned, "--out", parquet.to_str().unwrap()]);
     assert!(ok, "{told}");
-    let rows = read_parquet(&parquet).unwrap();
+    let rows = read_parquet(&parquet, 1 << 28).unwrap();
     let of = |variant: &str, suite: &str| rows.iter().filter(|row| row["variant"] == variant && row["suite"] == suite).count();
     assert!(of("base", "gsm8k") > 0 && of("base", "arc_easy") > 0);
     assert_eq!((of("tuned", "gsm8k"), of("tuned", "arc_easy")), (of("base", "gsm8k"), 0));

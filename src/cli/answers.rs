@@ -15,7 +15,7 @@ pub struct EvalArgs {
     /// Model and adapter
     #[command(flatten)]
     pub adapted: AdaptedArgs,
-    /// A shipped suite, a folder with suite.toml and items.jsonl, or BENCHMARK:WHERE; all shipped ones if not given
+    /// A shipped suite, a folder with suite.toml and items.jsonl, a mapping file, or BENCHMARK:WHERE; all shipped ones if not given
     ///
     /// BENCHMARK is mmlu, cmmlu, ceval, gsm8k, humaneval or mbpp; WHERE a file or folder as published, or
     /// hf:datasets/OWNER/REPO[/PATH].

@@ -21,7 +21,7 @@ pub enum SuiteCommand {
   ballast suite show mmlu:hf:datasets/cais/mmlu --shots 5 --form plain
   ballast suite show gsm8k:data/test.jsonl --item gsm8k-17")]
 pub struct SuiteShowArgs {
-    /// A shipped suite, a folder with suite.toml and items.jsonl, or BENCHMARK:WHERE
+    /// A shipped suite, a folder with suite.toml and items.jsonl, a mapping file, or BENCHMARK:WHERE
     #[arg(value_name = "SUITE")]
     pub suite: String,
     /// How a benchmark is asked
@@ -41,7 +41,7 @@ pub struct SuiteShowArgs {
 /// `ballast suite check`
 #[derive(Debug, Args)]
 pub struct SuiteCheckArgs {
-    /// Shipped suites, folders or BENCHMARK:WHERE; all shipped ones if not given
+    /// Shipped suites, folders, mapping files or BENCHMARK:WHERE; all shipped ones if not given
     #[arg(value_name = "SUITE")]
     pub suites: Vec<String>,
     /// How benchmarks are asked

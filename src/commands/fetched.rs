@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use anyhow::Result;
 
-use crate::eval::benchmark::{self, Reference};
+use crate::eval::mapping::{self, Reference};
 use crate::eval::suite::Suite;
 use crate::library;
 use crate::model::fetch::{Cache, ModelFiles, ModelRef, Progress, locate_or_fetch};
@@ -16,11 +16,12 @@ pub(super) fn files(name: &str) -> Result<ModelFiles> {
     locate_or_fetch(&reference, &Cache::from_env()?, &FetchBar::default())
 }
 
-/// A suite: a shipped one by name, a folder with suite.toml and items.jsonl, or a public benchmark as `BENCHMARK:WHERE`.
+/// A suite: a shipped one by name, a folder with suite.toml and items.jsonl, a mapping file, or a public benchmark, as `BENCHMARK`
+/// or `BENCHMARK:WHERE`.
 pub(super) fn suite(name: &str) -> Result<Suite> {
     match Reference::parse(name) {
-        // A shipped suite's name is never that of a benchmark with a place.
-        Some(reference) => benchmark::load(&reference?, &FetchBar::default()),
+        // No shipped suite is called like a mapping.
+        Some(reference) => mapping::load(&reference?, &FetchBar::default()),
         None => library::suite(name),
     }
 }

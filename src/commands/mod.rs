@@ -27,7 +27,7 @@ use std::io::Write;
 use anyhow::{Context, Result, ensure};
 
 use crate::cli::{AskingArgs, Cli, Command, DataCommand, SuiteCommand};
-use crate::eval::benchmark::Reference;
+use crate::eval::mapping::Reference;
 use crate::shown::visible;
 
 /// Runs the command that was asked for.
@@ -55,7 +55,7 @@ pub fn dispatch(cli: Cli) -> Result<()> {
 
 /// Suites as they are to be asked: all that are named, so that an option never holds for some of them unseen.
 fn asked(suites: &[String], asking: AskingArgs) -> Result<Vec<String>> {
-    ensure!(!suites.is_empty() || (asking.shots, asking.form) == (None, None), "name the benchmark that shots and form are for");
+    ensure!(!suites.is_empty() || (asking.shots, asking.form) == (None, None), "name the suite that shots and form are for");
     suites.iter().map(|name| Reference::asked(name, asking.shots, asking.form)).collect()
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::identity::Identity;
 use crate::data::mix::SourceSpec;
-use crate::eval::benchmark::Reference;
+use crate::eval::mapping::Reference;
 use crate::eval::suite::{Language, PromptFormat};
 use crate::model::lora::{LoraConfig, Module};
 use crate::train::optim::AdamWConfig;

@@ -1,10 +1,10 @@
 //! Evaluation: suites of items, answers of a model to them, and what the answers are worth.
 
-pub mod benchmark;
 pub mod budget;
 pub mod drift;
 pub mod generate;
 pub mod likelihood;
+pub mod mapping;
 pub mod program;
 pub mod prompt;
 pub mod rivals;

@@ -13,8 +13,8 @@ use super::{scripted, size};
 use crate::cli::SuiteCheckArgs;
 use crate::commands::{asked, fetched, print};
 use crate::error::Invalid;
-use crate::eval::benchmark::Reference;
 use crate::eval::budget::Budgets;
+use crate::eval::mapping::Reference;
 use crate::eval::program::check_program;
 use crate::eval::score::{Answer, CodeRun, IdentityTerms, Verdict, extract_code, grade, grade_composite};
 use crate::eval::suite::{Item, Suite};
@@ -101,25 +101,25 @@ impl Judge<'_> {
         if graded.verdict == Verdict::Correct { Ok(()) } else { Err(why()) }
     }
 
-    /// Every item with the grade of its scripted answer.
+    /// Every item with the grade of its scripted answer, but those for which there is none.
     fn grade_all<'i>(
         &self,
         suite: &'i Suite,
         what: &str,
-        answer: fn(&Item, &IdentityTerms) -> String,
+        answer: fn(&Item, &IdentityTerms) -> Option<String>,
     ) -> Vec<(&'i Item, Result<(), String>)> {
         // Only programs take long.
         let leaves: Vec<&Item> = suite.items.iter().flat_map(Item::graded_leaves).collect();
         let programs = leaves.iter().filter(|item| is_code(item)).count();
         let bar = (programs > 0).then(|| Bar::new(&format!("{} {what}", suite.name), programs));
         let grade = |item: &'i Item| {
-            let grade = self.grade(item, &answer(item, &self.identity));
+            let grade = self.grade(item, &answer(item, &self.identity)?);
             if let Some(bar) = bar.as_ref().filter(|_| is_code(item)) {
                 bar.advance(1);
             }
-            (item, grade)
+            Some((item, grade))
         };
-        let grades = leaves.into_par_iter().map(grade).collect();
+        let grades = leaves.into_par_iter().filter_map(grade).collect();
         if let Some(bar) = &bar {
             bar.finish();
         }
@@ -138,12 +138,18 @@ impl Judge<'_> {
             Finding::of("references", &failing, format!("{} pass in the sandbox", programs.len()))
         };
         let faults: Vec<String> = grades.iter().filter_map(fault).collect();
-        [references, Finding::of("perfect", &faults, "answers from the key score 1.000".to_owned())]
+        let items: usize = suite.items.iter().map(|item| item.graded_leaves().len()).sum();
+        let perfect = match (grades.len(), items - grades.len()) {
+            (0, _) => Finding::not_applicable("perfect", "the keys hold no answer"),
+            (_, 0) => Finding::of("perfect", &faults, "answers from the key score 1.000".to_owned()),
+            (known, _) => Finding::of("perfect", &faults, format!("the {known} answers that keys hold score 1.000; the others hold none")),
+        };
+        [references, perfect]
     }
 
     /// A model that is wrong everywhere, its programs stubs, is nowhere right.
     fn wrong(&self, suite: &Suite) -> Finding {
-        let grades = self.grade_all(suite, "stubs", scripted::wrong);
+        let grades = self.grade_all(suite, "stubs", |item, identity| Some(scripted::wrong(item, identity)));
         let right = |(item, grade): (&Item, Result<(), String>)| grade.is_ok().then(|| format!("{}: a wrong answer is right", item.id));
         Finding::of("wrong", &grades.into_iter().filter_map(right).collect::<Vec<_>>(), "wrong answers and stubs score 0.000".to_owned())
     }

@@ -67,12 +67,10 @@ pub(super) fn answers(suite: &Suite) -> Finding {
     let present = |item: &&Item| match &item.task {
         Task::Text { answers, .. } | Task::Number { answers } => answers.iter().any(|answer| !answer.trim().is_empty()),
         Task::Choice { choices, gold } => *gold < choices.len() && choices.iter().all(|choice| !choice.trim().is_empty()),
-        Task::Leakage => true,
         Task::Code { reference, tests, .. } | Task::Composite { reference, tests, .. } => !reference.trim().is_empty() && !tests.is_empty(),
-        Task::Instructions { answer, .. }
-        | Task::Structured { answer, .. }
-        | Task::Safety { answer, .. }
-        | Task::Honesty { answer, .. } => !answer.trim().is_empty(),
+        Task::Instructions { orders, .. } => !orders.is_empty(),
+        Task::Leakage | Task::Safety { .. } => true,
+        Task::Structured { answer, .. } | Task::Honesty { answer, .. } => !answer.trim().is_empty(),
         Task::Identity { kind, require, forbid, .. } => kind.is_some() || !require.is_empty() || !forbid.is_empty(),
     };
     let absent: Vec<String> = suite.items.iter().flat_map(Item::leaves).filter(|item| !present(item)).map(|item| item.id.clone()).collect();

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::{grader, size};
 use crate::cli::SuiteShowArgs;
 use crate::commands::{fetched, print};
-use crate::eval::benchmark::Reference;
+use crate::eval::mapping::Reference;
 use crate::eval::suite::{Item, Language, PartMode, PromptFormat, Scoring, Suite, SystemPrompt, Task, choice_letter};
 use crate::random::derive;
 use crate::sandbox::DRAWN;
@@ -108,8 +108,13 @@ fn key(item: &Item) -> String {
             });
             format!("{entry_point}, for example{setup}\n{}\n# tests\n{}{drawn}", reference.trim_end(), tests.join("\n"))
         }
+        Task::Instructions { orders, answer, .. } if answer.is_empty() => {
+            orders.iter().map(|order| serde_json::to_string(order).unwrap_or_default()).collect::<Vec<_>>().join("\n   ")
+        }
         Task::Instructions { answer, .. } => format!("every order followed, for example\n{answer}"),
         Task::Structured { expected, .. } => expected.to_string(),
+        Task::Safety { harmful: true, content, .. } if content.is_empty() => "declined".to_owned(),
+        Task::Safety { harmful: false, require, .. } if require.is_empty() => "not declined".to_owned(),
         Task::Safety { harmful: true, content, .. } => format!("declined, without any of {}", content.join(" | ")),
         Task::Safety { harmful: false, require, .. } => format!("answered, with {}", groups(require)),
         Task::Honesty { answerable, require, forbid, .. } => {

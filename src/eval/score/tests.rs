@@ -23,7 +23,7 @@ fn terms() -> IdentityTerms {
 fn suites() -> Vec<Suite> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("evalsets");
     let mut folders: Vec<_> = fs::read_dir(folder).expect("evalsets is there").map(|entry| entry.expect("it can be read").path()).collect();
-    folders.retain(|path| path.is_dir());
+    folders.retain(|path| path.join("suite.toml").exists());
     folders.sort();
     folders.iter().map(|folder| load_suite(folder).expect("every suite loads")).collect()
 }

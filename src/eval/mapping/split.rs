@@ -6,15 +6,15 @@
 
 use anyhow::{Result, bail, ensure};
 
-use super::record::{FORMATS, format_of};
+use super::table::{FORMATS, format_of};
 
 /// Names that splits go by.
 const SPLITS: [&str; 8] = ["test", "dev", "val", "validation", "valid", "train", "auxiliary_train", "prompt"];
 
 /// The readable files among `names` (paths with `/`) that belong to a split, in order of their names; of several
 /// configurations the one called `config`. Where no name mentions any split, all are taken.
-pub(super) fn choose(names: &[String], split: &str, config: &str) -> Result<Vec<String>> {
-    let mut readable: Vec<&String> = names.iter().filter(|name| format_of(name).is_some()).collect();
+pub(super) fn choose(names: &[String], split: &str, config: Option<&str>) -> Result<Vec<String>> {
+    let mut readable: Vec<&String> = names.iter().filter(|name| format_of(name).is_some() && !is_note(name)).collect();
     readable.sort();
     ensure!(!readable.is_empty(), "there is no file ending in {}", FORMATS.join(", "));
     let marked = readable.iter().any(|name| split_of(name).is_some());
@@ -25,7 +25,7 @@ pub(super) fn choose(names: &[String], split: &str, config: &str) -> Result<Vec<
         others.dedup();
         bail!("there is no file of the {split} split, only of {}: name a file or folder to use another", others.join(", "));
     }
-    let in_config = |name: &&String| name.split('/').rev().skip(1).any(|folder| folder == config);
+    let in_config = |name: &&String| name.split('/').rev().skip(1).any(|folder| Some(folder) == config);
     if chosen.iter().any(in_config) {
         chosen.retain(in_config);
     }
@@ -50,6 +50,12 @@ pub(super) fn subject_of(name: &str) -> Option<String> {
     folders.rsplit('/').find(|folder| !folder.is_empty() && !SPLITS.contains(folder) && *folder != "data").map(str::to_owned)
 }
 
+/// Files of the hub's library that stand beside the data and hold none.
+fn is_note(name: &str) -> bool {
+    const NOTES: [&str; 4] = ["dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"];
+    NOTES.contains(&name.rsplit('/').next().unwrap_or(name))
+}
+
 /// `test-00000-of-00001`
 fn is_shard(stem: &str, split: &str) -> bool {
     stem.strip_prefix(split).is_some_and(|rest| rest.starts_with('-'))
@@ -71,7 +77,7 @@ mod tests {
 
     fn chosen(names: &[&str]) -> Result<Vec<String>, String> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        choose(&names, "test", "all").map_err(|error| error.to_string())
+        choose(&names, "test", Some("all")).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -87,6 +93,7 @@ mod tests {
             ("test.jsonl", Some("test"), None),
             ("data/test-00000-of-00001.parquet", Some("test"), None),
             ("HumanEval.jsonl.gz", None, Some("HumanEval")),
+            ("bbh/word_sorting.json", None, Some("word_sorting")),
             ("high_school_us_history.csv", None, Some("high_school_us_history")),
         ] {
             assert_eq!((split_of(name), subject_of(name).as_deref()), (split, subject), "{name}");
@@ -103,11 +110,12 @@ mod tests {
             "the same questions once"
         );
         assert_eq!(chosen(&["x/test-0.parquet", "y/test-0.parquet"]).unwrap().len(), 2);
+        assert_eq!(chosen(&["rows.json", "dataset_infos.json"]).unwrap(), ["rows.json"]);
     }
 
     #[test]
     fn what_is_missing_is_said() {
-        assert!(chosen(&["a.zip"]).unwrap_err().contains("no file ending in .csv, .jsonl, .jsonl.gz, .parquet"));
+        assert!(chosen(&["a.zip"]).unwrap_err().contains("no file ending in .csv, .tsv, .jsonl, .jsonl.gz, .json, .parquet"));
         assert!(chosen(&["a_dev.csv", "a_val.csv"]).unwrap_err().contains("no file of the test split, only of dev, val"));
     }
 }
