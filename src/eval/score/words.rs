@@ -24,7 +24,9 @@ pub(super) struct Word {
 pub(super) enum Gap {
     /// Nothing.
     None,
-    /// Spaces, hyphens, quotes, interpuncts.
+    /// A hyphen inside a word.
+    Hyphen,
+    /// Spaces, quotes, interpuncts.
     Space,
     /// Brackets, colons, dashes.
     Clause,
@@ -350,6 +352,7 @@ fn gap_at(chars: &[char], i: usize) -> Gap {
         ',' | '、' | '/' | ';' | '|' => Gap::List,
         ':' | '(' | ')' | '[' | ']' | '{' | '}' | '=' | '—' | '–' | '→' => Gap::Clause,
         '-' if space(i.checked_sub(1)) && space(Some(i + 1)) => Gap::Clause,
+        '-' if !space(i.checked_sub(1)) && !space(Some(i + 1)) => Gap::Hyphen,
         _ => Gap::Space,
     }
 }
