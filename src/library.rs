@@ -59,6 +59,11 @@ pub fn examples(source: &str) -> Result<Vec<Example>> {
     parse_examples(text.as_bytes(), Path::new(&format!("{PREFIX}{name}.json")), source)
 }
 
+/// The sources of rows that ship.
+pub fn source_names() -> impl Iterator<Item = String> {
+    DATA.iter().map(|(name, _)| format!("{PREFIX}{name}"))
+}
+
 /// A suite: a shipped one by name, or a folder with suite.toml and items.jsonl. Public benchmarks may have to be fetched,
 /// which is for commands to do.
 pub fn suite(name: &str) -> Result<Suite> {

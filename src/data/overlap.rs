@@ -1,10 +1,11 @@
 //! Training rows that repeat what they must not: an evaluation item, or a row of the anchor stage.
 //!
-//! A training row overlaps an evaluation text if its question is the same after [`normalise`], or if the two share
-//! 13 tokens in a row, the length that the GPT-3 paper used to find contaminated test items. A token is one word,
-//! or one character of a script without spaces.
+//! A training row overlaps an evaluation text if its question is the same after [`normalise`], if the two share 13 tokens in a
+//! row, the length that the GPT-3 paper used to find contaminated test items, or if more than 55 in 100 of the 3-grams of the
+//! shorter question stand in the longer one. A token is one word, or one character of a script without spaces. A row that
+//! defines or names a function which a suite asks for by name overlaps that item.
 //!
-//! Not covered: paraphrases, translations, and numbers changed inside an otherwise equal question.
+//! Not covered: paraphrases in other words, translations, and functional twins under another name.
 //!
 //! References: T. Brown et al., "Language Models are Few-Shot Learners" (2020), appendix C.
 
@@ -22,6 +23,16 @@ use super::language::is_cjk;
 
 /// How many tokens in a row make two texts overlap.
 const NGRAM: usize = 13;
+/// Tokens of the pieces of which two questions may not share more than [`CONTAINED`].
+const PIECE: usize = 3;
+const CONTAINED: f64 = 0.55;
+/// A question of fewer pieces shares its words with many.
+const FEWEST_PIECES: usize = 6;
+/// Pieces that more items hold belong to a way of asking ("write a function to find the"); at least two others must be shared.
+const COMMON: usize = 3;
+const FEWEST_RARE: usize = 2;
+/// Names of functions that are shorter say too little.
+const SHORTEST_NAME: usize = 4;
 /// Bigram similarity from which two questions count as one and the same.
 const NEAR_IDENTICAL: f64 = 0.8;
 /// How many characters of a matching question are shown.
@@ -34,27 +45,97 @@ pub struct OverlapIndex {
     /// Hashes, not texts: a whole public test set stays small, and among a million n-grams the odds of one false hit
     /// are below one in a million per row checked.
     ngrams: HashMap<u64, usize>,
+    /// Items by each piece they hold, and how many pieces each item has.
+    pieces: HashMap<u64, Vec<u32>>,
+    sizes: Vec<usize>,
+    names: HashMap<String, usize>,
+}
+
+/// What is asked, as training rows are compared with it.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Names the item in errors.
+    pub id: String,
+    /// The question as it is asked.
+    pub question: String,
+    /// The question in the pieces between names that are filled in: who is asked is no part of what is asked.
+    pub between: Vec<String>,
+    /// Further texts that must not be trained on, such as a solution.
+    pub texts: Vec<String>,
+    /// The function it asks for by name.
+    pub entry_point: Option<String>,
 }
 
 impl OverlapIndex {
     /// Indexes `(item id, text)` pairs; an item with several texts is given once for each.
     pub fn new<Id: Into<String>, Text: AsRef<str>>(items: impl IntoIterator<Item = (Id, Text)>) -> Self {
-        let mut index = Self { ids: Vec::new(), exact: HashMap::new(), ngrams: HashMap::new() };
-        for (id, text) in items {
-            let (item, text) = (index.ids.len(), text.as_ref());
-            index.ids.push(id.into());
-            let normalised = normalise(text);
-            if !normalised.is_empty() {
-                index.exact.entry(normalised).or_insert(item);
+        let asked = items.into_iter().map(|(id, text)| {
+            let text = text.as_ref().to_owned();
+            Asked { id: id.into(), between: vec![text.clone()], question: text, texts: Vec::new(), entry_point: None }
+        });
+        Self::of(asked)
+    }
+
+    /// Indexes questions with all that belongs to them.
+    pub fn of(items: impl IntoIterator<Item = Asked>) -> Self {
+        let mut index = Self {
+            ids: Vec::new(),
+            exact: HashMap::new(),
+            ngrams: HashMap::new(),
+            pieces: HashMap::new(),
+            sizes: Vec::new(),
+            names: HashMap::new(),
+        };
+        for asked in items {
+            let item = index.ids.len();
+            index.ids.push(asked.id);
+            for text in std::iter::once(&asked.question).chain(&asked.texts) {
+                let normalised = normalise(text);
+                if !normalised.is_empty() {
+                    index.exact.entry(normalised).or_insert(item);
+                }
             }
-            for (hash, _) in hashed_ngrams(&tokens(text)) {
-                index.ngrams.entry(hash).or_insert(item);
+            for text in asked.between.iter().chain(&asked.texts) {
+                for (hash, _) in hashed_ngrams(&tokens(text), NGRAM) {
+                    index.ngrams.entry(hash).or_insert(item);
+                }
+            }
+            let pieces: HashSet<u64> = asked.between.iter().flat_map(|text| pieces(text)).collect();
+            index.sizes.push(pieces.len());
+            for piece in pieces {
+                index.pieces.entry(piece).or_default().push(u32::try_from(item).unwrap_or(u32::MAX));
+            }
+            if let Some(name) = asked.entry_point.filter(|name| name.len() >= SHORTEST_NAME) {
+                index.names.entry(name).or_insert(item);
             }
         }
         index
     }
 
-    /// The first overlap of one row: its questions as a whole, then any 13 tokens of its questions and answers.
+    /// The item whose question shares most with a text, if it is too much.
+    fn contained(&self, text: &str) -> Option<usize> {
+        let own: HashSet<u64> = pieces(text).collect();
+        let (mut shared, mut rare): (HashMap<u32, usize>, HashMap<u32, usize>) = (HashMap::new(), HashMap::new());
+        for items in own.iter().filter_map(|piece| self.pieces.get(piece)) {
+            for item in items {
+                *shared.entry(*item).or_default() += 1;
+                if items.len() <= COMMON {
+                    *rare.entry(*item).or_default() += 1;
+                }
+            }
+        }
+        let share = |item: u32, count: usize| {
+            let shorter = own.len().min(self.sizes[item as usize]);
+            let enough = shorter >= FEWEST_PIECES && rare.get(&item).is_some_and(|rare| *rare >= FEWEST_RARE);
+            (enough && count as f64 > CONTAINED * shorter as f64).then(|| count as f64 / shorter as f64)
+        };
+        let near = shared.into_iter().filter_map(|(item, count)| Some((share(item, count)?, item)));
+        // Of equals the first item, so that a message repeats.
+        near.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1))).map(|(_, item)| item as usize)
+    }
+
+    /// The first overlap of one row: its questions as a whole, any 13 tokens of its questions and answers, what its questions
+    /// share with another question, and the functions that it names.
     pub fn check(&self, example: &Example) -> Option<Overlap> {
         let found = |item: usize, kind, snippet: &str| Overlap {
             item: self.ids[item].clone(),
@@ -68,9 +149,21 @@ impl OverlapIndex {
             }
         }
         for text in example.of_role(Role::User).chain(example.of_role(Role::Assistant)) {
-            for (hash, range) in hashed_ngrams(&tokens(text)) {
+            for (hash, range) in hashed_ngrams(&tokens(text), NGRAM) {
                 if let Some(&item) = self.ngrams.get(&hash) {
                     return Some(found(item, OverlapKind::Ngram13, &text[range]));
+                }
+            }
+        }
+        for text in example.of_role(Role::User) {
+            if let Some(item) = self.contained(text) {
+                return Some(found(item, OverlapKind::Contained, text));
+            }
+        }
+        for text in example.of_role(Role::User).chain(example.of_role(Role::Assistant)) {
+            for name in functions(text) {
+                if let Some(&item) = self.names.get(name) {
+                    return Some(found(item, OverlapKind::EntryPoint, name));
                 }
             }
         }
@@ -101,6 +194,8 @@ impl fmt::Display for Overlap {
         let what = match self.kind {
             OverlapKind::Exact => "asks the question",
             OverlapKind::Ngram13 => "shares 13 tokens",
+            OverlapKind::Contained => "shares more than 55 % of the 3-grams",
+            OverlapKind::EntryPoint => "names the function",
         };
         write!(f, "{} {what} of {}: {:?}", self.origin, self.item, self.snippet)
     }
@@ -114,6 +209,10 @@ pub enum OverlapKind {
     Exact,
     /// 13 tokens in a row are the same.
     Ngram13,
+    /// More than 55 in 100 of the 3-grams of the shorter question stand in the longer one.
+    Contained,
+    /// It names a function that the item asks for.
+    EntryPoint,
 }
 
 /// Takes out the rows that repeat a question of the anchor stage, equal or nearly so, and returns them apart as
@@ -198,13 +297,31 @@ fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-fn hashed_ngrams(tokens: &[Token]) -> impl Iterator<Item = (u64, Range<usize>)> {
-    tokens.windows(NGRAM).map(|window| {
+fn pieces(text: &str) -> impl Iterator<Item = u64> {
+    let tokens = tokens(text);
+    hashed_ngrams(&tokens, PIECE).map(|(hash, _)| hash).collect::<Vec<_>>().into_iter()
+}
+
+/// Names of functions that a text defines in Python, or calls inside backticks or a sentence: `name(`.
+fn functions(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices('(').filter_map(|(at, _)| {
+        let before = &text[..at];
+        let start = before
+            .rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+        let name = &before[start..];
+        let member = before[..start].ends_with('.');
+        (!name.is_empty() && !member && name.contains(|c: char| c.is_ascii_alphabetic())).then_some(name)
+    })
+}
+
+fn hashed_ngrams(tokens: &[Token], length: usize) -> impl Iterator<Item = (u64, Range<usize>)> {
+    tokens.windows(length).map(move |window| {
         let mut hasher = DefaultHasher::new();
         for token in window {
             token.word.hash(&mut hasher);
         }
-        (hasher.finish(), window[0].range.start..window[NGRAM - 1].range.end)
+        (hasher.finish(), window[0].range.start..window[length - 1].range.end)
     })
 }
 
@@ -266,7 +383,80 @@ mod tests {
         let quoted = "They asked: which RIVER is the longest on the continent of Africa measured from its mouth";
         assert_eq!(index.check(&example(quoted, "x")), Some(expected.clone()));
         assert_eq!(index.check(&example("x", quoted)), Some(expected));
-        assert_eq!(index.check(&example("Which river is the longest on the continent of Asia?", "x")), None);
+        let asia = index.check(&example("Which river is the longest on the continent of Asia?", "x"));
+        assert_eq!(asia.map(|overlap| overlap.kind), Some(OverlapKind::Contained), "eight pieces of nine");
+    }
+
+    #[test]
+    fn a_question_in_nearly_the_same_words_is_found() {
+        let near = [
+            ("What is the SI unit of electrical resistance? Unit name only.", "What is the SI unit of electrical resistance called?"),
+            ("电阻的国际单位是什么？只回答单位的中文名称。", "电阻的国际单位是什么？请只写名称。"),
+            (
+                "How many keys does a full-size modern piano have?",
+                "A modern piano: how many keys does a full-size modern piano have on it?",
+            ),
+        ];
+        for (item, row) in near {
+            let found = OverlapIndex::new([("id-1", item)]).check(&example(row, "x"));
+            assert_eq!(found.map(|overlap| overlap.kind), Some(OverlapKind::Contained), "{row}");
+        }
+        let far = [
+            ("How many strings does a violin have?", "How many players does a soccer team have?"),
+            ("谁发明了万维网？", "谁发明了电话？"),
+            ("What is the capital of France? Answer with the name only.", "Name the city that governs Mongolia, with the name only."),
+        ];
+        for (item, row) in far {
+            assert_eq!(OverlapIndex::new([("id-1", item)]).check(&example(row, "x")), None, "{row}");
+        }
+    }
+
+    #[test]
+    fn a_common_way_of_asking_is_no_overlap() {
+        let items = ["nth octagonal number", "nth hexagonal number", "nth decagonal number", "sum of a list", "largest of three"];
+        let index = OverlapIndex::new(
+            items.iter().enumerate().map(|(i, rest)| (format!("id-{i}"), format!("Write a function to find the {rest}."))),
+        );
+        assert_eq!(index.check(&example("Write a function to find the middle of a word", "x")), None);
+        assert!(index.check(&example("Write a function to find the nth octagonal number with Python", "x")).is_some());
+    }
+
+    #[test]
+    fn a_function_of_the_same_name_is_found() {
+        let asked = |name: &str| Asked {
+            id: "id-1".to_owned(),
+            question: "Write it.".to_owned(),
+            between: vec!["Write it.".to_owned()],
+            texts: Vec::new(),
+            entry_point: Some(name.to_owned()),
+        };
+        let index = OverlapIndex::of([asked("parse_pairs")]);
+        for (user, assistant) in [
+            ("Parse pairs.", "```python\ndef parse_pairs(text):\n    pass\n```"),
+            ("写一个函数 parse_pairs(text)", "x"),
+            ("Call `parse_pairs(t)`.", "x"),
+        ] {
+            let found = index.check(&example(user, assistant)).expect(user);
+            assert_eq!((found.kind, found.snippet.as_str()), (OverlapKind::EntryPoint, "parse_pairs"));
+        }
+        for (user, assistant) in [("x", "def parse_pairs_of(text): pass"), ("parse_pairs", "x"), ("x", "text.parse_pairs(1)")] {
+            assert_eq!(index.check(&example(user, assistant)), None, "{user} {assistant}");
+        }
+        assert_eq!(OverlapIndex::of([asked("add")]).check(&example("x", "def add(a, b): pass")), None, "three letters say too little");
+    }
+
+    #[test]
+    fn who_is_asked_is_no_part_of_the_question() {
+        let asked = Asked {
+            id: "id-1".to_owned(),
+            question: "As Skiff, developed by Blue Harbor Lab, please answer this: what is a stack?".to_owned(),
+            between: vec!["As ".to_owned(), ", developed by ".to_owned(), ", please answer this: what is a stack?".to_owned()],
+            texts: Vec::new(),
+            entry_point: None,
+        };
+        let index = OverlapIndex::of([asked.clone()]);
+        assert_eq!(index.check(&example("As Skiff, developed by Blue Harbor Lab, please answer this: who wrote it?", "x")), None);
+        assert!(index.check(&example(&asked.question, "x")).is_some());
     }
 
     #[test]

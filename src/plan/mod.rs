@@ -10,7 +10,7 @@ mod stages;
 
 pub use doubts::{doubts, fits};
 pub use groups::{PlannedCell, cells_together, groups};
-pub use stages::{Answers, PlannedStage, rows_digest, stages};
+pub use stages::{Answers, PlannedStage, asked, rows_digest, stages};
 
 use anyhow::{Result, bail};
 

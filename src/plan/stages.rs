@@ -11,9 +11,10 @@ use crate::data::example::{Example, Message, Role};
 use crate::data::identity::{Identity, inject_system};
 use crate::data::language::Language;
 use crate::data::mix::{SourceSpec, sample};
-use crate::data::overlap::{OverlapIndex, find_overlaps, remove_overlap_with};
+use crate::data::overlap::{Asked, OverlapIndex, find_overlaps, remove_overlap_with};
 use crate::data::placeholder::{self, Placeholders};
 use crate::error::Invalid;
+use crate::eval::suite::Item;
 use crate::files::sha256;
 use crate::library;
 use crate::record::rows::{SourceCount, StageCount};
@@ -209,21 +210,26 @@ fn filled(examples: Vec<Example>, placeholders: Placeholders, config: &StageConf
 
 /// Everything that is asked, so that no row trained on repeats it.
 fn overlap_index(identity: &Identity, suites: &[PlannedSuite]) -> OverlapIndex {
-    let mut texts: Vec<(String, String)> = Vec::new();
-    for suite in suites {
-        // All items, also those not selected: another run of the same adapter may ask them.
-        for item in &suite.suite.items {
-            let id = format!("{}/{}", suite.suite.name, item.id);
-            for leaf in item.leaves() {
-                // What stands before a question is shown to the model and not asked of it.
-                texts.push((id.clone(), identity.fill(&leaf.prompt, Language::detect(&leaf.prompt))));
-                if let Some(program) = leaf.program() {
-                    texts.push((id.clone(), program.reference.to_owned()));
-                }
-            }
+    // All items, also those not selected: another run of the same adapter may ask them.
+    OverlapIndex::of(
+        suites.iter().flat_map(|planned| planned.suite.items.iter().flat_map(|item| asked(&planned.suite.name, item, identity))),
+    )
+}
+
+/// An item as training rows are compared with it, an entry for each of its parts. What stands before a question is shown to
+/// the model and not asked of it.
+pub fn asked(suite: &str, item: &Item, identity: &Identity) -> Vec<Asked> {
+    let of = |leaf: &Item| {
+        let program = leaf.program();
+        Asked {
+            id: format!("{suite}/{}", item.id),
+            question: identity.fill(&leaf.prompt, Language::detect(&leaf.prompt)),
+            between: leaf.prompt.split("{{NAME}}").flat_map(|part| part.split("{{AUTHOR}}")).map(str::to_owned).collect(),
+            texts: program.iter().map(|program| program.reference.to_owned()).collect(),
+            entry_point: program.map(|program| program.entry_point.to_owned()),
         }
-    }
-    OverlapIndex::new(texts)
+    };
+    item.leaves().into_iter().map(of).collect()
 }
 
 /// A digest of everything a variant trains on, in order.

@@ -12,6 +12,9 @@ use super::findings::{self, CONFIDENCE, Finding, Outcome};
 use super::{scripted, size};
 use crate::cli::SuiteCheckArgs;
 use crate::commands::{asked, fetched, print};
+use crate::data::identity::{Bilingual, Identity};
+use crate::data::overlap::{OverlapIndex, find_overlaps};
+use crate::data::placeholder::Placeholders;
 use crate::error::Invalid;
 use crate::eval::budget::Budgets;
 use crate::eval::mapping::Reference;
@@ -19,6 +22,7 @@ use crate::eval::program::check_program;
 use crate::eval::score::{Answer, CodeRun, IdentityTerms, Verdict, extract_code, grade, grade_composite};
 use crate::eval::suite::{Item, Suite};
 use crate::library;
+use crate::plan;
 use crate::progress::Bar;
 use crate::random::derive;
 use crate::sandbox::Sandbox;
@@ -67,12 +71,38 @@ fn findings(suite: &Suite, published: bool, sandbox: &Sandbox) -> Vec<Finding> {
         findings::prompts(suite).noted_if(published),
         findings::chance(suite),
         findings::positions(suite).noted_if(published),
+        held_out(suite).noted_if(published),
         references,
         perfect,
         judge.wrong(suite).noted_if(published),
         judge.empty(suite),
         judge.random(suite),
     ]
+}
+
+/// Whether no row that ships for training repeats what the suite asks.
+fn held_out(suite: &Suite) -> Finding {
+    let terms = scripted::identity();
+    let identity = Identity {
+        name: Bilingual { zh: terms.name_zh, en: terms.name_en },
+        author: Bilingual { zh: terms.author_zh, en: terms.author_en },
+    };
+    let index = OverlapIndex::of(suite.items.iter().flat_map(|item| plan::asked(&suite.name, item, &identity)));
+    let (mut rows, mut bad) = (0, Vec::new());
+    for source in library::source_names() {
+        let filled = library::examples(&source).and_then(|examples| {
+            let placeholders = Placeholders::of(&examples)?;
+            examples.into_iter().map(|example| placeholders.fill(example, &identity)).collect::<Result<Vec<_>>>()
+        });
+        match filled {
+            Ok(examples) => {
+                rows += examples.len();
+                bad.extend(find_overlaps(&index, &examples).iter().map(ToString::to_string));
+            }
+            Err(error) => bad.push(format!("{source}: {error:#}")),
+        }
+    }
+    Finding::of("held out", &bad, format!("none of {rows} shipped rows repeats an item"))
 }
 
 /// Grades scripted answers as those of a model are graded.
