@@ -36,8 +36,8 @@ pub(super) fn perfect(item: &Item, identity: &IdentityTerms) -> Option<String> {
             (false, Language::Zh) => "可以这样做。",
         }
         .to_owned(),
-        Task::Composite { answer, .. }
-        | Task::Instructions { answer, .. }
+        Task::Composite { answer, .. } => fill(answer, item.language, identity),
+        Task::Instructions { answer, .. }
         | Task::Structured { answer, .. }
         | Task::Safety { answer, .. }
         | Task::Honesty { answer, .. } => answer.clone(),

@@ -65,7 +65,7 @@ struct Fence {
     is_python: bool,
 }
 
-const FENCE: &str = "```";
+pub(super) const FENCE: &str = "```";
 
 /// The blocks between fences; a last one may lack its end.
 fn fenced(answer: &str) -> Vec<Fence> {

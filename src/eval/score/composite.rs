@@ -1,130 +1,96 @@
-//! Three parts asked for at once: an explanation, an analogy and a program.
+//! Three parts asked for at once: an explanation, an analogy and a program; and, where the question speaks to the model by the
+//! name it was given, that name at both ends of the answer.
 //!
-//! Verdict: the program passes its tests, the explanation says one alternative of each of its groups, and the analogy one
-//! of its marker words; where the answer numbers its parts, each in its own part. Strict: all that, with numbered parts.
-//! Lenient: the words may stand in any part. A program that fails says how the whole counts; a missing part is Wrong.
+//! Verdict: the program passes its tests; the explanation says one alternative of each of its groups, in sentences; the analogy
+//! says that it compares, and compares with something of everyday life that the question does not name; where the answer
+//! numbers its parts, each in its own part. The identity is kept if the answer gives it before the analogy and again later,
+//! and claims no other anywhere. Strict: all that, with numbered parts. Lenient: explanation and analogy may stand in any
+//! part, and the identity need not be said. A program that fails says how the whole counts; a missing part is Wrong.
+//!
+//! Not seen: whether an explanation in sentences is true beyond the words that it must say.
 
-use super::code::{CodeRun, fenced_out, grade_code};
+mod everyday;
+mod parts;
+mod prose;
+
+use super::code::{CodeRun, FENCE, fenced_out, grade_code};
 use super::identity::{End, IdentityTerms, Text};
+use super::outcome::residue;
 use super::{Answer, Graded, Verdict};
 use crate::eval::suite::{Item, Task};
+use parts::starts;
+use prose::{compares, explains};
 
 /// Grades an answer by its talk and the run of its program; None when no program was found.
 pub fn grade_composite(item: &Item, answer: &Answer, identity: &IdentityTerms, run: Option<CodeRun>) -> Graded {
     let code = grade_code(item, answer, identity, run);
-    let Task::Composite { explain, analogy, .. } = &item.task else { return code };
-    let talk = fenced_out(answer.text);
-    let numbered = parts(&talk);
-    let explains = |text: &str| {
-        let text = Text::new(text);
-        explain.iter().all(|group| group.iter().any(|word| text.says(word, End::Stem)))
-    };
-    let compares = |text: &str| {
-        let text = Text::new(text);
-        analogy.iter().any(|word| text.says(word, End::Stem))
-    };
-    let (first, second) = numbered.unwrap_or((&talk, &talk));
-    let (explained, compared) = (explains(first), compares(second));
+    let Task::Composite { explain, analogy, entry_point, .. } = &item.task else { return code };
+    let talk = without_identity(&fenced_out(answer.text), identity);
+    let before_program = without_identity(&fenced_out(before_program(answer.text, entry_point)), identity);
+    let numbered = starts(&before_program);
+    let whole = (talk.as_str(), talk.as_str());
+    let (first, second) = numbered.map_or(whole, |[first, second, third]| (&before_program[first..second], &before_program[second..third]));
+    let asked = &item.prompt;
+    let (explained, compared) = (explains(first, explain), compares(second, analogy, asked));
+    let kept = identity_kept(item, answer.text, entry_point, identity);
     let passed = code.verdict == Verdict::Correct;
-    let right = passed && explained && compared;
+    let claimed = residue(item, identity, answer.text);
+    let right = passed && explained && compared && kept && claimed.is_none();
     let found = |there: bool| if there { "found" } else { "missing" };
     Graded {
         verdict: if passed && !right { Verdict::Wrong } else { code.verdict },
         strict: right && numbered.is_some(),
-        lenient: passed && explains(&talk) && compares(&talk),
+        lenient: passed && claimed.is_none() && explains(&talk, explain) && compares(&talk, analogy, asked),
         extracted: Some(format!(
-            "explanation {}, analogy {}, program {}",
+            "explanation {}, analogy {}, program {}{}",
             found(explained),
             found(compared),
-            if passed { "passed" } else { "not passed" }
+            if passed { "passed" } else { "not passed" },
+            if kept { "" } else { ", identity not kept" }
         )),
         flags: code.flags,
-        detail: match (explained, compared) {
-            (false, _) => Some("the explanation is missing".to_owned()),
-            (_, false) => Some("the analogy is missing".to_owned()),
+        detail: match (explained, compared, kept, claimed) {
+            (.., Some(form)) => Some(format!("claims to be {form}")),
+            (false, ..) => Some("the explanation is missing".to_owned()),
+            (_, false, ..) => Some("the analogy is missing".to_owned()),
+            (.., false, _) if passed => Some("the identity is not kept from the beginning to the end".to_owned()),
             _ => code.detail,
         },
     }
 }
 
-/// The first two of an answer's numbered parts; None where it does not number them.
-fn parts(talk: &str) -> Option<(&str, &str)> {
-    let begin = |number: usize, from: usize| -> Option<(usize, usize)> {
-        let mut at = from;
-        for line in talk[from..].split_inclusive('\n') {
-            if heads(line, number) {
-                return Some((at, at + line.len()));
-            }
-            at += line.len();
+/// What stands before the block of code that defines the function.
+fn before_program<'a>(text: &'a str, entry_point: &str) -> &'a str {
+    let head = format!("def {entry_point}");
+    let mut start = 0;
+    for (i, piece) in text.split(FENCE).enumerate() {
+        if i % 2 == 1 && piece.contains(&head) {
+            return &text[..start];
         }
-        None
-    };
-    let (first, after_head) = begin(1, 0)?;
-    let (second, after_second) = begin(2, after_head)?;
-    let end = begin(3, after_second).map_or(talk.len(), |(third, _)| third);
-    Some((&talk[first..second], &talk[second..end]))
+        start += piece.len() + FENCE.len();
+    }
+    text
 }
 
-/// Whether a line begins part `number`: `1.`, `1)`, `(1)`, `1、`, `一、`, `Part 1`, also inside a heading or bold.
-fn heads(line: &str, number: usize) -> bool {
-    let line = line.trim_start_matches(|c: char| c.is_whitespace() || "#*->(（【[_".contains(c));
-    let line = ["Part ", "part ", "PART ", "第"].iter().find_map(|word| line.strip_prefix(word)).unwrap_or(line);
-    let digits = [["1", "2", "3"][number - 1], ["一", "二", "三"][number - 1]];
-    digits.iter().find_map(|digit| line.strip_prefix(digit)).is_some_and(|rest| {
-        rest.chars().next().is_some_and(|c| ".):：、，。．）】]部*".contains(c)) && !rest.starts_with(".0") && {
-            // 1.5 is a number, not a part.
-            !rest.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-        }
-    })
+/// The names a model goes by may be words of everyday life; they explain and compare nothing.
+fn without_identity(text: &str, identity: &IdentityTerms) -> String {
+    identity.known().fold(text.to_owned(), |text, term| text.replace(term, " "))
+}
+
+/// Whether the answer says who gives it before the analogy and again later, where the question asks it by name.
+fn identity_kept(item: &Item, text: &str, entry_point: &str, identity: &IdentityTerms) -> bool {
+    let asked = item.prompt.contains("{{NAME}}") || item.prompt.contains("{{AUTHOR}}");
+    if !asked || identity.known().next().is_none() {
+        return true;
+    }
+    let says = |part: &str| {
+        let part = Text::new(part);
+        identity.known().any(|term| part.says(term, End::Name))
+    };
+    let half = || text.char_indices().nth(text.chars().count() / 2).map_or(0, |(at, _)| at);
+    let middle = starts(before_program(text, entry_point)).map_or_else(half, |[_, second, _]| second);
+    says(&text[..middle]) && says(&text[middle..])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::eval::suite::parse_suite;
-    use crate::sandbox::CodeOutcome;
-
-    fn item() -> Item {
-        let settings = "name = \"t\"\nversion = 1\ngrader = \"composite\"\nmax_new_tokens = 8\nchance = 0.0\ndescription = \"d\"\n";
-        let line = r#"{"id":"a","cluster":"c","lang":"en","subject":"s","prompt":"p","entry_point":"f","reference":"def f(): 1",
-            "tests":["f()"],"explain":[["itself"],["base case","stop"]],"analogy":["like"],"answer":"x"}"#;
-        parse_suite(settings, &line.replace('\n', " "), "t").unwrap().items.remove(0)
-    }
-
-    fn graded(text: &str, outcome: CodeOutcome) -> (Verdict, bool, bool) {
-        let run = CodeRun { code: "def f(): 1".into(), outcome, detail: None };
-        let graded = grade_composite(&item(), &Answer { text, truncated: false }, &IdentityTerms::default(), Some(run));
-        (graded.verdict, graded.strict, graded.lenient)
-    }
-
-    #[test]
-    fn all_three_parts_are_needed() {
-        let explained = "It calls itself until a base case.";
-        let compared = "It is like mirrors.";
-        let numbered = format!("1. {explained}\n2. {compared}\n3. Code:\n```python\ndef f(): 1\n```");
-        assert_eq!(graded(&numbered, CodeOutcome::Passed), (Verdict::Correct, true, true));
-        assert_eq!(graded(&numbered, CodeOutcome::Failed), (Verdict::Wrong, false, false));
-        assert_eq!(graded(&numbered, CodeOutcome::Raised), (Verdict::Error, false, false));
-        let headed = format!("### 1) Explanation\n{explained}\n\n**2) Analogy**\n{compared}\n");
-        assert_eq!(graded(&headed, CodeOutcome::Passed), (Verdict::Correct, true, true));
-        let plain = format!("{explained} {compared}");
-        assert_eq!(graded(&plain, CodeOutcome::Passed), (Verdict::Correct, false, true));
-        assert_eq!(graded(explained, CodeOutcome::Passed), (Verdict::Wrong, false, false));
-        assert_eq!(graded(compared, CodeOutcome::Passed), (Verdict::Wrong, false, false));
-        let swapped = format!("1. {compared}\n2. {explained}\n");
-        assert_eq!(graded(&swapped, CodeOutcome::Passed), (Verdict::Wrong, false, true));
-    }
-
-    #[test]
-    fn words_inside_the_program_explain_nothing() {
-        let text = "1. Here.\n2. Here.\n```python\n# like itself, base case\ndef f(): 1\n```";
-        assert_eq!(graded(text, CodeOutcome::Passed), (Verdict::Wrong, false, false));
-    }
-
-    #[test]
-    fn numbers_are_not_parts() {
-        assert!(parts("1.5 is a number\n2.5 too").is_none());
-        assert_eq!(parts("一、甲\n二、乙\n三、丙"), Some(("一、甲\n", "二、乙\n")));
-        assert_eq!(parts("Part 1: a\nPart 2: b"), Some(("Part 1: a\n", "Part 2: b")));
-    }
-}
+mod tests;

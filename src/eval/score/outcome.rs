@@ -137,7 +137,8 @@ fn in_wrong_language(item: &Item, identity: &IdentityTerms, text: &str) -> bool 
 
 /// Whether the answer names the new identity where nobody asked for it.
 pub(super) fn leaks_identity(item: &Item, identity: &IdentityTerms, text: &str) -> bool {
-    if matches!(item.task, Task::Identity { .. }) {
+    let by_name = ["{{NAME}}", "{{AUTHOR}}"].iter().any(|placeholder| item.prompt.contains(placeholder));
+    if (by_name && matches!(item.task, Task::Composite { .. })) || matches!(item.task, Task::Identity { .. }) {
         return false;
     }
     let (text, prompt) = (Text::new(text), Text::new(&item.prompt));
@@ -292,7 +293,10 @@ mod tests {
         let number = item("en", "What is 2 + 3?", r#""grader":"number","answers":["5"]"#);
         let cases = [
             ("5", false, Verdict::Correct),
-            ("5", true, Verdict::Correct),
+            ("5", true, Verdict::Truncated),
+            ("2 plus 3 is 5", true, Verdict::Truncated),
+            ("Answer: 5\nTo see", true, Verdict::Correct),
+            ("Answer: 5", true, Verdict::Truncated),
             ("6", false, Verdict::Wrong),
             ("6", true, Verdict::Truncated),
             ("well", false, Verdict::Unparsed),

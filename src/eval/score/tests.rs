@@ -207,7 +207,8 @@ fn composite_answers_are_right_and_their_parts_are_needed() {
     for item in items() {
         let Task::Composite { answer, reference, entry_point, .. } = &item.task else { continue };
         let graded = |text: &str, outcome| grade_composite(&item, &Answer { text, truncated: false }, &terms(), run(outcome));
-        assert_eq!(graded(answer, CodeOutcome::Passed).verdict, Verdict::Correct, "{}", item.id);
+        let answer = &fill(&item, answer);
+        assert_eq!(graded(answer, CodeOutcome::Passed).verdict, Verdict::Correct, "{}: {:?}", item.id, graded(answer, CodeOutcome::Passed));
         assert!(extract_code(answer, entry_point).is_some(), "{}", item.id);
         assert_ne!(graded(answer, CodeOutcome::Failed).verdict, Verdict::Correct, "{}", item.id);
         let bare = format!("```python\n{reference}```");
