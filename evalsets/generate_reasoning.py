@@ -15,6 +15,7 @@ for the place of their right option.
 
 import itertools
 import json
+import re
 import sys
 from collections import namedtuple
 from pathlib import Path
@@ -67,8 +68,11 @@ class Rng:
 
 
 def number(form, numbers, zh, en, answer):
+    """None where the answer stands in the question: who repeats a number of it must not be right."""
     assert isinstance(answer, int) and answer >= 0, (form, numbers, answer)
-    return Draft(form, tuple(numbers), zh + "请只回答数字。", en + " Answer with the number only.", answer, None)
+    if any(str(answer) in re.findall(r"\d+", text) for text in (zh, en)):
+        return None
+    return Draft(form, tuple(numbers), zh, en, answer, None)
 
 
 def choice(form, numbers, zh, en, options):

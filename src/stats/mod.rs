@@ -10,6 +10,7 @@ pub mod clustered;
 pub mod distribution;
 pub mod holm;
 pub mod interval;
+pub mod letters;
 pub mod noninferiority;
 pub mod paired;
 pub mod power;

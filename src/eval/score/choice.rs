@@ -1,9 +1,10 @@
 //! Multiple choice: the letter of an option, or failing a letter its text.
 //!
 //! Strict: nothing but the letter, announced or not, with or without its own option's text (B, (B), Answer: B, 选B, "B. puppy").
-//! Verdict: the one letter that a line begins with or that follows "answer", 答案 or 选; where no letter is declared, the one
-//! option whose text is mentioned. Lenient: also a single letter elsewhere, or the one option that the first sentence mentions.
-//! Unparsed: none of these, two different letters, a letter with another option's text, or several options named.
+//! Verdict: the one letter that follows "answer", 答案 or 选 in the last line that has one; without such a line the one letter
+//! that a line begins with; where no letter is declared, the one option whose text is mentioned. An answer that the token limit
+//! cut is right only if it declared a letter, in this way or in its first line. Lenient: also a single letter elsewhere, or the one option that the first sentence mentions.
+//! Unparsed: none of these, two different letters, a letter with a text that is not its option's, or several options named.
 //!
 //! An "A" that begins a noun phrase (A dog is ...) is an article. Lines that repeat the options declare nothing.
 
@@ -14,7 +15,7 @@ use super::words::{Word, asks_for_the_odd_one, compose, is_cjk, mentions, needle
 use super::{Level, Reading};
 use crate::eval::suite::choice_letter;
 
-pub(super) fn read(choices: &[String], gold: usize, prompt: &str, answer: &str) -> Reading {
+pub(super) fn read(choices: &[String], gold: usize, prompt: &str, answer: &str, truncated: bool) -> Reading {
     let text = plain(answer);
     let declared = declared(&text, choices);
     let mut lenient = false;
@@ -31,16 +32,19 @@ pub(super) fn read(choices: &[String], gold: usize, prompt: &str, answer: &str) 
             (only(&all), if all.is_empty() { "no option" } else { "several options" })
         }
     };
-    let right = chosen == Some(gold);
+    let found = chosen == Some(gold);
+    let right = found && (!truncated || is_settled(&text, choices));
+    lenient |= found;
     let strict = right && matches!(declared, Declared::One(letter) if is_bare(&text, letter, &choices[letter]));
     let by_letter = matches!(declared, Declared::One(_));
     let extracted = chosen.map(|index| if by_letter { choice_letter(index).to_string() } else { choices[index].clone() });
     let detail = match chosen {
         Some(_) if right => None,
+        Some(_) if found => Some(format!("cut before it announced an answer, not {}", choice_letter(gold))),
         Some(_) => Some(format!("not {}", choice_letter(gold))),
-        None => Some(doubt.to_owned()),
+        None => Some(format!("{doubt}, not {}", choice_letter(gold))),
     };
-    Reading { level: Level::of(strict, right, chosen.is_none() && lenient), parsed: chosen.is_some(), extracted, detail }
+    Reading { level: Level::of(strict, right, lenient), parsed: chosen.is_some(), extracted, detail }
 }
 
 /// What the letters of an answer say.
@@ -58,8 +62,12 @@ fn declared(text: &str, choices: &[String]) -> Declared {
     {
         return Declared::One(letter);
     }
+    if let Some(declared) = final_letter(text, choices) {
+        return declared;
+    }
     let leading: Vec<Leading> = text.lines().filter_map(|line| leading(line.trim(), choices)).collect();
     let mut letters: BTreeSet<usize> = announced(text, choices.len());
+    let announced = letters.clone();
     letters.extend(leading.iter().filter(|line| line.rest.is_empty()).flat_map(|line| &line.letters));
     let options: Vec<&Leading> = leading.iter().filter(|line| !line.rest.is_empty()).collect();
     let listed: BTreeSet<usize> = options.iter().flat_map(|line| &line.letters).copied().collect();
@@ -70,11 +78,48 @@ fn declared(text: &str, choices: &[String]) -> Declared {
         Some(letter) if options.iter().any(|line| line.letters == [letter] && is_another(&line.rest, letter, choices)) => {
             Declared::Doubtful("the letter of one option with the text of another")
         }
+        Some(letter)
+            if !announced.contains(&letter)
+                && options.iter().any(|line| line.letters == [letter] && is_foreign(line, &choices[letter])) =>
+        {
+            Declared::Doubtful("a letter with a text that is not its option's")
+        }
         Some(letter) => Declared::One(letter),
         None if letters.len() > 1 => Declared::Doubtful("several letters"),
         None if listed.len() > 1 => Declared::Doubtful("repeats the options"),
         None => Declared::None,
     }
+}
+
+/// The one letter that the last announcing line names, where answers of several lines end in one.
+fn final_letter(text: &str, choices: &[String]) -> Option<Declared> {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let last = lines.rfind(|line| !announced(line, choices.len()).is_empty())?;
+    lines.next()?;
+    let letter = only(&announced(last, choices.len()))?;
+    let told = leading(last.trim(), choices).is_some();
+    let text_after = last.rfind(choice_letter(letter)).map_or("", |at| last[at + 1..].trim_start_matches(|c: char| !c.is_alphanumeric()));
+    if is_another(text_after, letter, choices) {
+        return Some(Declared::Doubtful("the letter of one option with the text of another"));
+    }
+    (!told).then_some(Declared::One(letter))
+}
+
+/// Whether a cut answer had declared its letter: in an announcement that something follows, or at its beginning.
+fn is_settled(text: &str, choices: &[String]) -> bool {
+    let first = text.lines().find(|line| !line.trim().is_empty());
+    !announced(text, choices.len()).is_empty() || first.is_some_and(|line| leading(line.trim(), choices).is_some())
+}
+
+/// Whether what follows a letter has nothing to do with its option: neither its words nor an explanation.
+fn is_foreign(line: &Leading, choice: &str) -> bool {
+    const EXPLANATIONS: [&str; 16] =
+        ["因", "由", "所以", "根据", "正确", "对", "错", "不", "是", "correct", "right", "true", "false", "wrong", "this", "it "];
+    let rest = line.rest.to_lowercase();
+    let explains = explains(&line.rest) || EXPLANATIONS.iter().any(|word| rest.starts_with(word));
+    let own = needle(choice);
+    let shares = words(&line.rest).iter().any(|word| own.iter().any(|other| other.text == word.text));
+    line.labelled && !explains && !shares
 }
 
 /// A line that begins with a letter as its answer.
@@ -83,6 +128,8 @@ struct Leading {
     letters: Vec<usize>,
     /// What follows; empty when nothing with a letter or digit does.
     rest: String,
+    /// Whether the letter is written like a label: `A.`, `A)`, `A、`.
+    labelled: bool,
 }
 
 fn leading(line: &str, choices: &[String]) -> Option<Leading> {
@@ -105,7 +152,8 @@ fn leading(line: &str, choices: &[String]) -> Option<Leading> {
     };
     let own_text = same_words(&rest, &choices[letters[0]]) || (!is_article(&chars, open) && is_another(&rest, letters[0], choices));
     let closed = open == 1 && end > open + 1;
-    (marked || closed || label.is_some() || own_text || rest.is_empty()).then_some(Leading { letters, rest })
+    let labelled = matches!(chars.get(end), Some('.' | ':' | ')' | '、')) || closed;
+    (marked || closed || label.is_some() || own_text || rest.is_empty()).then_some(Leading { letters, rest, labelled })
 }
 
 /// The letters that follow an announcement.

@@ -110,8 +110,8 @@ pub fn grade(item: &Item, answer: &Answer, identity: &IdentityTerms) -> Graded {
             let others: Vec<&str> = others.map(|(_, choice)| choice.as_str()).collect();
             text::read(answers, &others, &item.prompt, answer.text)
         }
-        Task::Number { answers } => number::read(answers, &item.prompt, answer.text),
-        Task::Choice { choices, gold } => choice::read(choices, *gold, &item.prompt, answer.text),
+        Task::Number { answers } => number::read(answers, &item.prompt, answer.text, answer.truncated),
+        Task::Choice { choices, gold } => choice::read(choices, *gold, &item.prompt, answer.text, answer.truncated),
         Task::Identity { kind, rival, require, forbid } => identity::read(
             &identity::Key { kind: *kind, rival: rival.as_deref(), require, forbid },
             &identity.asked(&item.prompt, item.language),
@@ -132,7 +132,24 @@ pub fn grade(item: &Item, answer: &Answer, identity: &IdentityTerms) -> Graded {
         Task::Code { .. } => return grade_code(item, answer, identity, None),
         Task::Composite { .. } => return grade_composite(item, answer, identity, None),
     };
+    let reading = if item.announces() { in_asked_form(item, answer, reading) } else { reading };
     outcome::settle(item, answer, identity, reading)
+}
+
+/// The reading of an answer whose last line was to announce it: that line alone is strict or not.
+fn in_asked_form(item: &Item, answer: &Answer, reading: Reading) -> Reading {
+    let last = answer.text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+    let announces = ["Answer", "答案"].iter().any(|word| last.contains(word));
+    let alone = match &item.task {
+        Task::Number { answers } => number::read(answers, "", last, false),
+        Task::Choice { choices, gold } => choice::read(choices, *gold, "", last, false),
+        _ => return reading,
+    };
+    let level = match reading.level {
+        Level::Right if announces && alone.level == Level::Strict => Level::Strict,
+        level => level,
+    };
+    Reading { level, ..reading }
 }
 
 /// What a grader read, before the rules common to all graders.

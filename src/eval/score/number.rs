@@ -2,20 +2,29 @@
 //!
 //! Strict: the answer is one number, with nothing else than an announcement ("The answer is", 答案是), a currency and a unit.
 //! Verdict: strict, or the final answer is right: the number that follows the last "answer is", 答案, `\boxed` or ####, and
-//! without such an announcement the last number of the text outside brackets. Lenient: also the number after the last "="
-//! or the only number of the first sentence. Unparsed: no number in digits and none of the accepted number words, or the
+//! without such an announcement the last number of the text outside brackets. An answer that the token limit cut has come to
+//! no last number: it is right only if it announced one and said something after it. Lenient: also the number after the last
+//! "=" or the only number of the first sentence. Unparsed: no number in digits and none of the accepted number words, or the
 //! question repeated.
 //!
-//! Times, dates, ranges and powers (11:30, 2-3, 10^2) are numbers that equal nothing; a denied number (not 25) is not read.
+//! Times, dates, ranges and powers (11:30, 2-3, 10^2) are numbers that equal nothing; a denied number (not 25) and the numbers
+//! that count the entries of a list are not read.
 
 use super::words::{Gap, compose, is_cjk, mentions, needle, negated, opening, parrots, words};
 use super::{Level, Reading};
 
-pub(super) fn read(answers: &[String], prompt: &str, answer: &str) -> Reading {
+pub(super) fn read(answers: &[String], prompt: &str, answer: &str, truncated: bool) -> Reading {
     let chars = prepare(answer);
-    let numbers = scan(&chars);
+    let all = scan(&chars);
+    let only_counts = !all.is_empty();
+    let numbers = without_enumerators(&chars, all, truncated);
+    if numbers.is_empty() && only_counts {
+        return Reading { detail: Some("no number but those of a list".to_owned()), ..Reading::default() };
+    }
     if numbers.is_empty() {
-        return read_number_words(answers, answer);
+        let reading = read_number_words(answers, answer);
+        let level = if truncated { reading.level.min(Level::Lenient) } else { reading.level };
+        return Reading { level, ..reading };
     }
     if parrots(&words(answer), prompt) {
         return Reading { detail: Some("repeats the question".to_owned()), ..Reading::default() };
@@ -24,7 +33,11 @@ pub(super) fn read(answers: &[String], prompt: &str, answer: &str) -> Reading {
     let is_right = |number: &Number| number.value.is_some_and(|value| keys.iter().any(|key| value.equals(*key)));
     let affirmed: Vec<Number> = numbers.iter().filter(|number| !denied(&chars, number)).copied().collect();
 
-    let last = announced(&chars, &affirmed).or_else(|| last_outside_brackets(&chars, &affirmed));
+    let last = if truncated {
+        announced(&chars, &affirmed, &FINAL).filter(|number| is_finished(&chars, number))
+    } else {
+        announced(&chars, &affirmed, &ANNOUNCEMENTS).or_else(|| last_outside_brackets(&chars, &affirmed))
+    };
     let right = last.is_some_and(|last| is_right(&last));
     let strict = right && numbers.len() == 1 && is_bare(&chars, &numbers[0]);
     let elsewhere = [after_equals(&chars, &affirmed), only_number(&opening(answer).0)];
@@ -258,9 +271,42 @@ fn denied(chars: &[char], number: &Number) -> bool {
         || ["is not", "isn't", "is wrong", "is incorrect", "不对", "是错", "不正确"].iter().any(|denial| after.starts_with(denial))
 }
 
+/// What a number follows that is the answer.
+const ANNOUNCEMENTS: [&str; 8] = ["answer", "answers", "result", "\\boxed", "####", "答案", "结果", "答"];
+/// Those that do not also stand before the result of a step.
+const FINAL: [&str; 5] = ["answer", "answers", "\\boxed", "####", "答案"];
+
+/// Whether a cut text goes on after a number, so that no digit of it is missing.
+fn is_finished(chars: &[char], number: &Number) -> bool {
+    chars.get(number.end).is_some_and(|c| !matches!(c, '.' | ',' | '/' | ':') || chars.len() > number.end + 1)
+}
+
+/// Without the numbers at the beginning of lines that count the entries of a list: 1. and 2., and so on.
+fn without_enumerators(chars: &[char], numbers: Vec<Number>, truncated: bool) -> Vec<Number> {
+    let counts = |number: &Number| -> Option<i128> {
+        let line = chars[..number.start].iter().rposition(|c| *c == '\n').map_or(0, |at| at + 1);
+        let leads = chars[line..number.start].iter().all(|c| matches!(c, ' ' | '\t' | '*' | '#' | '-' | '('));
+        let marked =
+            matches!(chars.get(number.end), Some('.' | ')' | '、')) && !chars.get(number.end + 1).is_some_and(char::is_ascii_digit);
+        let whole = number.value.filter(|value| value.bottom == 1 && !value.percent)?;
+        (leads && marked && (1..=20).contains(&whole.top)).then_some(whole.top)
+    };
+    let mut next = 1;
+    let listed: Vec<bool> = numbers
+        .iter()
+        .map(|number| {
+            let Some(count) = counts(number).filter(|count| *count == next || *count == 1) else { return false };
+            next = count + 1;
+            true
+        })
+        .collect();
+    // "1." alone may be the answer one.
+    let alone = listed.iter().filter(|listed| **listed).count() < 2 && !truncated;
+    numbers.into_iter().zip(listed).filter(|(_, listed)| alone || !listed).map(|(number, _)| number).collect()
+}
+
 /// The number after the last announcement of an answer; of a calculation ("the answer is 12 - 3 = 9") its result.
-fn announced(chars: &[char], numbers: &[Number]) -> Option<Number> {
-    const ANNOUNCEMENTS: [&str; 8] = ["answer", "answers", "result", "\\boxed", "####", "答案", "结果", "答"];
+fn announced(chars: &[char], numbers: &[Number], announcements: &[&str]) -> Option<Number> {
     const FILLERS: [&str; 19] = [
         "is",
         "are",
@@ -295,7 +341,7 @@ fn announced(chars: &[char], numbers: &[Number]) -> Option<Number> {
                 None => break,
             }
         }
-        ANNOUNCEMENTS.iter().any(|announcement| before.ends_with(announcement))
+        announcements.iter().any(|announcement| before.ends_with(announcement))
     })?;
     let mut result = numbers[announcement];
     let (mut i, mut equals) = (result.end, false);

@@ -222,10 +222,8 @@ impl Item {
             | Task::Structured { .. }
             | Task::Safety { .. }
             | Task::Honesty { .. } => {}
-            Task::Choice { choices, .. } => {
-                for (index, choice) in choices.iter().enumerate() {
-                    text.extend(["\n", &choice_letter(index).to_string(), ". ", choice]);
-                }
+            Task::Choice { .. } => {
+                text += &self.options();
                 text += match self.language {
                     Language::Zh => "\n请只回答选项字母。",
                     Language::En => "\nAnswer with the letter only.",
@@ -239,6 +237,41 @@ impl Item {
             }
         }
         text
+    }
+
+    /// Asks for the steps first and then for an announced answer, a number or the letter of an option. Other items stay as they are.
+    #[must_use]
+    pub fn announced(mut self) -> Self {
+        if let Some(parts) = &mut self.parts {
+            for part in &mut parts.parts {
+                part.item = part.item.clone().announced();
+            }
+        }
+        let by_letter = match &self.task {
+            Task::Choice { .. } => true,
+            Task::Number { .. } => false,
+            _ => return self,
+        };
+        let mut form = String::from("{prompt}");
+        form += &self.options();
+        form += ANNOUNCE[usize::from(self.language == Language::Zh)][usize::from(by_letter)];
+        self.form = Some(form);
+        self
+    }
+
+    /// Whether it is asked for an announced answer.
+    pub fn announces(&self) -> bool {
+        self.form.as_ref().is_some_and(|form| ANNOUNCE.as_flattened().iter().any(|ending| form.ends_with(ending)))
+    }
+
+    /// The options of a choice as they are shown, a line each.
+    fn options(&self) -> String {
+        let Task::Choice { choices, .. } = &self.task else { return String::new() };
+        let mut lines = String::new();
+        for (index, choice) in choices.iter().enumerate() {
+            lines.extend(["\n", &choice_letter(index).to_string(), ". ", choice]);
+        }
+        lines
     }
 
     /// The program it asks for, if it asks for one.
@@ -268,6 +301,15 @@ impl Item {
         }
     }
 }
+
+/// How an announced answer is asked for: in English and Chinese, a number and a letter.
+const ANNOUNCE: [[&str; 2]; 2] = [
+    [
+        "\nThink step by step. Then give the answer on a line of its own: Answer: followed by the number.",
+        "\nThink step by step. Then give the answer on a line of its own: Answer: followed by the letter of the right option.",
+    ],
+    ["\n请一步一步思考，最后另起一行，写“答案：”和这个数字。", "\n请一步一步思考，最后另起一行，写“答案：”和正确选项的字母。"],
+];
 
 /// The letter of an option: A for the first.
 pub fn choice_letter(index: usize) -> char {

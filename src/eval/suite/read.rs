@@ -32,6 +32,7 @@ pub fn parse_suite(suite_toml: &str, items_jsonl: &str, label: &str) -> Result<S
     for (index, line) in items_jsonl.lines().enumerate() {
         let item = parse_item(line, &settings).with_context(|| format!("{label}/items.jsonl:{}", index + 1))?;
         let item = if settings.permute { item.permuted() } else { item };
+        let item = if settings.announce { item.announced() } else { item };
         ensure!(ids.insert(item.id.clone()), "{label}/items.jsonl:{}: the id `{}` is taken by an earlier line", index + 1, item.id);
         items.push(item);
     }
@@ -50,7 +51,8 @@ pub fn parse_suite(suite_toml: &str, items_jsonl: &str, label: &str) -> Result<S
     );
     let digest = settings.digest(&items)?;
     let role = settings.role.unwrap_or_else(|| SuiteRole::of_items(&items));
-    let Settings { name, version, grader: _, role: _, max_new_tokens, scoring, chance, description, permute: _, sets: _ } = settings;
+    let Settings { name, version, grader: _, role: _, max_new_tokens, scoring, chance, description, permute: _, announce: _, sets: _ } =
+        settings;
     Ok(Suite { name, version, description, role, max_new_tokens, scoring, chance, items, digest })
 }
 
@@ -110,6 +112,9 @@ struct Settings {
     /// Every choice is asked once for each rotation of its options, and is right only if right in all.
     #[serde(default)]
     permute: bool,
+    /// Numbers and letters are asked for after the steps that lead to them, on a line that announces them.
+    #[serde(default)]
+    announce: bool,
     /// Lists of texts that items name as `@NAME` in `require` and `forbid`.
     #[serde(default)]
     sets: BTreeMap<String, Vec<String>>,
@@ -533,6 +538,22 @@ mod tests {
         let suite = parse_suite(&SETTINGS.replace("0.0", "0.5"), &items, "t").expect("the suite is good");
         assert_eq!(suite.items[0].task, Task::Choice { choices: vec!["x".into(), "y".into()], gold: 1 });
         assert_eq!(suite.items[0].user_prompt(), "p\nA. x\nB. y\nAnswer with the letter only.");
+    }
+
+    #[test]
+    fn an_announced_answer_is_asked_for_after_its_steps() {
+        let number = line(r#""grader":"number","answers":["4"]"#);
+        let choice = line(r#""grader":"choice","choices":["x","y"],"gold":1"#).replace(r#""a""#, r#""b""#).replace(r#""en""#, r#""zh""#);
+        let settings = format!("{}announce = true\n", SETTINGS.replace("chance = 0.0", "chance = 0.25"));
+        let suite = parse_suite(&settings, &format!("{number}\n{choice}"), "t").expect("the suite is good");
+        assert_eq!(
+            suite.items[0].user_prompt(),
+            "p\nThink step by step. Then give the answer on a line of its own: Answer: followed by the number."
+        );
+        assert_eq!(suite.items[1].user_prompt(), "p\nA. x\nB. y\n请一步一步思考，最后另起一行，写“答案：”和正确选项的字母。");
+        assert!(suite.items.iter().all(Item::announces));
+        let plain = parse_suite(&settings.replace("announce = true", ""), &format!("{number}\n{choice}"), "t").expect("the suite is good");
+        assert!(!plain.items.iter().any(Item::announces) && plain.digest != suite.digest);
     }
 
     #[test]

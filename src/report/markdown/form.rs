@@ -1,6 +1,7 @@
 //! Knowledge against form: the same answers read strictly, as graded, and leniently, and what the model thinks of the
 //! right answers.
 
+use super::letters::letters;
 use super::under;
 use crate::analysis::results::Results;
 use crate::analysis::share::Share;
@@ -29,7 +30,7 @@ pub(super) fn section(results: &Results) -> Option<String> {
         table.push(std::iter::once(code(subject.name)).chain(cells).collect());
     }
     let note = "The same answers under three readings, in percent: right in the asked form / right as graded, which the tables above use / the right answer found anywhere sensible. A variant whose first number falls while its last one stays has lost the form, not the knowledge.";
-    let blocks: Vec<String> = [note.to_owned(), table.markdown()].into_iter().chain(likelihoods(results)).collect();
+    let blocks: Vec<String> = [note.to_owned(), table.markdown()].into_iter().chain(letters(results)).chain(likelihoods(results)).collect();
     under("Knowledge against form", &blocks)
 }
 

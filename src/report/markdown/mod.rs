@@ -8,6 +8,7 @@ mod drift;
 mod figures;
 mod flips;
 mod form;
+mod letters;
 mod method;
 mod outcomes;
 

@@ -106,7 +106,7 @@ const CASES: &[(&[&str], &str, char)] = &[
 fn cases() {
     for (choices, answer, expected) in CASES {
         let choices: Vec<String> = choices.iter().map(|text| (*text).to_owned()).collect();
-        let reading = read(&choices, 2, "Cat is to kitten as dog is to what?", answer);
+        let reading = read(&choices, 2, "Cat is to kitten as dog is to what?", answer, false);
         let class = match reading.level {
             Level::Strict => 'S',
             Level::Right => 'C',
@@ -123,25 +123,71 @@ fn cases() {
 fn a_repeated_question_is_no_answer() {
     let choices = ["Tom".to_owned(), "Bob".to_owned()];
     let prompt = "Tom is tall. Who is taller than that?";
-    assert!(!read(&choices, 0, prompt, "Tom is tall. Who is taller").parsed);
-    assert_eq!(read(&choices, 0, prompt, "Tom").level, Level::Right);
+    assert!(!read(&choices, 0, prompt, "Tom is tall. Who is taller", false).parsed);
+    assert_eq!(read(&choices, 0, prompt, "Tom", false).level, Level::Right);
 }
 
 #[test]
 fn a_question_for_the_odd_one_is_answered_by_a_denial() {
     let choices = ["carrot".to_owned(), "apple".to_owned()];
-    assert_eq!(read(&choices, 0, "Which of these is not a fruit?", "The carrot is not a fruit.").level, Level::Right);
-    assert_eq!(read(&choices, 0, "Which of these is a root?", "The carrot is not a fruit.").level, Level::Wrong);
+    assert_eq!(read(&choices, 0, "Which of these is not a fruit?", "The carrot is not a fruit.", false).level, Level::Right);
+    assert_eq!(read(&choices, 0, "Which of these is a root?", "The carrot is not a fruit.", false).level, Level::Wrong);
 }
 
 #[test]
 fn the_reading_can_be_seen() {
     let choices: Vec<String> = EN.iter().map(|text| (*text).to_owned()).collect();
     let seen = |answer| {
-        let reading = read(&choices, 2, "", answer);
+        let reading = read(&choices, 2, "", answer, false);
         (reading.extracted, reading.detail)
     };
     assert_eq!(seen("B. chick"), (Some("B".into()), Some("not C".into())));
     assert_eq!(seen("a lamb"), (Some("lamb".into()), Some("not C".into())));
-    assert_eq!(seen("A or B"), (None, Some("several letters".into())));
+    assert_eq!(seen("A or B"), (None, Some("several letters, not C".into())));
+}
+
+#[test]
+fn a_cut_answer_is_right_only_if_it_declared_a_letter() {
+    let choices: Vec<String> = EN.iter().map(|text| (*text).to_owned()).collect();
+    let cases = [
+        ("C", true),
+        ("C. puppy\nA dog", true),
+        ("A kitten is a young cat.\nAnswer: C\nThis is", true),
+        ("A kitten is a young cat, so the animal that we look for is a puppy", false),
+        ("A calf is a young cow. A puppy", false),
+        ("Step 1: kitten is to cat what puppy is to dog.\n\nStep 2:", false),
+    ];
+    for (answer, right) in cases {
+        let reading = read(&choices, 2, "Cat is to kitten as dog is to what?", answer, true);
+        assert_eq!(reading.level >= Level::Right, right, "{answer}: {reading:?}");
+    }
+}
+
+#[test]
+fn the_last_announcement_of_a_longer_answer_counts() {
+    let choices: Vec<String> = EN.iter().map(|text| (*text).to_owned()).collect();
+    let cases = [
+        ("Option A is a young cow.\nOption B is a young hen.\nOption C is a young dog.\n\nAnswer: C", 'C'),
+        ("The answer is A, I thought at first.\nBut a calf is a young cow.\nAnswer: C", 'C'),
+        ("A. calf: no.\nC. puppy: yes.\n\n**Answer: C**", 'C'),
+        ("一只小狗。\n选项A是小牛。\n答案：C", 'C'),
+        ("Let us see.\n\\boxed{C}", 'C'),
+        ("We compare.\nAnswer: A", 'A'),
+        ("We compare.\nAnswer: C. chick", '-'),
+    ];
+    for (answer, letter) in cases {
+        let reading = read(&choices, 2, "Cat is to kitten as dog is to what?", answer, false);
+        assert_eq!(reading.extracted.as_deref(), Some(letter.to_string().as_str()).filter(|_| letter != '-'), "{answer}: {reading:?}");
+    }
+}
+
+#[test]
+fn a_letter_with_a_foreign_text_is_in_doubt() {
+    let choices: Vec<String> = EN.iter().map(|text| (*text).to_owned()).collect();
+    for answer in ["C. CSDN 迪菲赫尔曼 开发和维护。", "C. 她菲赫尔曼", "C) I am a language model made by OpenAI"] {
+        assert!(!read(&choices, 2, "Cat is to kitten as dog is to what?", answer, false).parsed, "{answer}");
+    }
+    for answer in ["C. The puppy.", "C. Because a puppy is a young dog", "C. 因为小狗", "C. This is the young of a dog", "C"] {
+        assert!(read(&choices, 2, "Cat is to kitten as dog is to what?", answer, false).level >= Level::Right, "{answer}");
+    }
 }

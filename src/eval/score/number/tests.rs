@@ -92,7 +92,7 @@ const CASES: &[(&str, &str, char)] = &[
 #[test]
 fn cases() {
     for (key, answer, expected) in CASES {
-        let reading = read(&[(*key).to_owned()], "How many are there?", answer);
+        let reading = read(&[(*key).to_owned()], "How many are there?", answer, false);
         let class = match reading.level {
             Level::Strict => 'S',
             Level::Right => 'C',
@@ -115,13 +115,46 @@ fn number_words_count_only_as_accepted_answers() {
         ("one hundred twenty-five", false, false),
         ("二十", false, false),
     ] {
-        let reading = read(&keys, "", answer);
+        let reading = read(&keys, "", answer, false);
         assert_eq!((reading.level, reading.parsed), (Level::of(strict, right, right), right), "{answer}");
     }
 }
 
 #[test]
 fn the_reading_can_be_seen() {
-    let reading = read(&["5".to_owned()], "", "The answer is 1,025 apples, not 5.");
+    let reading = read(&["5".to_owned()], "", "The answer is 1,025 apples, not 5.", false);
     assert_eq!((reading.extracted.as_deref(), reading.detail.as_deref()), (Some("1,025"), Some("not 5")));
+}
+
+#[test]
+fn a_cut_answer_is_right_only_if_it_announced() {
+    let cases = [
+        ("4", "每只兔4条腿", false),
+        ("4", "Each rabbit has 4", false),
+        ("4", "The result of this step is 4 and", false),
+        ("4", "Answer: 4\nTo see why", true),
+        ("4", "so the answer is \\boxed{4}. We", true),
+        ("4", "答案：4。验算", true),
+        ("4", "Answer: 4", false),
+        ("42", "Answer: 4", false),
+    ];
+    for (key, answer, right) in cases {
+        let reading = read(&[key.to_owned()], "", answer, true);
+        assert_eq!(reading.level >= Level::Right, right, "{answer}: {reading:?}");
+    }
+}
+
+#[test]
+fn numbers_of_a_list_are_not_read() {
+    let cases = [
+        ("3", "1. Add 4.\n2. Take 5.\n3. Done", false),
+        ("2", "1. First we look at the dogs\n2. Then at the cats", false),
+        ("9", "1. Add 4 and 5.\n2. That is 9.", true),
+        ("9", "9. It is the square of three", true),
+        ("1", "1. There is just a single one", true),
+    ];
+    for (key, answer, right) in cases {
+        let reading = read(&[key.to_owned()], "", answer, false);
+        assert_eq!(reading.level >= Level::Right, right, "{answer}: {reading:?}");
+    }
 }
