@@ -16,7 +16,7 @@
 //! | [`data`] | rows: read, sample, fill with the identity, check against the suites, render and tokenize (`chat`) |
 //! | [`model`] | `fetch` and `catalogue`; `family`, configurations turned into the switches of `spec`, one family a file; `weights` from `gguf` or safetensors; `decoder`, the one decoder, with its own backward; `lora`, `adapter` (PEFT folders, in and out), `adapter_set` (whose adapter each row goes through); `tokenizer`, and `template`, chats rendered as transformers renders them; `cache`, on the host or paged; `ops`, each with host kernel and composed form, and `ops/cuda`, kernels behind the feature |
 //! | [`train`] | windows, loss, schedule, AdamW, checkpoints, the loop: one variant, or several in shared passes |
-//! | [`eval`] | suites and items; `mapping`, any table or public benchmark as a suite; greedy answers by continuous batching; `score`, one grader a file; drift; likelihood |
+//! | [`eval`] | suites and items; `mapping`, any table or public benchmark as a suite; `floor`, what one answer to everything scores; greedy answers by continuous batching; `score`, one grader a file; drift; likelihood |
 //! | [`sandbox`] | candidate programs run here and nowhere else |
 //! | [`record`] | the run directory: rows, append-only or replaced whole; its lock, digests of finished cells; `import`, other harnesses' logs as rows |
 //! | [`plan`] | an experiment once its files are read: the rows of every stage, the items of every suite, the cells in groups that share their passes |

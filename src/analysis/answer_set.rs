@@ -27,7 +27,9 @@ pub struct AnswerSet {
     pub weights: Option<String>,
     /// What has to be equal, by name; empty for a file without evidence.
     pub facts: BTreeMap<String, String>,
-    /// Accuracy of a random chooser by suite, where known.
+    /// Who the answers were to say they are, where known.
+    pub identity: Option<IdentityTerms>,
+    /// What an answer without the skill scores, by suite, where known.
     pub chance: BTreeMap<String, f64>,
 }
 
@@ -60,7 +62,8 @@ impl AnswerSet {
             model: Some(meta.model.clone()),
             weights: Some(meta.model_digest.clone()),
             facts,
-            chance: meta.suites.iter().map(|(name, suite)| (name.clone(), suite.chance)).collect(),
+            chance: meta.suites.iter().map(|(name, suite)| (name.clone(), suite.floor())).collect(),
+            identity: Some(IdentityTerms::from(&run.experiment.identity)),
         }
     }
 
@@ -93,6 +96,7 @@ impl AnswerSet {
             model: evidence.map(|evidence| evidence.model.clone()),
             weights: evidence.map(|evidence| evidence.weights.clone()),
             facts,
+            identity: evidence.map(|evidence| evidence.identity.clone()),
             chance: BTreeMap::new(),
         }
     }

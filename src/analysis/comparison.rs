@@ -94,7 +94,7 @@ pub(crate) struct Comparison<'a> {
 impl<'a> Comparison<'a> {
     /// Compares two subjects; None where they share no item.
     pub(crate) fn of(view: &View<'a>, reference: &Subject<'a>, variant: &Subject<'a>, suite: &'a str) -> Option<Self> {
-        Self::between(reference, variant, suite, Some(view.chance(suite)))
+        Self::between(reference, variant, suite, Some(view.floor(suite)))
     }
 
     /// The same without a run around it; where the accuracy of a random chooser is not known there is no retention.

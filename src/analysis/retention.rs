@@ -54,8 +54,8 @@ pub(crate) fn suites_in_the_mean<'a>(view: &View<'a>) -> Vec<&'a str> {
 fn above_chance(view: &View, suite: &str) -> Option<(f64, f64)> {
     let rows = suite_rows(&view.run.base, suite);
     let right = rows.iter().filter(|row| row.is_correct()).count();
-    let least = wilson(right, rows.len(), CONFIDENCE)?.low - view.chance(suite);
-    Some((right as f64 / rows.len() as f64 - view.chance(suite), least))
+    let least = wilson(right, rows.len(), CONFIDENCE)?.low - view.floor(suite);
+    Some((right as f64 / rows.len() as f64 - view.floor(suite), least))
 }
 
 fn of_cell<'a>(view: &View<'a>, cell: &'a Cell) -> Option<Kept> {
@@ -66,8 +66,8 @@ fn of_cell<'a>(view: &View<'a>, cell: &'a Cell) -> Option<Kept> {
         let pairs: Vec<(f64, f64, &str)> = suite_pairs(&view.run.base, cell, suite).iter().map(scored).collect();
         let n = pairs.len() as f64;
         let mean = |of: fn(&(f64, f64, &str)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
-        let above = mean(|pair| pair.0) - view.chance(suite);
-        let ratio = (mean(|pair| pair.1) - view.chance(suite)) / above;
+        let above = mean(|pair| pair.0) - view.floor(suite);
+        let ratio = (mean(|pair| pair.1) - view.floor(suite)) / above;
         if !ratio.is_finite() || above <= 0.0 {
             return None;
         }
@@ -139,7 +139,8 @@ mod tests {
         run.meta.suites.get_mut("reasoning-zh").unwrap().chance = 0.75;
         assert_eq!(suites_with_retention(&View::new(&run)), ["fact-qa"]);
         assert_eq!(suites_in_the_mean(&View::new(&run)), ["fact-qa"]);
-        run.meta.suites.get_mut("fact-qa").unwrap().chance = 0.75;
+        // What one answer to everything scores counts like chance.
+        run.meta.suites.get_mut("fact-qa").unwrap().floor = Some(0.75);
         let view = View::new(&run);
         assert_eq!(Kept::of(&view, view.variant("A").unwrap()), None);
     }

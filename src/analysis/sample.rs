@@ -68,6 +68,7 @@ pub(crate) fn run() -> Run {
         role: None,
         items: ITEMS,
         chance,
+        floor: None,
         description: description.to_owned(),
     };
     let suites = [

@@ -285,6 +285,7 @@ mod tests {
             cell: cell.clone(),
             weights: Some("w".to_owned()),
             facts: [("the system prompt".to_owned(), "Be brief.".to_owned())].into(),
+            identity: None,
             chance: BTreeMap::new(),
         }
     }

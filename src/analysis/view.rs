@@ -73,9 +73,9 @@ impl<'a> View<'a> {
         self.run.meta.role(suite)
     }
 
-    /// Accuracy of a random chooser.
-    pub(crate) fn chance(&self, suite: &str) -> f64 {
-        self.run.meta.suites.get(suite).map_or(0.0, |meta| meta.chance)
+    /// What an answer without the skill scores: a random chooser, or the best single answer to all items.
+    pub(crate) fn floor(&self, suite: &str) -> f64 {
+        self.run.meta.suites.get(suite).map_or(0.0, crate::record::rows::SuiteMeta::floor)
     }
 
     /// Most seeds of any variant.

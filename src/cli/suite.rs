@@ -40,6 +40,9 @@ pub struct SuiteShowArgs {
 
 /// `ballast suite check`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ballast suite check my.toml
+  ballast suite check identity --answers runs/coder-bc0d69f9 --rows ballast:identity my-rows.json")]
 pub struct SuiteCheckArgs {
     /// Shipped suites, folders, mapping files or BENCHMARK:WHERE; all shipped ones if not given
     #[arg(value_name = "SUITE")]
@@ -47,4 +50,10 @@ pub struct SuiteCheckArgs {
     /// How benchmarks are asked
     #[command(flatten)]
     pub asking: AskingArgs,
+    /// Stored answers, each tried on every item: run directories, cells' folders, files of `ballast eval --out`
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub answers: Vec<std::path::PathBuf>,
+    /// Training rows whose answers are tried on every item: files, or ballast:NAME
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub rows: Vec<String>,
 }

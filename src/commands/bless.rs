@@ -190,7 +190,8 @@ fn policies(suites: &[(String, PlannedSuite)], policy: &PolicyArgs) -> Result<Ve
             source: source.clone(),
             role,
             items: planned.items.len(),
-            chance: planned.items.iter().map(Item::chance).sum::<f64>() / planned.items.len().max(1) as f64,
+            // What one answer to everything scores is no more than chance.
+            chance: (planned.items.iter().map(Item::chance).sum::<f64>() / planned.items.len().max(1) as f64).max(planned.suite.floor),
             margin_points: margin,
             form_points: form_margins.get(name.as_str()).copied().unwrap_or(margin.or(default)),
             floor_percent: policy.identity_floor.filter(|_| role == SuiteRole::Identity),

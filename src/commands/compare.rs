@@ -51,7 +51,7 @@ fn answers(source: &AnswerSet) -> Answers<'_> {
     Answers { label: &source.path, weights: source.weights.as_deref(), rows: &source.cell.items }
 }
 
-/// Accuracy of a random chooser: as the run says, or of a shipped suite that has every item; otherwise not known.
+/// What an answer without the skill scores: as the run says, or of a shipped suite that has every item; otherwise not known.
 fn chance(suite: &str, source: &AnswerSet) -> Option<f64> {
     if let Some(chance) = source.chance.get(suite) {
         return Some(*chance);
@@ -60,5 +60,5 @@ fn chance(suite: &str, source: &AnswerSet) -> Option<f64> {
     let known: BTreeMap<String, f64> = shipped.items.iter().map(|item| (item.content_hash(), item.chance())).collect();
     let asked = source.cell.items.iter().filter(|row| row.suite == suite);
     let chances: Vec<f64> = asked.map(|row| known.get(&row.hash).copied()).collect::<Option<_>>()?;
-    Some(chances.iter().sum::<f64>() / chances.len().max(1) as f64)
+    Some((chances.iter().sum::<f64>() / chances.len().max(1) as f64).max(shipped.floor))
 }

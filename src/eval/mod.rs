@@ -2,6 +2,7 @@
 
 pub mod budget;
 pub mod drift;
+pub mod floor;
 pub mod generate;
 pub mod likelihood;
 pub mod mapping;

@@ -250,6 +250,16 @@ pub struct SuiteMeta {
     pub items: usize,
     /// Accuracy of a random chooser on the items asked.
     pub chance: f64,
+    /// Accuracy of the best single answer to all items of the suite that is known, where that is more.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub floor: Option<f64>,
     /// One line.
     pub description: String,
+}
+
+impl SuiteMeta {
+    /// What an answer without the skill scores: the larger of chance and floor.
+    pub fn floor(&self) -> f64 {
+        self.floor.unwrap_or(0.0).max(self.chance)
+    }
 }

@@ -54,7 +54,7 @@ fn few_items(view: &View) -> Option<String> {
 fn at_chance(view: &View) -> Option<String> {
     let measured = suites_with_retention(view);
     let at = view.general().filter(|suite| !measured.contains(suite) && !suite_rows(&view.run.base, suite).is_empty());
-    let at: Vec<String> = at.map(|suite| format!("{} (chance {} %)", code(suite), percent(view.chance(suite)))).collect();
+    let at: Vec<String> = at.map(|suite| format!("{} (chance {} %)", code(suite), percent(view.floor(suite)))).collect();
     (!at.is_empty()).then(|| {
         format!("The base itself is not shown to be above chance on {}: there is little to lose, and retention is n/a.", list(&at))
     })

@@ -273,6 +273,7 @@ fn meta(
             role: Some(suite.role),
             items: planned.items.len(),
             chance,
+            floor: (suite.floor > chance).then_some(suite.floor),
             description: suite.description.clone(),
         };
         (suite.name.clone(), meta)

@@ -9,7 +9,7 @@ use rand_chacha::rand_core::SeedableRng;
 use rayon::prelude::*;
 
 use super::findings::{self, CONFIDENCE, Finding, Outcome};
-use super::{scripted, size};
+use super::{constant, scripted, size};
 use crate::cli::SuiteCheckArgs;
 use crate::commands::{asked, fetched, print};
 use crate::data::identity::{Bilingual, Identity};
@@ -33,6 +33,7 @@ pub(in crate::commands) fn check(args: &SuiteCheckArgs) -> Result<()> {
     if names.is_empty() {
         names.extend(library::suite_names().map(str::to_owned));
     }
+    let answers = constant::stored(&args.answers, &args.rows)?;
     let suites = names.iter().map(|name| Ok((name, fetched::suite(name)?))).collect::<Result<Vec<_>>>()?;
     let sandbox = Sandbox::default();
     if suites.iter().any(|(_, suite)| suite.items.iter().any(Item::runs_programs)) {
@@ -41,7 +42,7 @@ pub(in crate::commands) fn check(args: &SuiteCheckArgs) -> Result<()> {
     let mut failed = Vec::new();
     for (name, suite) in &suites {
         let published = Reference::parse(name).is_some();
-        let findings = findings(suite, published, &sandbox);
+        let findings = findings(suite, published, &sandbox, &answers);
         let mut text = format!("{} v{}  {}\n", suite.name, suite.version, size(suite));
         for Finding { check, outcome, text: found } in &findings {
             let mark = match outcome {
@@ -62,7 +63,7 @@ pub(in crate::commands) fn check(args: &SuiteCheckArgs) -> Result<()> {
     Ok(())
 }
 
-fn findings(suite: &Suite, published: bool, sandbox: &Sandbox) -> Vec<Finding> {
+fn findings(suite: &Suite, published: bool, sandbox: &Sandbox, stored: &[String]) -> Vec<Finding> {
     let judge = Judge { sandbox, budgets: Budgets::default(), identity: scripted::identity() };
     let [references, perfect] = judge.perfect(suite);
     vec![
@@ -77,6 +78,7 @@ fn findings(suite: &Suite, published: bool, sandbox: &Sandbox) -> Vec<Finding> {
         judge.wrong(suite).noted_if(published),
         judge.empty(suite),
         judge.random(suite),
+        constant::best(suite, stored, &judge.identity).noted_if(published),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! `ballast suite`: what a suite asks, and proof that it measures what it says.
 
 mod check;
+mod constant;
 mod findings;
 mod scripted;
 mod show;

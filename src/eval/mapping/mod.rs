@@ -23,6 +23,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::floor::floor_of_keys;
 use super::suite::{Item, Suite, SuiteRole};
 use crate::files::sha256;
 use crate::model::fetch::{Cache, Fetcher, Progress};
@@ -166,6 +167,7 @@ impl Mapping {
             role: SuiteRole::General,
             description: if left_out.is_empty() { description } else { format!("{}{left_out}.", description.trim_end_matches('.')) },
             max_new_tokens: self.max_new_tokens,
+            floor: [floor_of_keys(&items), self.chance.unwrap_or(0.0)].into_iter().fold(chance, f64::max),
             chance,
             scoring: self.scoring,
             digest,

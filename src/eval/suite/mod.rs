@@ -41,6 +41,8 @@ pub struct Suite {
     pub scoring: Scoring,
     /// Accuracy of a random chooser.
     pub chance: f64,
+    /// Accuracy of the best single answer to all items that is known, never below `chance`.
+    pub floor: f64,
     /// In file order.
     pub items: Vec<Item>,
     /// sha256 over the values of `suite.toml` and the items in the order of their ids: two files with the same digest ask the same.

@@ -49,11 +49,29 @@ pub fn parse_suite(suite_toml: &str, items_jsonl: &str, label: &str) -> Result<S
         "{label}/suite.toml: chance is {}, but a random chooser scores {chance:.3} on these items",
         settings.chance
     );
+    let floor = settings.floor.unwrap_or(settings.chance);
+    ensure!(
+        (settings.chance..1.0).contains(&floor),
+        "{label}/suite.toml: floor is {floor}, which is not from chance ({}) to below 1",
+        settings.chance
+    );
     let digest = settings.digest(&items)?;
     let role = settings.role.unwrap_or_else(|| SuiteRole::of_items(&items));
-    let Settings { name, version, grader: _, role: _, max_new_tokens, scoring, chance, description, permute: _, announce: _, sets: _ } =
-        settings;
-    Ok(Suite { name, version, description, role, max_new_tokens, scoring, chance, items, digest })
+    let Settings {
+        name,
+        version,
+        grader: _,
+        role: _,
+        max_new_tokens,
+        scoring,
+        chance,
+        floor: _,
+        description,
+        permute: _,
+        announce: _,
+        sets: _,
+    } = settings;
+    Ok(Suite { name, version, description, role, max_new_tokens, scoring, chance, floor, items, digest })
 }
 
 const MOST_CHOICES: usize = 26;
@@ -108,6 +126,8 @@ struct Settings {
     #[serde(default)]
     scoring: Scoring,
     chance: f64,
+    /// Share of the best single answer to all items that is known; chance if not given. No part of the digest: it asks nothing.
+    floor: Option<f64>,
     description: String,
     /// Every choice is asked once for each rotation of its options, and is right only if right in all.
     #[serde(default)]
@@ -530,6 +550,11 @@ mod tests {
         assert!(likelihood.contains("item `a` is not of grader choice"), "{likelihood}");
         let chance = error(&SETTINGS.replace("chance = 0.0", "chance = 0.25"), PARIS);
         assert!(chance.contains("a random chooser scores 0.000"), "{chance}");
+        let floor = error(&format!("{SETTINGS}floor = -0.1\n"), PARIS);
+        assert!(floor.contains("floor is -0.1, which is not from chance (0) to below 1"), "{floor}");
+        let with_floor = parse_suite(&format!("{SETTINGS}floor = 0.1\n"), PARIS, "t").expect("the suite is good");
+        let without = parse_suite(SETTINGS, PARIS, "t").expect("the suite is good");
+        assert_eq!((with_floor.floor, without.floor, with_floor.digest), (0.1, 0.0, without.digest));
     }
 
     #[test]
