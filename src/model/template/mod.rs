@@ -5,6 +5,7 @@
 //! A template is a stranger's program: it runs with a bound on its work and on what it writes, and reads nothing but the
 //! conversation. `strftime_now` formats a fixed day, since a prompt must not depend on the day it is asked.
 
+mod bounds;
 mod date;
 mod json;
 mod methods;
@@ -25,9 +26,9 @@ const NAME: &str = "chat";
 /// Longest source of a template; published ones have up to 20 kB.
 const LONGEST_SOURCE: usize = 1 << 20;
 
-/// Instructions that a rendering may take, and more for each byte of the conversation. Published templates take some
-/// hundred a message. An instruction's price also buys 64 bytes of memory.
-const FUEL: (u64, u64) = (1_000_000, 8);
+/// Instructions that a rendering may take, and more for each message and for each byte of the conversation. Published
+/// templates take some hundred per message. An instruction's price also buys 64 bytes of memory.
+const FUEL: (u64, u64, u64) = (100_000, 2_000, 8);
 
 /// Bytes that a rendering may write, and more for each byte of the conversation.
 const OUTPUT: (usize, usize) = (1 << 20, 16);
@@ -80,19 +81,23 @@ impl Template {
         // jinja2 asks whether `iter` and `len` work; minijinja takes none and numbers for iterable.
         environment.add_test("iterable", |value: &Value| methods::is_sequence(value) || value.kind() == ValueKind::Iterable);
         environment.add_test("sequence", methods::is_sequence);
-        let source = source::rewritten(source)?;
-        environment.add_template_owned(NAME, source).context("the model's chat template does not compile")?;
-        Ok(Self { environment })
+        let source = source.to_owned();
+        bounds::within(bounds::COMPILING, move || {
+            let source = source::rewritten(&source)?;
+            environment.add_template_owned(NAME, source).context("the model's chat template does not compile")?;
+            Ok(Self { environment })
+        })
     }
 
     /// The text of a conversation. Fails where the template refuses it, or works or writes without end.
     pub fn render(&self, rendering: Rendering<'_>) -> Result<String> {
         let size: usize = rendering.messages.iter().map(|(role, content)| role.len() + content.len()).sum();
         let mut environment = self.environment.clone();
-        environment.set_fuel(Some(FUEL.0 + FUEL.1 * size as u64));
+        let fuel = FUEL.0 + FUEL.1 * rendering.messages.len() as u64 + FUEL.2 * size as u64;
+        environment.set_fuel(Some(fuel));
         let message = |(role, content): &(&str, &str)| context! { role => *role, content => *content };
         let messages: Value = rendering.messages.iter().map(message).collect();
-        let specials = rendering.specials.iter().map(|(name, text)| (name.as_str(), Value::from(text.as_str())));
+        let specials = rendering.specials.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str())));
         let others = [
             ("messages", messages),
             ("add_generation_prompt", Value::from(rendering.ask)),
@@ -100,22 +105,21 @@ impl Template {
             ("tools", Value::from(())),
             ("documents", Value::from(())),
         ];
-        let context: BTreeMap<&str, Value> = specials.chain(others).collect();
+        let context: BTreeMap<String, Value> = specials.chain(others.map(|(name, value)| (name.to_owned(), value))).collect();
         let mut out = Bounded { text: Vec::new(), room: OUTPUT.0 + OUTPUT.1 * size };
-        let template = environment.get_template(NAME)?;
-        let full = |out: &Bounded| out.room == 0;
-        match template.render_captured_to(Value::from(context), &mut out) {
-            Ok(_) => {}
-            Err(_) if full(&out) => bail!("the model's chat template writes more than {} bytes for this conversation", out.text.len()),
-            Err(error) if error.kind() == ErrorKind::OutOfFuel => {
-                bail!(
-                    "the model's chat template does not come to an end: it was stopped after {} instructions",
-                    FUEL.0 + FUEL.1 * size as u64
-                )
+        bounds::within(bounds::rendering(fuel), move || {
+            let template = environment.get_template(NAME)?;
+            let full = |out: &Bounded| out.room == 0;
+            match template.render_captured_to(Value::from(context), &mut out) {
+                Ok(_) => {}
+                Err(_) if full(&out) => bail!("the model's chat template writes more than {} bytes for this conversation", out.text.len()),
+                Err(error) if error.kind() == ErrorKind::OutOfFuel => {
+                    bail!("the model's chat template does not come to an end: it was stopped after {fuel} instructions")
+                }
+                Err(error) => return Err(error).context("the model's chat template refuses this conversation"),
             }
-            Err(error) => return Err(error).context("the model's chat template refuses this conversation"),
-        }
-        String::from_utf8(out.text).context("the model's chat template wrote something that is not text")
+            String::from_utf8(out.text).context("the model's chat template wrote something that is not text")
+        })
     }
 }
 

@@ -5,6 +5,8 @@
 
 use anyhow::{Context, Result, bail};
 
+use super::bounds::Tags;
+
 /// The filter that stands for `%` after a text.
 pub(super) const PERCENT: &str = "python_percent";
 
@@ -18,6 +20,7 @@ const MISSING: [&str; 6] = ["cycler", "joiner", "kwargs", "lipsum", "self", "var
 pub(super) fn rewritten(source: &str) -> Result<String> {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
+    let mut tags = Tags::default();
     while let Some(at) = rest.find('{') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
@@ -30,6 +33,9 @@ pub(super) fn rewritten(source: &str) -> Result<String> {
         // What never ends is the compiler's to refuse.
         let (tag, after) = rest.split_at(end.unwrap_or(rest.len()));
         rest = after;
+        if tag.len() > 2 && !tag.starts_with("{#") {
+            tags.check(marks(tag))?;
+        }
         let word = tag.starts_with("{%").then(|| tag[2..].trim_start_matches(['-', '+']).trim_start());
         match word.and_then(|word| word.split(|c: char| !c.is_alphanumeric() && c != '_').next()) {
             Some(name @ ("generation" | "endgeneration")) => {
@@ -119,6 +125,23 @@ fn words(tag: &str) -> Vec<(usize, &str)> {
         }
     }
     words
+}
+
+/// First letters of all words, marks and texts after a tag's opening mark.
+fn marks(tag: &str) -> impl Iterator<Item = char> + '_ {
+    let mut at = 2;
+    std::iter::from_fn(move || {
+        at += tag.get(at..)?.find(|c: char| !c.is_whitespace())?;
+        let rest = &tag[at..];
+        let first = rest.chars().next()?;
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        at += match first {
+            '\'' | '"' => literal(rest),
+            _ if word(first) => rest.find(|c: char| !word(c)).unwrap_or(rest.len()),
+            _ => first.len_utf8(),
+        };
+        Some(first)
+    })
 }
 
 /// `{% for a in b if c %}` as `{% for a in (b)|python_iterable if c %}`.
