@@ -6,8 +6,8 @@ use candle_core::quantized::gguf_file::Value;
 use serde_json::{Map, Value as Json, json};
 
 use super::reader::{Config, used};
-use crate::keys::Rule::Harmless;
-use crate::keys::Table;
+use crate::keys::Rule::{Harmless, Refused};
+use crate::keys::{Rule, Table};
 use crate::model::gguf::GgufFile;
 use crate::model::spec::{Biases, Rope, Sizes, Spec};
 
@@ -57,9 +57,73 @@ pub(in crate::model) fn from_gguf(file: &GgufFile) -> Result<Spec> {
             super::names()
         );
     };
+    check_others(file, name)?;
     let header = below(file, name);
     KEYS.check(format_args!("GGUF header, {name}"), &header)?;
     read(name, file, &Config::new("GGUF header", &header))
+}
+
+/// Keys below `general.`, by the first word after it.
+const GENERAL: Table = Table {
+    what: "the GGUF header's general part",
+    remedy: "give the model's Hugging Face folder instead",
+    rules: &[
+        used("type"),
+        used("architecture"),
+        used("alignment"),
+        ("quantization_version", Harmless("each tensor says its own type")),
+        ("file_type", Harmless("each tensor says its own type")),
+        ("name", WORDS),
+        ("author", WORDS),
+        ("version", WORDS),
+        ("organization", WORDS),
+        ("finetune", WORDS),
+        ("basename", WORDS),
+        ("description", WORDS),
+        ("quantized_by", WORDS),
+        ("size_label", WORDS),
+        ("parameter_count", WORDS),
+        ("license", WORDS),
+        ("url", WORDS),
+        ("doi", WORDS),
+        ("uuid", WORDS),
+        ("repo_url", WORDS),
+        ("source", WORDS),
+        ("base_model", WORDS),
+        ("dataset", WORDS),
+        ("datasets", WORDS),
+        ("tags", WORDS),
+        ("languages", WORDS),
+        ("sampling", Harmless("settings of sampling; every model here answers greedily")),
+    ],
+};
+
+const WORDS: Rule = Harmless("describes the model");
+
+/// First words of a header's keys, beside the architecture's own.
+const PARTS: Table = Table {
+    what: "the GGUF header",
+    remedy: "give the model's Hugging Face folder instead",
+    rules: &[
+        used("general"),
+        used("tokenizer"),
+        used("split"),
+        ("quantize", Harmless("how the file was quantized")),
+        ("imatrix", Harmless("how the file was quantized")),
+        ("mradermacher", Harmless("how the file was quantized")),
+        ("adapter", Refused("the file holds an adapter, not a model: give the base model, and the adapter as a PEFT folder")),
+        ("clip", Refused("the file holds a model of images: give that of the language model")),
+    ],
+};
+
+/// Checks the keys that are not below the architecture's name.
+fn check_others(file: &GgufFile, name: &str) -> Result<()> {
+    let first = |key: &str| key.split('.').next().unwrap_or_default().to_owned();
+    let keys = || file.header().metadata.keys();
+    let general = keys().filter_map(|key| key.strip_prefix("general.")).map(|key| (first(key), json!(true)));
+    GENERAL.check("GGUF header", &general.collect())?;
+    let parts = keys().map(|key| first(key)).filter(|part| part != name).map(|part| (part, json!(true)));
+    PARTS.check("GGUF header", &parts.collect())
 }
 
 /// Scalars below the architecture's name, as JSON. An array becomes one too: of whole numbers, or it is refused where it is read.

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
+use super::settings::{GENERATION, SPECIAL_TOKENS, TEMPLATE};
 use super::{Parts, TextCodec, json};
 use crate::files::read_text;
 use crate::keys::{Rule, Table};
@@ -75,6 +76,8 @@ const CONFIG: Table = Table {
     ],
 };
 
+const GENERATION_CONFIG: &str = "generation_config.json";
+
 /// Special tokens that a template may name.
 const SPECIALS: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
@@ -135,6 +138,7 @@ fn token(object: &Map<String, Value>, key: &str) -> Result<Option<String>> {
 fn specials(folder: &Path, config: &Map<String, Value>) -> Result<Vec<(String, String)>> {
     let path = folder.join("special_tokens_map.json");
     let map = optional(&path)?;
+    SPECIAL_TOKENS.check(path.display(), &map)?;
     let mut specials = Vec::new();
     for key in SPECIALS {
         let named = token(config, key).with_context(|| folder.join("tokenizer_config.json").display().to_string())?;
@@ -150,15 +154,20 @@ fn specials(folder: &Path, config: &Map<String, Value>) -> Result<Vec<(String, S
 /// Ids that end generation, one or a list, by the generation settings or, where there are none, the model's configuration.
 fn end_ids(folder: &Path) -> Result<Vec<u32>> {
     let mut ids = Vec::new();
-    for name in ["generation_config.json", "config.json"] {
+    for name in [GENERATION_CONFIG, "config.json"] {
         let path = folder.join(name);
+        let object = optional(&path)?;
+        // The model's own configuration is checked where the model is read.
+        if name == GENERATION_CONFIG {
+            GENERATION.check(path.display(), &object)?;
+        }
         let id = |value: &Value| {
             value
                 .as_u64()
                 .and_then(|id| u32::try_from(id).ok())
                 .ok_or_else(|| anyhow!("{}: eos_token_id {value} is not a token id", path.display()))
         };
-        match optional(&path)?.get("eos_token_id") {
+        match object.get("eos_token_id") {
             None | Some(Value::Null) => {}
             Some(Value::Array(list)) => ids.extend(list.iter().map(id).collect::<Result<Vec<_>>>()?),
             Some(one) => ids.push(id(one)?),
@@ -176,10 +185,20 @@ fn template(folder: &Path, config: &Map<String, Value>) -> Result<String> {
     match config.get("chat_template") {
         Some(Value::String(template)) => Ok(template.clone()),
         Some(Value::Array(list)) => {
-            let default = list.iter().find(|entry| entry["name"] == "default").and_then(|entry| entry["template"].as_str());
-            let names: Vec<&str> = list.iter().filter_map(|entry| entry["name"].as_str()).collect();
-            let context = || format!("{}: of the chat templates {names:?} none is named `default`", folder.display());
-            default.map(str::to_owned).with_context(context)
+            let place = folder.join("tokenizer_config.json").display().to_string();
+            let mut named = Vec::with_capacity(list.len());
+            for entry in list {
+                let entry = entry.as_object().with_context(|| format!("{place}: a chat template of the list is not an object: {entry}"))?;
+                TEMPLATE.check(&place, entry)?;
+                let text = |key: &str| entry.get(key).and_then(Value::as_str);
+                let both = text("name").zip(text("template"));
+                named.push(both.with_context(|| format!("{place}: a chat template of the list lacks `name` or `template`"))?);
+            }
+            let mut default = named.iter().filter(|(name, _)| *name == "default");
+            let names: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
+            let (_, template) = default.next().with_context(|| format!("{place}: of the chat templates {names:?} none is named `default`"))?;
+            ensure!(default.next().is_none(), "{place}: two chat templates are named `default`: keep one");
+            Ok((*template).to_owned())
         }
         None | Some(Value::Null) => bail!(
             "{} has no chat template in tokenizer_config.json or chat_template.jinja: Ballast needs an instruct model",
