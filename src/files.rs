@@ -5,30 +5,20 @@
 //! variable `BALLAST_DIE_AT=N` ends the process there at the N-th one, counted from 1, without any clean-up, as `kill -9`
 //! or a power cut would; a write is cut in half. `tests/kills.rs` steps N through all operations of a run.
 
+mod read;
+
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-/// The text of a file.
-pub fn read_text(path: &Path) -> Result<String> {
-    text(fs::read(path).with_context(|| format!("failed to read {}", path.display()))?, path)
-}
-
-/// Bytes of a file as text; those that are none are named by their line.
-pub fn text(bytes: Vec<u8>, path: &Path) -> Result<String> {
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = before.split(|byte| *byte == b'\n').count();
-        anyhow!("{} line {line} is not UTF-8 text", path.display())
-    })
-}
+pub use read::{ROWS, TEXT, open, read, read_text, text};
 
 /// Whether the process is to die at this operation.
 #[cfg(debug_assertions)]
@@ -196,7 +186,7 @@ impl Growing {
 pub fn file_sha256(path: &Path) -> Result<String> {
     let context = || format!("failed to read {}", path.display());
     let mut hash = Sha256::new();
-    std::io::copy(&mut File::open(path).with_context(context)?, &mut hash).with_context(context)?;
+    std::io::copy(&mut open(path)?, &mut hash).with_context(context)?;
     Ok(hex(&hash.finalize()))
 }
 

@@ -3,7 +3,6 @@
 //! Frames hold what crosses runs and tools: benchmarks published as Parquet come in, item rows for pandas, polars and DuckDB
 //! go out. Values are copied between columns and rows; files of some hundred thousand rows take well under a second.
 
-use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -13,7 +12,7 @@ use polars_io::parquet::read::ParquetReader;
 use polars_io::parquet::write::{ParquetCompression, ParquetWriter};
 use serde_json::{Map, Number, Value};
 
-use crate::files::write_atomic;
+use crate::files::{self, write_atomic};
 
 /// Cells of one column, one per row of the frame.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,11 +92,8 @@ fn data_frame<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Result<DataF
 /// A column of a type that no benchmark or table of answers uses (times of day, decimals, bytes) is refused by name, and so is
 /// a file whose columns take more than `most` bytes, packed or unpacked.
 pub fn read_parquet(path: &Path, most: u64) -> Result<Vec<Map<String, Value>>> {
-    // Of a pipe even the opening would wait.
-    let about = std::fs::metadata(path).with_context(|| format!("failed to open {}", path.display()))?;
-    ensure!(about.is_file(), "{} is not a regular file", path.display());
-    ensure!(about.len() <= most, "{} has more than {most} bytes", path.display());
-    let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
+    let file = files::open(path)?;
+    ensure!(file.metadata()?.len() <= most, "{} has more than {most} bytes", path.display());
     let unreadable =
         |error: polars_core::prelude::PolarsError| anyhow!("{} is not a Parquet file that can be read: {error}", path.display());
     let mut reader = ParquetReader::new(file);

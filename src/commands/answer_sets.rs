@@ -20,7 +20,7 @@ pub(super) fn read_answer_sets(path: &Path) -> Result<Vec<AnswerSet>> {
         "{} does not exist: name a run directory, a cell's folder in one, a file of `ballast eval --out`, or a folder of `ballast import`",
         path.display()
     );
-    if path.is_file() {
+    if !path.is_dir() {
         return Ok(vec![of_file(path)?]);
     }
     if path.join("meta.json").exists() {

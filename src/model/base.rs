@@ -13,7 +13,7 @@ use super::gguf::open_gguf;
 use super::spec::Spec;
 use super::tokenizer::TextCodec;
 use super::weights::{Weights, safetensors_files};
-use crate::files::{hex, read_text};
+use crate::files::{self, hex, read_text};
 
 /// A base model.
 pub struct BaseModel {
@@ -66,8 +66,8 @@ fn digest(files: &[PathBuf]) -> Result<String> {
     Ok(hex(&hash.finalize()))
 }
 
-fn hash_file(hash: &mut Sha256, path: &Path) -> std::io::Result<()> {
-    let mut file = std::fs::File::open(path)?;
+fn hash_file(hash: &mut Sha256, path: &Path) -> Result<()> {
+    let mut file = files::open(path)?;
     std::io::copy(&mut file, hash)?;
     Ok(())
 }

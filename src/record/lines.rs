@@ -1,7 +1,7 @@
 //! Files that grow by a line at a time: JSON lines and CSV. A kill loses no line that was appended and leaves at most one
 //! broken last line, which the next opening removes. A power cut may take the lines of the last second.
 
-use std::fs;
+use std::io::BufReader;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::files::{Growing, read_text, remove_file, text, write_atomic};
+use crate::files::{Growing, ROWS, open, read, remove_file, text, write_atomic};
 
 /// Time between two flushes to the disk at most, while lines come: one for each line would slow a GPU down.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -84,14 +84,14 @@ pub fn retain_json_lines<T: Serialize + DeserializeOwned>(path: &Path, keep: imp
 /// The text of a file up to its last line break, and whether there is more: what a kill left of a line, which may end
 /// within a character.
 fn whole_lines(path: &Path) -> Result<(String, bool)> {
-    let bytes = fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+    let bytes = read(path, ROWS)?;
     let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     Ok((text(bytes[..end].to_vec(), path)?, end < bytes.len()))
 }
 
 /// All rows of a JSON lines file; a bad line is an error that names it.
 pub fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    parse(&read_text(path)?, path)
+    parse(&text(read(path, ROWS)?, path)?, path)
 }
 
 fn parse<T: DeserializeOwned>(text: &str, path: &Path) -> Result<Vec<T>> {
@@ -107,7 +107,7 @@ pub fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let mut reader = csv::Reader::from_path(path).with_context(|| format!("failed to read {}", path.display()))?;
+    let mut reader = csv::Reader::from_reader(BufReader::new(open(path)?));
     let rows = reader.deserialize().enumerate().map(|(i, row)| row.with_context(|| format!("{} line {}", path.display(), i + 2)));
     rows.collect()
 }

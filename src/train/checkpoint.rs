@@ -13,7 +13,7 @@ use safetensors::SafeTensors;
 
 use super::optim::{AdamW, AdamWConfig, Moments};
 use crate::error::Invalid;
-use crate::files::write_atomic;
+use crate::files::{self, write_atomic};
 use crate::model::lora::{Adapter, LoraPair};
 
 /// Position in the stages of a variant.
@@ -75,7 +75,7 @@ impl Checkpoint {
             return Ok(None);
         }
         let context = format!("{} is not a checkpoint of this run: delete it, and training begins again", path.display());
-        let bytes = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+        let bytes = files::read(path, u64::MAX - 1)?;
         let (_, header) = SafeTensors::read_metadata(&bytes).with_context(|| context.clone())?;
         let mut positions = BTreeMap::new();
         for (name, numbers) in header.metadata().clone().unwrap_or_default() {

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::observer::probe_rows;
 use super::setup::Prepared;
 use super::work;
 use crate::error::Invalid;
-use crate::files::{read_json, remove_file, write_atomic, write_json};
+use crate::files::{self, read_json, remove_file, write_atomic, write_json};
 use crate::model::adapter as adapter_folder;
 use crate::model::decoder::Saving;
 use crate::model::lora::Adapter;
@@ -71,7 +71,7 @@ pub(super) fn begin(prepared: &Prepared, dir: &CellDir, done: usize) -> Result<(
         return Ok(());
     }
     let base = prepared.dir.base().probe();
-    let bytes = std::fs::read(&base).with_context(|| format!("failed to read {}", base.display()))?;
+    let bytes = files::read(&base, files::ROWS)?;
     write_atomic(&dir.probe(), &bytes)
 }
 

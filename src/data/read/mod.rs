@@ -12,19 +12,20 @@ mod json;
 mod jsonl;
 mod shape;
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Map, Value};
 
 use super::example::{Example, Origin, Role};
 use super::language::Language;
+use crate::files;
 use shape::Fields;
 
 /// Reads every row of `path`, in file order. `label` is the source's name in the mixture, kept as each row's origin.
 pub fn read_examples(path: &Path, label: &str) -> Result<Vec<Example>> {
     Format::of(path)?;
-    let bytes = fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+    let bytes = files::read(path, files::ROWS)?;
     parse_examples(&bytes, path, label)
 }
 
@@ -105,6 +106,8 @@ fn kind(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn error_of(text: &str, format: Format) -> String {

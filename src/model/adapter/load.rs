@@ -10,9 +10,12 @@ use super::config::{Config, Entries};
 use super::names::parse;
 use super::{CONFIG, TENSORS};
 use crate::error::Invalid;
+use crate::files;
 use crate::model::lora::{Adapter, LoraConfig, LoraPair, Module, Site};
 use crate::model::spec::Spec;
 
+/// Bytes of the largest adapter: that of a full rank for every projection of a large model is smaller.
+const LARGEST: u64 = 32 << 30;
 /// Longest header of a safetensors file; the library's own bound.
 const HEADER: u64 = 100_000_000;
 
@@ -105,8 +108,7 @@ fn read_halves(folder: &Path, path: &Path, spec: &Spec) -> Result<BTreeMap<Site,
             ""
         }
     );
-    ensure!(path.is_file(), "{} is not a regular file", path.display());
-    let bytes = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+    let bytes = files::read(path, LARGEST)?;
     unique_names(&bytes).with_context(|| format!("failed to read {}", path.display()))?;
     let tensors =
         candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).with_context(|| format!("failed to read {}", path.display()))?;

@@ -1,6 +1,6 @@
 //! Digests of large files, and the stamp that spares computing them again.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -14,8 +14,8 @@ use crate::files;
 
 /// The sha256 of a file in lower-case hex, read as a stream.
 pub fn sha256_file(path: &Path, progress: &dyn Progress) -> Result<String> {
-    let digest = || -> std::io::Result<String> {
-        let mut file = File::open(path)?;
+    let digest = || -> Result<String> {
+        let mut file = files::open(path)?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         progress.begin(&format!("checking {name}"), Some(file.metadata()?.len()));
         let mut hasher = Sha256::new();

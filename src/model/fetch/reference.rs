@@ -1,10 +1,11 @@
 //! What the user writes for a model: a name of the catalogue, a repository on the hub, a GGUF file or a folder.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use crate::model::catalogue::{self, CATALOGUE, Entry};
 
 const HUB_PREFIX: &str = "hf:";
@@ -114,7 +115,7 @@ impl ModelRef {
         if path.is_dir() {
             check_folder(&path)?;
             Ok(Self::Folder(path))
-        } else if path.is_file() {
+        } else if path.exists() {
             check_gguf(&path)?;
             Ok(Self::Gguf(path))
         } else if names_gguf || text.contains(['/', '\\']) || text.starts_with(['.', '~']) {
@@ -191,7 +192,7 @@ pub(super) fn check_folder(path: &Path) -> Result<(), ModelRefError> {
     if path.join(SINGLE).is_file() {
         // The whole model in one file: an index beside it is left over.
     } else if path.join(INDEX).is_file() {
-        match fs::read(path.join(INDEX)).ok().and_then(|bytes| shards(&bytes)) {
+        match files::read(&path.join(INDEX), files::TEXT).ok().and_then(|bytes| shards(&bytes)) {
             Some(shards) => lacking.extend(shards.into_iter().filter(|shard| !path.join(shard).is_file())),
             None => lacking.push(format!("a readable {INDEX}")),
         }
@@ -221,9 +222,9 @@ pub(super) fn shards(index: &[u8]) -> Option<Vec<String>> {
 
 fn check_gguf(path: &Path) -> Result<(), ModelRefError> {
     let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(64).read_to_end(&mut start));
+    let read = files::open(path).and_then(|file| Ok(file.take(64).read_to_end(&mut start)?));
     let reason = match read {
-        Err(error) => error.to_string(),
+        Err(error) => format!("{error:#}"),
         Ok(_) if start.starts_with(b"GGUF") => return Ok(()),
         Ok(_) if start.starts_with(b"version https://git-lfs") => "it is a Git LFS pointer; `git lfs pull` gets the file itself".to_owned(),
         Ok(0) => "it is empty".to_owned(),

@@ -14,6 +14,7 @@ use candle_core::{DType, Device, Tensor};
 use super::ops::host;
 use super::spec::{RopeScaling, Spec};
 use crate::error::Invalid;
+use crate::files;
 
 /// A model's GGUF file, or its parts in order.
 #[derive(Debug)]
@@ -80,9 +81,8 @@ fn part_path(first: &Path, number: u64, count: u64) -> Option<PathBuf> {
 impl Part {
     fn open(path: &Path) -> Result<Self> {
         let context = || format!("{} is not a readable GGUF file", path.display());
-        let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
+        let file = files::open(path)?;
         let about = file.metadata().with_context(context)?;
-        ensure!(about.is_file(), "{} is not a regular file", path.display());
         let mut reader = BufReader::new(file);
         header::check(&mut reader, about.len()).with_context(context)?;
         reader.rewind()?;

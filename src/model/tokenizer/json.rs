@@ -124,9 +124,6 @@ const LONGEST: usize = 4096;
 /// Reads and checks the file.
 pub(super) fn read(path: &Path) -> Result<Tokenizer> {
     let place = path.display();
-    if path.exists() {
-        ensure!(path.is_file(), "{place} is not a regular file");
-    }
     let mut file: Value = serde_json::from_str(&read_text(path)?).with_context(|| format!("{place} is not JSON"))?;
     check(path, &mut file)?;
     serde_json::from_value(file).map_err(|e| anyhow!("{place} cannot be read: {e}"))

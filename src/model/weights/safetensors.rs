@@ -1,21 +1,27 @@
 //! Weights from the safetensors files of a Hugging Face folder, or from tensors under the names that those have.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::safetensors::SliceSafetensors;
 use candle_core::{DType, Device, Tensor};
 use safetensors::Dtype;
+use serde_json::{Map, Value};
 
 use super::{LayerNorms, LayerWeights, Weights, refuse_left_over};
 use crate::error::Invalid;
+use crate::files;
+use crate::keys::{Rule, Table};
 use crate::model::lora::Module;
 use crate::model::spec::{QueryKeyNorm, Spec};
 
 /// What the names of a decoder's tensors may begin with: as a language model saves them, its body alone, or within a model
 /// of several modalities.
 const PREFIXES: &[&str] = &["model.", "", "model.language_model.", "language_model.model.", "language_model."];
+
+/// Bytes of the largest file of a checkpoint.
+const LARGEST: u64 = 256 << 30;
 
 /// Ends of names that only quantized checkpoints have.
 const QUANTIZED: &[&str] = &[
@@ -46,8 +52,7 @@ impl Weights {
         let mut all: HashMap<String, Tensor> = HashMap::new();
         for file in files {
             let context = || format!("failed to read {}", file.display());
-            ensure!(file.is_file(), "{} is not a regular file", file.display());
-            let bytes = std::fs::read(file).with_context(context)?;
+            let bytes = files::read(file, LARGEST)?;
             let tensors = SliceSafetensors::new(&bytes).with_context(context)?;
             for (name, view) in tensors.tensors() {
                 if spec.other_parts.iter().any(|part| name.starts_with(part)) {
@@ -201,10 +206,12 @@ fn all_finite(stored: Dtype, bytes: &[u8]) -> bool {
     }
 }
 
-#[derive(serde::Deserialize)]
-struct Index {
-    weight_map: std::collections::BTreeMap<String, String>,
-}
+/// The file that names the shards of a checkpoint.
+const INDEX: Table = Table {
+    what: "the index of the checkpoint",
+    remedy: "save the model again with transformers",
+    rules: &[("weight_map", Rule::Used), ("metadata", Rule::Harmless("sizes; the files have their own"))],
+};
 
 /// The safetensors files of a folder: the single file, or every shard that the index names.
 pub fn safetensors_files(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -217,9 +224,12 @@ pub fn safetensors_files(folder: &Path) -> Result<Vec<PathBuf>> {
         bail!("{} has neither model.safetensors nor model.safetensors.index.json", folder.display());
     }
     let text = crate::files::read_text(&index)?;
-    let parsed: Index =
-        serde_json::from_str(&text).with_context(|| format!("{} does not name the files of a checkpoint", index.display()))?;
-    let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
+    let not_index = || format!("{} does not name the files of a checkpoint", index.display());
+    let mut parsed: Map<String, Value> = serde_json::from_str(&text).with_context(not_index)?;
+    INDEX.check(index.display(), &parsed)?;
+    let places: BTreeMap<String, String> =
+        serde_json::from_value(parsed.remove("weight_map").with_context(not_index)?).with_context(not_index)?;
+    let names: BTreeSet<String> = places.into_values().collect();
     for name in &names {
         let plain = name.ends_with(".safetensors") && !name.contains(['/', '\\', ':']) && !name.starts_with('.');
         ensure!(plain, "{} names `{}`, which is not a file of the folder", index.display(), name.escape_debug());

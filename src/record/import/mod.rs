@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use super::rows::{ItemRow, SCHEMA};
 use crate::eval::score::Verdict;
-use crate::files::{create_folder, sha256, write_atomic, write_json};
+use crate::files::{self, create_folder, sha256, write_atomic, write_json};
 use scored::Scored;
 
 /// What the user decides about a log.
@@ -106,7 +106,7 @@ pub fn read(files: &[PathBuf], choice: &Choice) -> Result<Imported> {
     let mut rows = Vec::new();
     let mut sources: Vec<ImportedFile> = Vec::new();
     for path in files {
-        let bytes = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+        let bytes = files::read(path, files::ROWS)?;
         let digest = sha256(&bytes);
         if let Some(same) = sources.iter().find(|source| source.sha256 == digest) {
             bail!("{} is the same file as {}: name it once", path.display(), same.file);
