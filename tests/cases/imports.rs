@@ -4,13 +4,34 @@ use serde_json::{Value, json};
 
 use super::{Case, Ended};
 
-fn imported(name: &str, content: &str) -> (Ended, Vec<String>) {
+/// Imports a log; gives its rows.
+pub(super) fn rows(name: &str, content: impl AsRef<[u8]>, more: &[&str]) -> (Ended, Vec<Value>) {
     let case = Case::new();
     let log = case.put(name, content);
-    let ended = case.run(&["import", &log.display().to_string(), "--out", "out"]);
+    let ended = case.run(&[&["import", &log.display().to_string(), "--out", "out"], more].concat());
     let items = std::fs::read_to_string(case.path("out/items.jsonl")).unwrap_or_default();
-    let verdicts = items.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["verdict"].as_str().unwrap().to_owned());
-    (ended, verdicts.collect())
+    (ended, items.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+/// Imports a log that is read, to these verdicts.
+pub(super) fn read(name: &str, content: impl AsRef<[u8]>, more: &[&str], verdicts: &[&str]) -> Vec<Value> {
+    let (ended, rows) = rows(name, content, more);
+    assert_eq!(ended.code, 0, "{name}: {}", ended.error);
+    assert_eq!(rows.iter().map(|row| row["verdict"].as_str().unwrap()).collect::<Vec<_>>(), verdicts, "{name}");
+    rows
+}
+
+/// Imports a log that is refused, with its name and these words.
+pub(super) fn refused(name: &str, content: impl AsRef<[u8]>, more: &[&str], words: &[&str]) {
+    let (ended, rows) = rows(name, content, more);
+    let file = name.rsplit('/').next().unwrap();
+    let named = ended.error.contains(file) && words.iter().all(|word| ended.error.contains(word));
+    assert!(ended.code == 2 && named && rows.is_empty(), "{name} {words:?}: {} {}", ended.code, ended.error);
+}
+
+fn imported(name: &str, content: &str) -> (Ended, Vec<String>) {
+    let (ended, rows) = rows(name, content, &[]);
+    (ended, rows.iter().map(|row| row["verdict"].as_str().unwrap().to_owned()).collect())
 }
 
 fn lm_eval(id: usize, right: f64) -> Value {

@@ -183,17 +183,17 @@ impl fmt::Display for HubRef {
 
 /// Whether the folder has all files of a model, every shard that its index lists among them.
 pub(super) fn check_folder(path: &Path) -> Result<(), ModelRefError> {
-    let mut lacking: Vec<String> = REQUIRED.into_iter().filter(|name| !path.join(name).is_file()).map(str::to_owned).collect();
+    let mut lacking: Vec<String> = REQUIRED.into_iter().filter(|name| !path.join(name).exists()).map(str::to_owned).collect();
     let names: Vec<PathBuf> = fs::read_dir(path).map(|entries| entries.flatten().map(|entry| entry.path()).collect()).unwrap_or_default();
     let first = |extension: &str| {
         let mut found = names.iter().filter(|name| name.extension().is_some_and(|e| e == extension));
         found.next().cloned()
     };
-    if path.join(SINGLE).is_file() {
+    if path.join(SINGLE).exists() {
         // The whole model in one file: an index beside it is left over.
-    } else if path.join(INDEX).is_file() {
+    } else if path.join(INDEX).exists() {
         match files::read(&path.join(INDEX), files::TEXT).ok().and_then(|bytes| shards(&bytes)) {
-            Some(shards) => lacking.extend(shards.into_iter().filter(|shard| !path.join(shard).is_file())),
+            Some(shards) => lacking.extend(shards.into_iter().filter(|shard| !path.join(shard).exists())),
             None => lacking.push(format!("a readable {INDEX}")),
         }
     } else if first("safetensors").is_none() {

@@ -20,7 +20,7 @@ pub(super) const COMPILING: usize = 256 << 20;
 /// Stack for each instruction of a rendering: one instruction makes a value one level deeper.
 const LEVEL: usize = 2048;
 /// Seconds that compiling or rendering may take; published templates take milliseconds.
-const SECONDS: u64 = 4;
+const SECONDS: u64 = 2;
 
 /// Stack of a rendering that may take so many instructions.
 pub(super) fn rendering(fuel: u64) -> usize {

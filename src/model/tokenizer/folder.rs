@@ -196,7 +196,8 @@ fn template(folder: &Path, config: &Map<String, Value>) -> Result<String> {
             }
             let mut default = named.iter().filter(|(name, _)| *name == "default");
             let names: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
-            let (_, template) = default.next().with_context(|| format!("{place}: of the chat templates {names:?} none is named `default`"))?;
+            let (_, template) =
+                default.next().with_context(|| format!("{place}: of the chat templates {names:?} none is named `default`"))?;
             ensure!(default.next().is_none(), "{place}: two chat templates are named `default`: keep one");
             Ok((*template).to_owned())
         }

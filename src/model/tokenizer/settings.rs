@@ -126,5 +126,8 @@ pub(super) const SPECIAL_TOKENS: Table = Table {
 };
 
 /// One of several chat templates.
-pub(super) const TEMPLATE: Table =
-    Table { what: "a chat template of the list", remedy: "an entry has a name and a template", rules: &[("name", Used), ("template", Used)] };
+pub(super) const TEMPLATE: Table = Table {
+    what: "a chat template of the list",
+    remedy: "an entry has a name and a template",
+    rules: &[("name", Used), ("template", Used)],
+};

@@ -216,11 +216,11 @@ const INDEX: Table = Table {
 /// The safetensors files of a folder: the single file, or every shard that the index names.
 pub fn safetensors_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let single = folder.join("model.safetensors");
-    if single.is_file() {
+    if single.exists() {
         return Ok(vec![single]);
     }
     let index = folder.join("model.safetensors.index.json");
-    if !index.is_file() {
+    if !index.exists() {
         bail!("{} has neither model.safetensors nor model.safetensors.index.json", folder.display());
     }
     let text = crate::files::read_text(&index)?;
@@ -236,7 +236,7 @@ pub fn safetensors_files(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     let files: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
     for file in &files {
-        ensure!(file.is_file(), "{} is missing: the index names it", file.display());
+        ensure!(file.exists(), "{} is missing: the index names it", file.display());
     }
     Ok(files)
 }
