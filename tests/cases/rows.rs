@@ -157,3 +157,24 @@ fn placeholders_are_filled_or_refused() {
     let (ended, _) = Case::new().built("rows.jsonl", lines(&[row("I am {{NAME}}."), row("By [AUTHOR].")]), "");
     assert!(ended.code == 2 && ended.error.contains("[AUTHOR]"), "{}", ended.error);
 }
+
+/// A row, and a conversation, of which nothing is to be learned: it would only count as a step.
+#[test]
+fn a_row_without_anything_to_learn_is_refused() {
+    let user = json!({"role": "user", "content": "q"});
+    let silent = |key: &str, value: Value| json!({"role": "assistant", "content": "A", key: value});
+    for (row, word) in [
+        (json!({"messages": [user, silent("loss", json!(false))]}), "nothing to train on"),
+        (json!({"messages": [user, silent("weight", json!(0)), user, silent("train", json!(false))]}), "nothing to train on"),
+        (json!({"query": "q", "response": "A", "loss": false}), "not to be trained on"),
+        (json!({"query": "q", "response": "A", "weight": 0}), "not to be trained on"),
+        (json!({"query": "q", "response": " \n "}), "empty"),
+        (json!({"messages": [user]}), "assistant"),
+        (json!({"messages": [silent("loss", json!(true))]}), "user"),
+    ] {
+        let good = json!({"query": "a", "response": "b"});
+        let (ended, rows) = Case::new().built("rows.jsonl", lines(&[good, row.clone()]), "");
+        let named = ["rows.jsonl", "line 2", word].iter().all(|word| ended.error.contains(word));
+        assert!(ended.code == 2 && named && rows.is_empty(), "{row}: {} {}", ended.code, ended.error);
+    }
+}

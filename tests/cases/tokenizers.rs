@@ -130,7 +130,7 @@ fn a_base_models_answers_end_where_its_template_ends_them() {
     let file = std::fs::read_dir(case.path("built")).unwrap().next().unwrap().unwrap().path();
     let row: Value = serde_json::from_str(std::fs::read_to_string(file).unwrap().lines().next().unwrap()).unwrap();
     assert_eq!(row["ids"].as_array().unwrap().last().unwrap(), 258);
-    assert_eq!(row["labels"].as_array().unwrap().last().unwrap(), true);
+    assert_eq!(row["labels"].as_array().unwrap().last().unwrap(), 1);
 }
 
 /// A tokenizer of the Llama 2 kind puts a space before a text. A row's ids are those of its whole text, so the answer does
@@ -167,6 +167,6 @@ fn a_space_is_put_before_a_text_and_not_before_an_answer() {
     let tokenizer = Tokenizer::from_file(model.join("tokenizer.json")).unwrap();
     let whole = tokenizer.encode(row["text"].as_str().unwrap(), false).unwrap();
     assert_eq!(row["ids"], json!(whole.get_ids()));
-    let first = row["labels"].as_array().unwrap().iter().position(|label| label == true).unwrap();
+    let first = row["labels"].as_array().unwrap().iter().position(|label| *label == 1).unwrap();
     assert_eq!(tokenizer.id_to_token(row["ids"][first].as_u64().unwrap() as u32).unwrap(), "N");
 }
