@@ -12,7 +12,9 @@ use ballast::model::tokenizer::TextCodec;
 fn named_pre_tokenizers_give_the_ids_of_llama_cpp() {
     let Some(folder) = std::env::var_os("BALLAST_GGML_VOCABS").map(PathBuf::from) else { return };
     let mut wrong = Vec::new();
-    for name in ["gpt-2", "llama-bpe", "qwen2", "starcoder", "refact", "command-r", "deepseek-llm", "deepseek-coder", "mpt"] {
+    for name in
+        ["gpt-2", "llama-bpe", "qwen2", "starcoder", "refact", "command-r", "deepseek-llm", "deepseek-coder", "mpt", "llama-spm", "phi-3"]
+    {
         let path = folder.join(format!("ggml-vocab-{name}.gguf"));
         let file = open_gguf(&path).unwrap();
         let read = |more: &str| std::fs::read_to_string(format!("{}{more}", path.display())).unwrap();

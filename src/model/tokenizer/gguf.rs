@@ -1,4 +1,4 @@
-//! The tokenizer that a GGUF header describes, for models of GPT-2's kind (byte-level BPE).
+//! The tokenizer that a GGUF header describes: of GPT-2's kind (byte-level BPE), or of the SentencePiece kind.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::quantized::gguf_file::{Content, Value};
@@ -8,6 +8,7 @@ use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::{AddedToken, Tokenizer};
 
 use super::pre::Pre;
+use super::sentencepiece::Pieces;
 use super::{Parts, TextCodec};
 use crate::keys::{Rule, Table};
 
@@ -21,7 +22,7 @@ const HEADER: Table = Table {
         ("ggml.add_bos_token", Rule::Used),
         ("ggml.add_eos_token", Rule::Harmless("chat templates write special tokens themselves")),
         ("ggml.add_sep_token", Rule::Harmless("chat templates write special tokens themselves")),
-        ("ggml.add_space_prefix", Rule::Harmless("of tokenizers of the SentencePiece kind")),
+        ("ggml.add_space_prefix", Rule::Used),
         ("ggml.bos_token_id", Rule::Used),
         ("ggml.cls_token_id", Rule::Harmless("not used by decoders")),
         ("ggml.eom_token_id", Rule::Used),
@@ -40,14 +41,14 @@ const HEADER: Table = Table {
         ("ggml.padding_token_id", Rule::Harmless("nothing is padded")),
         ("ggml.pre", Rule::Used),
         ("ggml.prefix_token_id", Rule::Harmless("fills gaps in code, which chats have not")),
-        ("ggml.remove_extra_whitespaces", Rule::Harmless("of tokenizers of the SentencePiece kind")),
-        ("ggml.scores", Rule::Harmless("of tokenizers of the SentencePiece kind")),
+        ("ggml.remove_extra_whitespaces", Rule::Harmless("of unigram tokenizers, which are refused")),
+        ("ggml.scores", Rule::Used),
         ("ggml.seperator_token_id", Rule::Harmless("not used by decoders")),
         ("ggml.suffix_token_id", Rule::Harmless("fills gaps in code, which chats have not")),
         ("ggml.token_type", Rule::Used),
         ("ggml.token_type_count", Rule::Harmless("of encoders")),
         ("ggml.tokens", Rule::Used),
-        ("ggml.unknown_token_id", Rule::Harmless("every byte has a token")),
+        ("ggml.unknown_token_id", Rule::Used),
         ("huggingface.json", Rule::Harmless("the same tokenizer in another form")),
     ],
 };
@@ -147,16 +148,6 @@ impl Header<'_> {
     /// The tokenizer, and whether texts begin with the beginning-of-sequence token.
     fn tokenizer(&self) -> Result<(Tokenizer, bool)> {
         let model = self.text("ggml.model")?.context("GGUF header has no `tokenizer.ggml.model`")?;
-        ensure!(
-            model == "gpt2",
-            "the GGUF header has a tokenizer of the kind `{model}`; Ballast reads `gpt2` (byte-level BPE) from GGUF: use the model's safetensors \
-             folder with its tokenizer.json"
-        );
-        let pre = self.text("ggml.pre")?.context(
-            "the GGUF header names no pre-tokenizer (tokenizer.ggml.pre), so it is not known how text is cut: convert the model again with a \
-             present llama.cpp, or use its safetensors folder",
-        )?;
-        let pre = Pre::named(pre)?;
         let tokens = self.texts("ggml.tokens")?;
         let types: Vec<u32> = match self.list("ggml.token_type")? {
             None => vec![1; tokens.len()],
@@ -165,6 +156,57 @@ impl Header<'_> {
         ensure!(types.len() == tokens.len(), "the GGUF header has {} tokens and {} token types", tokens.len(), types.len());
         let vocabulary: Vocab = tokens.iter().enumerate().map(|(id, token)| ((*token).to_owned(), id as u32)).collect();
         ensure!(vocabulary.len() == tokens.len(), "the GGUF header has {} tokens, of which only {} differ", tokens.len(), vocabulary.len());
+        let (mut tokenizer, begins) = match model {
+            "gpt2" => self.byte_level(vocabulary)?,
+            "llama" => (self.pieces(&tokens, &types)?, true),
+            other => bail!(
+                "the GGUF header has a tokenizer of the kind `{other}`; Ballast reads `gpt2` (byte-level BPE) and `llama` (SentencePiece's BPE) \
+                 from GGUF: use the model's safetensors folder with its tokenizer.json"
+            ),
+        };
+        let added = |special: bool, kinds: &[u32]| -> Vec<AddedToken> {
+            let of_kind = tokens.iter().zip(&types).filter(|(token, kind)| kinds.contains(kind) && !token.is_empty());
+            of_kind.map(|(token, _)| AddedToken::from((*token).to_owned(), special).normalized(false)).collect()
+        };
+        // A user's tokens are text that is never cut; control tokens are no text.
+        tokenizer.add_tokens(added(false, &[USER_DEFINED])).map_err(|e| anyhow!("{e}"))?;
+        tokenizer.add_special_tokens(added(true, &[UNKNOWN, CONTROL])).map_err(|e| anyhow!("{e}"))?;
+        Ok((tokenizer, self.flag("ggml.add_bos_token")?.unwrap_or(begins)))
+    }
+
+    fn flag(&self, key: &str) -> Result<Option<bool>> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Bool(on)) => Ok(Some(*on)),
+            Some(other) => bail!("GGUF key `tokenizer.{key}` is not true or false: {other:?}"),
+        }
+    }
+
+    /// A tokenizer of the SentencePiece kind.
+    fn pieces(&self, tokens: &[&str], types: &[u32]) -> Result<Tokenizer> {
+        let pre = self.text("ggml.pre")?.unwrap_or("default");
+        ensure!(
+            pre == "default",
+            "the GGUF header names the pre-tokenizer `{pre}` for SentencePiece's pieces: use the model's safetensors folder"
+        );
+        let score = |(id, value): (usize, &Value)| match value {
+            Value::F32(score) => Ok(*score),
+            other => bail!("GGUF key `tokenizer.ggml.scores`: entry {id} is not a number: {other:?}"),
+        };
+        let scores = self.list("ggml.scores")?.context("GGUF header has no `tokenizer.ggml.scores`")?;
+        let scores = scores.iter().enumerate().map(score).collect::<Result<Vec<_>>>()?;
+        let unknown = self.id("ggml.unknown_token_id")?.and_then(|id| tokens.get(id as usize)).copied();
+        let prefix = self.flag("ggml.add_space_prefix")?.unwrap_or(true);
+        Pieces { texts: tokens, scores: &scores, types, unknown, prefix }.tokenizer()
+    }
+
+    /// A tokenizer of GPT-2's kind, and whether texts begin with the beginning-of-sequence token where the header does not say.
+    fn byte_level(&self, vocabulary: Vocab) -> Result<(Tokenizer, bool)> {
+        let pre = self.text("ggml.pre")?.context(
+            "the GGUF header names no pre-tokenizer (tokenizer.ggml.pre), so it is not known how text is cut: convert the model again with a \
+             present llama.cpp, or use its safetensors folder",
+        )?;
+        let pre = Pre::named(pre)?;
         let pair = |merge: &str| match merge.split_once(' ') {
             Some((left, right)) => Ok((left.to_owned(), right.to_owned())),
             None => bail!("GGUF key `tokenizer.ggml.merges`: `{merge}` is not two tokens"),
@@ -175,19 +217,7 @@ impl Header<'_> {
         tokenizer.with_normalizer(pre.normalizer).map_err(|e| anyhow!("{e}"))?;
         tokenizer.with_pre_tokenizer(Some(pre.cut));
         tokenizer.with_decoder(Some(ByteLevel::default()));
-        let added = |special: bool, kinds: &[u32]| -> Vec<AddedToken> {
-            let of_kind = tokens.iter().zip(&types).filter(|(token, kind)| kinds.contains(kind) && !token.is_empty());
-            of_kind.map(|(token, _)| AddedToken::from((*token).to_owned(), special).normalized(false)).collect()
-        };
-        // A user's tokens are text that is never cut; control tokens are no text.
-        tokenizer.add_tokens(added(false, &[USER_DEFINED])).map_err(|e| anyhow!("{e}"))?;
-        tokenizer.add_special_tokens(added(true, &[UNKNOWN, CONTROL])).map_err(|e| anyhow!("{e}"))?;
-        let begins = match self.get("ggml.add_bos_token") {
-            None => pre.begins,
-            Some(Value::Bool(begins)) => *begins,
-            Some(other) => bail!("GGUF key `tokenizer.ggml.add_bos_token` is not true or false: {other:?}"),
-        };
-        Ok((tokenizer, begins))
+        Ok((tokenizer, pre.begins))
     }
 }
 

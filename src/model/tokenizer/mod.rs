@@ -7,6 +7,7 @@ mod folder;
 mod gguf;
 mod json;
 mod pre;
+mod sentencepiece;
 mod settings;
 
 use std::collections::BTreeSet;

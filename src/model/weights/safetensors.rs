@@ -1,6 +1,7 @@
 //! Weights from the safetensors files of a Hugging Face folder, or from tensors under the names that those have.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -20,6 +21,8 @@ use crate::model::spec::{QueryKeyNorm, Spec};
 /// of several modalities.
 const PREFIXES: &[&str] = &["model.", "", "model.language_model.", "language_model.model.", "language_model."];
 
+/// Longest header of a safetensors file; the library's own bound.
+const LONGEST_HEADER: u64 = 100_000_000;
 /// Bytes of the largest file of a checkpoint.
 const LARGEST: u64 = 256 << 30;
 
@@ -52,6 +55,7 @@ impl Weights {
         let mut all: HashMap<String, Tensor> = HashMap::new();
         for file in files {
             let context = || format!("failed to read {}", file.display());
+            check_length(file)?;
             let bytes = files::read(file, LARGEST)?;
             let tensors = SliceSafetensors::new(&bytes).with_context(context)?;
             for (name, view) in tensors.tensors() {
@@ -100,6 +104,28 @@ impl Weights {
         };
         Ok(Self { embedding, layers, norm, untied_head })
     }
+}
+
+/// Fails where a file is longer or shorter than its header says, before all of it is read.
+fn check_length(path: &Path) -> Result<()> {
+    let mut file = files::open(path)?;
+    let size = file.metadata()?.len();
+    let cut = || format!("{} is not a safetensors file, or was cut off", path.display());
+    let mut length = [0; 8];
+    file.read_exact(&mut length).with_context(cut)?;
+    let length = u64::from_le_bytes(length);
+    ensure!(length <= LONGEST_HEADER.min(size), "{}: its header is said to have {length} bytes", cut());
+    let mut header = vec![0; usize::try_from(length)?];
+    file.read_exact(&mut header).with_context(cut)?;
+    let header: Map<String, Value> = serde_json::from_slice(&header).with_context(cut)?;
+    let end = header.values().filter_map(|tensor| tensor.get("data_offsets")?.get(1)?.as_u64()).max().unwrap_or(0);
+    ensure!(
+        end.checked_add(8 + length) == Some(size),
+        "{} has {size} bytes, and its header speaks of {}: it is cut off, or not a safetensors file",
+        path.display(),
+        end.saturating_add(8 + length)
+    );
+    Ok(())
 }
 
 /// Weights and biases of a layer in the order of [`Module::ALL`]; those that are held as one are split.

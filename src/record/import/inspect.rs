@@ -19,6 +19,7 @@ use super::tables::{INSPECT_SCORE, LOG, SAMPLE};
 use super::{Choice, Log};
 use crate::error::Invalid;
 use crate::eval::score::Verdict;
+use crate::files::ROWS;
 
 /// Largest sample that is read: a log is no place to fill the memory from.
 const LARGEST: u64 = 1 << 28;
@@ -36,8 +37,11 @@ pub(super) fn document(path: &Path, text: &str, choice: &Choice) -> Result<Log> 
 /// Reads an `.eval` file.
 pub(super) fn archive(path: &Path, bytes: &[u8], choice: &Choice) -> Result<Log> {
     let mut zip = ZipArchive::new(Cursor::new(bytes)).with_context(|| format!("{} is a damaged zip file", path.display()))?;
+    let mut room = ROWS;
     let mut member = |name: &str| -> Result<Value> {
         let text = unpack(&mut zip, name).with_context(|| format!("{}: {name} cannot be unpacked", path.display()))?;
+        let rest = room.checked_sub(text.len() as u64);
+        room = rest.with_context(|| format!("{} unpacks to more than {} MiB: import its tasks one by one", path.display(), ROWS >> 20))?;
         parse(&text).with_context(|| format!("{}: {name} is not JSON", path.display()))
     };
     let listed = ZipArchive::new(Cursor::new(bytes))?;
