@@ -92,6 +92,8 @@ fn templates_without_bounds_are_stopped_in_words() {
         grown("[ns.x, ns.x]", 60, "{{ ns.x == [ns.x[0], ns.x[1]] }}"),
         grown("[ns.x, ns.x]", 60, "{{ ns.x | string | length }}"),
         grown("[ns.x, ns.x]", 60, "{{ ns.x | tojson }}"),
+        "{% set ns = namespace() %}{% set ns.a = ns %}{% set other = namespace() %}{% set other.a = other %}{{ ns == other }}".to_owned(),
+        "{% set ns = namespace() %}{% set ns.a = ns %}{{ [ns] | unique }}".to_owned(),
         "{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}".to_owned(),
         "{% for a in [[1]] recursive %}{{ loop([a]) }}{% endfor %}".to_owned(),
         "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}".to_owned(),

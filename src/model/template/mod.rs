@@ -9,6 +9,7 @@ mod bounds;
 mod date;
 mod json;
 mod methods;
+mod namespaces;
 mod source;
 
 use std::collections::BTreeMap;

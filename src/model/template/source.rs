@@ -6,6 +6,7 @@
 use anyhow::{Context, Result, bail};
 
 use super::bounds::Tags;
+use super::namespaces;
 
 /// The filter that stands for `%` after a text.
 pub(super) const PERCENT: &str = "python_percent";
@@ -20,7 +21,7 @@ const MISSING: [&str; 6] = ["cycler", "joiner", "kwargs", "lipsum", "self", "var
 pub(super) fn rewritten(source: &str) -> Result<String> {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
-    let mut tags = Tags::default();
+    let (mut tags, mut count) = (Vec::new(), Tags::default());
     while let Some(at) = rest.find('{') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
@@ -34,7 +35,8 @@ pub(super) fn rewritten(source: &str) -> Result<String> {
         let (tag, after) = rest.split_at(end.unwrap_or(rest.len()));
         rest = after;
         if tag.len() > 2 && !tag.starts_with("{#") {
-            tags.check(marks(tag))?;
+            count.check(marks(tag))?;
+            tags.push(tag);
         }
         let word = tag.starts_with("{%").then(|| tag[2..].trim_start_matches(['-', '+']).trim_start());
         match word.and_then(|word| word.split(|c: char| !c.is_alphanumeric() && c != '_').next()) {
@@ -59,6 +61,7 @@ pub(super) fn rewritten(source: &str) -> Result<String> {
         }
     }
     out.push_str(rest);
+    namespaces::check(&tags)?;
     Ok(out)
 }
 
@@ -109,7 +112,7 @@ fn refuse_missing(tag: &str) -> Result<()> {
 }
 
 /// Words outside texts and brackets of any depth, with where they begin.
-fn words(tag: &str) -> Vec<(usize, &str)> {
+pub(super) fn words(tag: &str) -> Vec<(usize, &str)> {
     let (mut words, mut at) = (Vec::new(), 0);
     while at < tag.len() {
         let rest = &tag[at..];
