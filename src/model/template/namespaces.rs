@@ -36,7 +36,8 @@ pub(super) fn check(tags: &[&str]) -> Result<()> {
 fn made(tag: &str) -> Option<&str> {
     let words = words(tag);
     let [(_, "set"), (start, name), (function, FUNCTION)] = *words.get(..3)? else { return None };
-    (tag[start + name.len()..function].trim() == "=").then_some(name)
+    let called = tag[function + FUNCTION.len()..].trim_start().starts_with('(');
+    (called && tag[start + name.len()..function].trim() == "=").then_some(name)
 }
 
 #[cfg(test)]
