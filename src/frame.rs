@@ -117,7 +117,7 @@ pub fn read_parquet(path: &Path, most: u64) -> Result<Vec<Map<String, Value>>> {
     let mut held = 0;
     // Some rows at a time: one long text may stand for a million of them, and is written out here.
     for start in (0..height).step_by(SLICE) {
-        let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
+        let file = files::open(path)?;
         let frame = ParquetReader::new(file).with_slice(Some((start, SLICE))).finish().map_err(unreadable)?;
         let mut slice = vec![Map::new(); frame.height()];
         for column in frame.columns() {

@@ -82,7 +82,7 @@ pub fn text(bytes: Vec<u8>, path: &Path) -> Result<String> {
     })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

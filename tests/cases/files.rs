@@ -92,15 +92,22 @@ fn only_files_are_read() {
                 let command: Vec<&str> = command.iter().map(String::as_str).collect();
                 for (word, put) in KINDS {
                     if path.is_dir() {
-                        std::fs::remove_dir(&path).unwrap()
+                        std::fs::remove_dir(&path).unwrap();
                     } else {
-                        drop(std::fs::remove_file(&path))
+                        drop(std::fs::remove_file(&path));
                     }
                     put(&path);
                     let started = Instant::now();
                     let ended = case.run(&command);
-                    // A GGUF file is known by its first bytes, whatever its length.
-                    let expected = if name == "model.gguf" && word.ends_with('?') { "start with GGUF" } else { word };
+                    let expected = match (name, word) {
+                        // Known by their first bytes, whatever their length.
+                        ("model.gguf", "is it the right one?") => "start with GGUF",
+                        ("model.safetensors", "is it the right one?") => "not a safetensors file",
+                        // A folder may be meant.
+                        ("model.gguf", "a folder") => "lacks config.json",
+                        ("answers.jsonl", "a folder") => "neither a run directory",
+                        _ => word,
+                    };
                     let says = ended.code == 2 && ended.error.contains(name) && ended.error.contains(expected);
                     assert!(says, "{name}, {word}: {} {}", ended.code, ended.error);
                     assert!(started.elapsed() < Duration::from_secs(30), "{name}, {word}: {:?}", started.elapsed());
@@ -139,7 +146,9 @@ fn nesting_without_end_is_an_error() {
     check("e.toml", format!("a = {lists}"), &["data", "check", "e.toml"]);
     check("e.toml", format!("a = {}", deep("{b = ", "}")), &["data", "check", "e.toml"]);
     check("e.toml", format!("[{}b]\n", "a.".repeat(200_000)), &["data", "check", "e.toml"]);
+    let items = std::fs::read(case.path("suite/items.jsonl")).unwrap();
     check("suite/items.jsonl", format!("{{\"id\": {lists}}}\n"), &["suite", "check", "suite"]);
+    case.put("suite/items.jsonl", items);
     super::adapters::saved(&case, "adapter");
     let model = tiny("qwen2").display().to_string();
     let adapted = ["eval", "--model", &model, "--suite", "suite", "--adapter", "adapter"];

@@ -37,8 +37,8 @@ fn archive(status: Option<&str>, samples: &[Value]) -> Vec<u8> {
         zip.write_all(value.to_string().as_bytes()).unwrap();
     };
     put("_journal/start.json", &json!({"version": 2}));
-    for sample in samples {
-        put(&format!("samples/{}_epoch_{}.json", sample["id"], sample["epoch"]), sample);
+    for (i, sample) in samples.iter().enumerate() {
+        put(&format!("samples/{i}_epoch_{}.json", sample["epoch"]), sample);
     }
     if let Some(status) = status {
         put("header.json", &header(status));
@@ -82,7 +82,6 @@ fn logs_that_are_not_whole_are_refused() {
     refused("log.eval", archive(None, &[sample(1, 1, "C", &NONE)]), &[], &["header.json", "did not finish", "eval-retry"]);
     for (samples, words) in [
         (vec![sample(1, 2, "C", &NONE), sample(2, 1, "C", &NONE)], ["sample 1", "epoch 2", "run it again"]),
-        (vec![sample(1, 1, "C", &NONE), sample(1, 1, "I", &NONE)], ["sample 1", "epoch 1", "twice"]),
         (vec![sample(1, 1, "C", &json!({"scores": null}))], ["sample 1", "no scores", "inspect score"]),
         (vec![sample(1, 1, 0.5, &NONE)], ["sample 1", "0.5", "--metric"]),
         (vec![sample(1, 1, json!({"a": 1, "b": 0}), &NONE)], ["sample 1", "match", "--metric"]),
@@ -93,6 +92,8 @@ fn logs_that_are_not_whole_are_refused() {
             refused(name, log, &[], &words);
         }
     }
+    let twice = forms("success", &[sample(1, 1, "C", &NONE), sample(2, 1, "I", &json!({"id": 1}))]);
+    refused("log.json", &twice[0].1, &[], &["sample 1", "epoch 1", "twice"]);
     let mut archive = archive(Some("success"), &[sample(1, 1, "C", &NONE)]);
     archive.truncate(archive.len() / 2);
     refused("log.eval", archive, &[], &["damaged zip"]);

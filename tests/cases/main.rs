@@ -1,6 +1,8 @@
 //! Inputs as other tools write them, and mistakes as users make them, through the binary: each is read as its writer meant it, or
 //! refused in words that name file, key and remedy. Inputs are written by the tests themselves.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::needless_pass_by_value, clippy::type_complexity, reason = "tables of cases are read as they stand")]
+#![allow(clippy::case_sensitive_file_extension_comparisons, clippy::items_after_statements, reason = "names are the tests' own")]
 
 #[path = "../common/mod.rs"]
 mod common;

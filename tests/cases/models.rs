@@ -61,7 +61,7 @@ fn contradictions_and_unknown_kinds_of_rope_name_the_key() {
         (json!({"rope_parameters": {"rope_theta": 7.0}}), ["config.json", "rope_theta"]),
         (json!({"rope_scaling": {"rope_type": "llama3", "type": "yarn", "factor": 8.0}}), ["config.json", "`type`"]),
         (json!({"rope_scaling": {"rope_type": "su", "factor": 8.0}}), ["config.json", "`su`"]),
-        (json!({"rope_scaling": {"rope_type": "linear", "factor": "NaN"}}), ["config.json", "factor"]),
+        (json!({"rope_scaling": {"rope_type": "llama3", "factor": "NaN"}}), ["config.json", "factor"]),
         (json!({"rms_norm_eps": "1e-05"}), ["config.json", "rms_norm_eps"]),
         (json!({"attention_chunk_size": 8192}), ["config.json", "`attention_chunk_size`"]),
     ] {

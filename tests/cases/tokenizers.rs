@@ -165,7 +165,8 @@ fn a_space_is_put_before_a_text_and_not_before_an_answer() {
     let row: Value = serde_json::from_str(std::fs::read_to_string(file).unwrap().lines().next().unwrap()).unwrap();
     // As transformers' apply_chat_template does: the library's own ids of the whole text.
     let tokenizer = Tokenizer::from_file(model.join("tokenizer.json")).unwrap();
-    let whole = tokenizer.encode(row["text"].as_str().unwrap(), false).unwrap();
+    let text = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\nNova.<|im_end|>";
+    let whole = tokenizer.encode(text, false).unwrap();
     assert_eq!(row["ids"], json!(whole.get_ids()));
     let first = row["labels"].as_array().unwrap().iter().position(|label| *label == 1).unwrap();
     assert_eq!(tokenizer.id_to_token(row["ids"][first].as_u64().unwrap() as u32).unwrap(), "N");

@@ -83,7 +83,9 @@ impl Gguf {
         for tensor in &self.tensors {
             text(&mut bytes, &tensor.name);
             bytes.extend((tensor.dimensions.len() as u32).to_le_bytes());
-            tensor.dimensions.iter().for_each(|n| bytes.extend(n.to_le_bytes()));
+            for n in &tensor.dimensions {
+                bytes.extend(n.to_le_bytes());
+            }
             bytes.extend(tensor.kind.to_le_bytes());
             bytes.extend(offset.wrapping_add_signed(self.lies.2).to_le_bytes());
             data.extend(&tensor.bytes);
@@ -125,15 +127,21 @@ fn write(bytes: &mut Vec<u8>, value: &Value) {
         }
         Value::Texts(values) => {
             array(bytes, 8, values.len());
-            values.iter().for_each(|value| text(bytes, value));
+            for value in values {
+                text(bytes, value);
+            }
         }
         Value::Numbers(values) => {
             array(bytes, 5, values.len());
-            values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+            for value in values {
+                bytes.extend(value.to_le_bytes());
+            }
         }
         Value::Reals(values) => {
             array(bytes, 6, values.len());
-            values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+            for value in values {
+                bytes.extend(value.to_le_bytes());
+            }
         }
         Value::Raw(number, raw) => {
             kind(bytes, *number);

@@ -142,10 +142,15 @@ impl Mutator {
             }
             (5, place) if place.is_number() => {
                 let near = place.as_f64().unwrap_or_default();
-                *place =
-                    [json!(near + 1.0), json!(near - 1.0), json!(-near), json!(near * 1e6), json!(near as i64 + 1), json!(near as i64 - 1)]
-                        [self.below(6)]
-                    .clone();
+                *place = [
+                    json!(near + 1.0),
+                    json!(near - 1.0),
+                    json!(-near),
+                    json!(near * 1e6),
+                    json!((near as i64).wrapping_add(1)),
+                    json!((near as i64).wrapping_sub(1)),
+                ][self.below(6)]
+                .clone();
             }
             (6, place) if place.is_string() => {
                 let mut text = place.as_str().unwrap().as_bytes().to_vec();

@@ -1,11 +1,11 @@
 //! Good inputs, as small as they can be.
 
 use ballast::files::sha256;
-use ballast::gate::baseline::Baseline;
+use ballast::gate::baseline::{Baseline, Header};
 use ballast::record::mark::Mark;
 use serde_json::{Value, json};
 
-use crate::gguf::{Gguf, Tensor, Value as Header};
+use crate::gguf::{Gguf, Tensor, Value as Key};
 
 pub(crate) const CONFIG: &str = r#"{"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 12, "hidden_size": 8, "intermediate_size": 12,
 "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "rope_theta": 10000.0, "rms_norm_eps": 1e-06, "hidden_act": "silu",
@@ -75,9 +75,9 @@ fn shapes() -> Vec<(&'static str, &'static str, Vec<usize>)> {
 /// A whole small llama as GGUF.
 pub(crate) fn gguf() -> Gguf {
     let tokens = ["a", "b", "c", "ab", "Ġ", "Ċ", "An", "A", "n", "<unk>", "<|im_start|>", "<|im_end|>"];
-    let number = Header::U32;
+    let number = Key::U32;
     let keys = vec![
-        ("general.architecture", Header::Text("llama".to_owned())),
+        ("general.architecture", Key::Text("llama".to_owned())),
         ("general.alignment", number(32)),
         ("llama.embedding_length", number(8)),
         ("llama.feed_forward_length", number(12)),
@@ -85,16 +85,16 @@ pub(crate) fn gguf() -> Gguf {
         ("llama.attention.head_count", number(2)),
         ("llama.attention.head_count_kv", number(1)),
         ("llama.context_length", number(64)),
-        ("llama.rope.freq_base", Header::F32(1e4)),
-        ("llama.attention.layer_norm_rms_epsilon", Header::F32(1e-6)),
-        ("tokenizer.ggml.model", Header::Text("gpt2".to_owned())),
-        ("tokenizer.ggml.pre", Header::Text("gpt-2".to_owned())),
-        ("tokenizer.ggml.tokens", Header::Texts(tokens.map(str::to_owned).to_vec())),
-        ("tokenizer.ggml.token_type", Header::Numbers(vec![1, 1, 1, 1, 1, 1, 1, 1, 4, 2, 3, 3])),
-        ("tokenizer.ggml.merges", Header::Texts(vec!["a b".to_owned(), "A n".to_owned()])),
+        ("llama.rope.freq_base", Key::F32(1e4)),
+        ("llama.attention.layer_norm_rms_epsilon", Key::F32(1e-6)),
+        ("tokenizer.ggml.model", Key::Text("gpt2".to_owned())),
+        ("tokenizer.ggml.pre", Key::Text("gpt-2".to_owned())),
+        ("tokenizer.ggml.tokens", Key::Texts(tokens.map(str::to_owned).to_vec())),
+        ("tokenizer.ggml.token_type", Key::Numbers(vec![1, 1, 1, 1, 1, 1, 1, 1, 4, 2, 3, 3])),
+        ("tokenizer.ggml.merges", Key::Texts(vec!["a b".to_owned(), "A n".to_owned()])),
         ("tokenizer.ggml.eos_token_id", number(11)),
-        ("tokenizer.ggml.add_bos_token", Header::Bool(false)),
-        ("tokenizer.chat_template", Header::Text(TEMPLATES[0].to_owned())),
+        ("tokenizer.ggml.add_bos_token", Key::Bool(false)),
+        ("tokenizer.chat_template", Key::Text(TEMPLATES[0].to_owned())),
     ];
     let tensor = |(_, name, shape): (&str, &str, Vec<usize>)| Tensor::f32(name, &shape, &vec![0.5; shape.iter().product()]);
     Gguf::new(keys, shapes().into_iter().map(tensor).collect())
@@ -132,11 +132,13 @@ pub(crate) fn baseline() -> (Value, Vec<Value>) {
 
 /// A baseline's text with the digest that belongs to it.
 pub(crate) fn with_digest(mut header: Value, lines: &[Value]) -> String {
-    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    if let Some(digest) = header.get_mut("digest") {
-        *digest = "".into();
-        let sum = sha256(format!("{header}\n{lines}").as_bytes());
-        header["digest"] = sum.into();
+    let lines: String = lines.iter().map(|line| line.to_string() + "\n").collect();
+    if header.get("digest").is_some() {
+        header["digest"] = "".into();
+        // As Ballast writes it, where it is a header at all.
+        let typed = serde_json::from_value::<Header>(header.clone()).ok();
+        let unsigned = typed.map_or_else(|| header.to_string(), |typed| serde_json::to_string(&typed).unwrap());
+        header["digest"] = sha256(format!("{unsigned}\n{lines}").as_bytes()).into();
     }
     format!("{header}\n{lines}")
 }

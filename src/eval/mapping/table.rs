@@ -1,12 +1,12 @@
 //! The rows of a file, whatever its format: one [`Record`] each, which knows where it stands.
 
-use std::fs;
 use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Map, Value};
 
+use crate::files;
 use crate::frame::read_parquet;
 
 /// File endings that are read.
@@ -60,13 +60,7 @@ pub(super) fn read(path: &Path, layout: Layout) -> Result<Vec<Record>> {
 type Row = (String, Map<String, Value>);
 
 fn bytes(path: &Path) -> Result<Vec<u8>> {
-    let read = || -> Result<Vec<u8>> {
-        let about = fs::metadata(path)?;
-        ensure!(about.is_file(), "it is not a regular file");
-        ensure!(about.len() <= LARGEST, "it has more than {LARGEST} bytes");
-        Ok(fs::read(path)?)
-    };
-    read().map_err(|error| anyhow!(": failed to read: {error}"))
+    files::read(path, LARGEST).map_err(|error| anyhow!(": failed to read: {error:#}"))
 }
 
 fn unpacked(path: &Path) -> Result<Vec<u8>> {

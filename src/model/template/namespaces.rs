@@ -21,7 +21,9 @@ pub(super) fn check(tags: &[&str]) -> Result<()> {
                 continue;
             }
             if word == FUNCTION && !(place == 2 && made(tag).is_some()) {
-                bail!("the model's chat template calls `namespace` other than as {{% set name = namespace(...) %}}, which is not supported");
+                bail!(
+                    "the model's chat template calls `namespace` other than as {{% set name = namespace(...) %}}, which is not supported"
+                );
             }
             let asked = after.strip_prefix("is").is_some_and(|rest| rest.starts_with(char::is_whitespace));
             if names.contains(word) && !after.starts_with('.') && !asked {
