@@ -60,6 +60,11 @@ impl<'a> Outcomes<'a> {
         view.suites.iter().flat_map(|suite| view.subjects.iter().map(|subject| Self::of(subject, suite))).collect()
     }
 
+    /// Answers with each of [`VERDICTS`], then those with each of [`FLAGS`].
+    pub(crate) fn counts(&self) -> impl Iterator<Item = usize> {
+        self.verdicts.into_iter().chain(self.flags)
+    }
+
     /// Answers with a flag.
     pub(crate) fn flagged(&self, flag: Flag) -> usize {
         FLAGS.iter().position(|(known, _)| *known == flag).map_or(0, |at| self.flags[at])

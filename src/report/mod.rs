@@ -1,9 +1,9 @@
 //! Reports: from a run's records to tables, figures, Markdown and one HTML page.
 //!
-//! Everything is a pure function of the records: the same records give the same bytes, on any day. `view`
-//! arranges a run, `share`, `compare` and `kept` are the only files that ask `stats` for numbers, and the sections of
-//! `markdown`, the `figures`, the CSV `tables` and the `terminal` write down what these found. What cannot be shown is
-//! not claimed: `headline` and `claims` choose their words by rules over intervals.
+//! Everything is a pure function of the records: the same records give the same bytes, on any day. `analysis` finds the
+//! numbers; `sections`, `tables`, `summary`, `versus` and `gate` put them into the blocks of `document`, all tables into the one
+//! type of `table`; `render` writes blocks as Markdown, HTML, csv or for a terminal. What cannot be shown is not claimed:
+//! `headline` and `claims` choose their words by rules over intervals.
 
 pub mod gate;
 pub mod plot;
@@ -11,13 +11,15 @@ pub mod plot;
 pub mod across;
 pub mod calibration;
 mod claims;
+mod document;
 mod figures;
 mod headline;
-mod markdown;
 mod page;
+mod render;
+mod sections;
+mod summary;
 mod table;
 mod tables;
-mod terminal;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;
@@ -32,7 +34,8 @@ use crate::analysis::results::Results;
 use crate::analysis::view::View;
 use crate::files::{create_folder, write_atomic};
 use crate::plan::run::Run;
-use markdown::Medium;
+use render::{markdown, terminal};
+use sections::Medium;
 
 /// Pixels a unit of a PNG: sharp on dense screens.
 const SCALE: f32 = 2.0;
@@ -51,7 +54,10 @@ pub fn render(run: &Run) -> Result<Vec<ReportFile>> {
     let results = Results::new(View::new(run));
     let figures = figures::all(&results.view)?;
     let mut files = vec![
-        ReportFile { name: "report.md".to_owned(), bytes: markdown::page(&results, &figures, Medium::Markdown).into_bytes() },
+        ReportFile {
+            name: "report.md".to_owned(),
+            bytes: markdown::document(&sections::page(&results, &figures, Medium::Markdown)).into_bytes(),
+        },
         ReportFile { name: "report.html".to_owned(), bytes: page::page(&results, &figures)?.into_bytes() },
     ];
     for figure in figures {
@@ -74,5 +80,5 @@ pub fn write(files: &[ReportFile], folder: &Path) -> Result<()> {
 
 /// A short table for the end of a run, as plain text.
 pub fn summary(run: &Run) -> String {
-    terminal::summary(&Results::new(View::new(run)))
+    terminal::document(&summary::summary(&Results::new(View::new(run))))
 }

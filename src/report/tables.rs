@@ -1,10 +1,11 @@
 //! The tables as CSV, one file each, for those who compute on.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::ReportFile;
+use super::render::csv::file;
+use super::table::{Cell, Table};
 use super::text::trimmed;
-use crate::analysis::comparison::Comparison;
 use crate::analysis::dose::Dose;
 use crate::analysis::flips::flipped_cells;
 use crate::analysis::outcomes::{FLAGS, Outcomes, VERDICTS};
@@ -14,166 +15,122 @@ use crate::analysis::view::View;
 use crate::eval::score::Verdict;
 use crate::eval::suite::Language;
 use crate::record::rows::ItemRow;
-use crate::stats::Interval;
 
 /// Letters of what was read as an answer.
 const LETTERS: usize = 200;
 
 /// All of them.
 pub(super) fn all(results: &Results) -> Result<Vec<ReportFile>> {
-    Ok(vec![accuracy(&results.view)?, differences(results)?, dose(&results.view)?, outcomes(&results.view)?, flips(&results.view)?])
+    let view = &results.view;
+    Ok(vec![
+        file("accuracy.csv", &accuracy(view))?,
+        file("differences.csv", &differences(results))?,
+        file("dose.csv", &dose(view))?,
+        file("outcomes.csv", &outcomes(view))?,
+        file("flips.csv", &flips(view))?,
+    ])
 }
 
-fn accuracy(view: &View) -> Result<ReportFile> {
-    let header = ["suite", "language", "variant", "seeds", "items", "accuracy", "low", "high", "interval_over", "strict", "lenient"];
+fn accuracy(view: &View) -> Table {
     let mut rows = Vec::new();
     for suite in &view.suites {
         for lang in [None, Some(Language::En), Some(Language::Zh)] {
             for subject in &view.subjects {
-                let kept = |row: &ItemRow| row.suite == *suite && lang.is_none_or(|lang| row.language == lang);
-                let Some(share) = Share::among(subject, kept, ItemRow::is_correct) else { continue };
-                let read = |hit: fn(&ItemRow) -> bool| Share::among(subject, kept, hit).map(|share| share.value);
-                let mut row = vec![(*suite).to_owned(), lang.map_or("all", Language::as_str).to_owned(), subject.name.to_owned()];
-                row.extend([share.seeds.to_string(), share.n.to_string(), number(share.value)]);
-                row.extend(bounds(Some(share.interval)));
-                row.push(if share.over_seeds { "seeds" } else { "items" }.to_owned());
-                row.extend([maybe(read(|row| row.strict)), maybe(read(|row| row.lenient))]);
-                rows.push(row);
+                let share = |hit: fn(&ItemRow) -> bool| {
+                    Share::among(subject, |row| row.suite == *suite && lang.is_none_or(|lang| row.language == lang), hit)
+                };
+                let readings = (share(|row| row.strict), share(|row| row.lenient));
+                rows.extend(share(ItemRow::is_correct).map(|share| (*suite, lang, subject.name, share, readings)));
             }
         }
     }
-    file("accuracy.csv", &header, &rows)
+    Table::of(rows)
+        .words("suite", |(suite, ..)| *suite)
+        .words("language", |(_, lang, ..)| lang.map_or("all", Language::as_str))
+        .words("variant", |(_, _, name, ..)| *name)
+        .numbers("seeds", |(.., share, _)| share.seeds)
+        .numbers("items", |(.., share, _)| share.n)
+        .numbers("accuracy", |(.., share, _)| Cell::percent(share.value))
+        .numbers("low", |(.., share, _)| Cell::percent(share.interval.low))
+        .numbers("high", |(.., share, _)| Cell::percent(share.interval.high))
+        .words("interval_over", |(.., share, _)| if share.over_seeds { "seeds" } else { "items" })
+        .numbers("strict", |(.., (strict, _))| Cell::percent(strict.map(|share| share.value)))
+        .numbers("lenient", |(.., (_, lenient))| Cell::percent(lenient.map(|share| share.value)))
+        .table()
 }
 
-fn differences(results: &Results) -> Result<ReportFile> {
-    let header = [
-        "reference",
-        "suite",
-        "variant",
-        "seeds",
-        "items",
-        "before",
-        "after",
-        "difference",
-        "low",
-        "high",
-        "interval_over",
-        "low_over_items",
-        "high_over_items",
-        "harmful_flips",
-        "beneficial_flips",
-        "mcnemar_mid_p",
-        "holm_p",
-        "retention",
-    ];
-    let row = |found: &Comparison| {
-        let mut row = vec![found.reference.to_owned(), found.suite.to_owned(), found.variant.to_owned()];
-        row.extend([found.seeds.to_string(), found.n.to_string(), number(found.before), number(found.after), number(found.difference)]);
-        row.extend(bounds(Some(found.interval)));
-        row.push(found.over.text().to_owned());
-        row.extend(bounds(found.items));
-        row.extend([
-            found.harmful.to_string(),
-            found.beneficial.to_string(),
-            maybe(found.p),
-            maybe(found.adjusted),
-            maybe(found.retention),
-        ]);
-        row
-    };
-    let rows: Vec<Vec<String>> = results.to_base.iter().chain(&results.to_alone).map(row).collect();
-    file("differences.csv", &header, &rows)
+fn differences(results: &Results) -> Table {
+    Table::of(results.to_base.iter().chain(&results.to_alone))
+        .words("reference", |found| found.reference)
+        .words("suite", |found| found.suite)
+        .words("variant", |found| found.variant)
+        .numbers("seeds", |found| found.seeds)
+        .numbers("items", |found| found.n)
+        .numbers("before", |found| Cell::percent(found.before))
+        .numbers("after", |found| Cell::percent(found.after))
+        .numbers("difference", |found| Cell::points(found.difference))
+        .numbers("low", |found| Cell::points(found.interval.low))
+        .numbers("high", |found| Cell::points(found.interval.high))
+        .words("interval_over", |found| found.over.text())
+        .numbers("low_over_items", |found| Cell::points(found.items.map(|items| items.low)))
+        .numbers("high_over_items", |found| Cell::points(found.items.map(|items| items.high)))
+        .numbers("harmful_flips", |found| found.harmful)
+        .numbers("beneficial_flips", |found| found.beneficial)
+        .numbers("mcnemar_mid_p", |found| Cell::p(found.p))
+        .numbers("holm_p", |found| Cell::p(found.adjusted))
+        .numbers("retention", |found| Cell::percent(found.retention))
+        .table()
 }
 
-fn dose(view: &View) -> Result<ReportFile> {
-    let header = [
-        "variant",
-        "stage",
-        "source",
-        "rows",
-        "label_tokens",
-        "steps",
-        "learning_rate",
-        "share_of_steps",
-        "last_loss",
-        "label_tokens_seen",
-    ];
-    let mut rows = Vec::new();
-    for dose in Dose::all(view) {
-        for (source, count, tokens) in &dose.sources {
-            let mut row = vec![dose.variant.to_owned(), dose.stage.to_owned(), (*source).to_owned(), count.to_string(), tokens.to_string()];
-            row.extend([
-                dose.steps.to_string(),
-                format!("{:e}", dose.learning_rate),
-                number(dose.share),
-                maybe(dose.loss),
-                dose.seen.to_string(),
-            ]);
-            rows.push(row);
-        }
-    }
-    file("dose.csv", &header, &rows)
+fn dose(view: &View) -> Table {
+    let doses = Dose::all(view);
+    Table::of(doses.iter().flat_map(|dose| dose.sources.iter().map(move |source| (dose, source))))
+        .words("variant", |(dose, _)| dose.variant)
+        .words("stage", |(dose, _)| dose.stage)
+        .words("source", |(_, source)| source.0)
+        .numbers("rows", |(_, source)| source.1)
+        .numbers("label_tokens", |(_, source)| source.2)
+        .numbers("steps", |(dose, _)| dose.steps)
+        .numbers("learning_rate", |(dose, _)| format!("{:e}", dose.learning_rate))
+        .numbers("share_of_steps", |(dose, _)| Cell::percent(dose.share))
+        .numbers("last_loss", |(dose, _)| Cell::fixed(dose.loss, 3))
+        .numbers("label_tokens_seen", |(dose, _)| dose.seen)
+        .table()
 }
 
-fn outcomes(view: &View) -> Result<ReportFile> {
+fn outcomes(view: &View) -> Table {
     let names = VERDICTS.iter().map(|(_, name)| *name).chain(FLAGS.iter().map(|(_, name)| *name));
-    let header: Vec<String> = ["suite", "variant", "answers"].into_iter().chain(names).map(|name| name.replace(' ', "_")).collect();
-    let rows = Outcomes::all(view).into_iter().map(|outcome| {
-        let counts = std::iter::once(&outcome.answers).chain(&outcome.verdicts).chain(&outcome.flags).map(ToString::to_string);
-        [outcome.suite.to_owned(), outcome.subject.to_owned()].into_iter().chain(counts).collect()
-    });
-    file("outcomes.csv", &header, &rows.collect::<Vec<Vec<String>>>())
+    Table::of(Outcomes::all(view))
+        .words("suite", |outcome| outcome.suite)
+        .words("variant", |outcome| outcome.subject)
+        .numbers("answers", |outcome| outcome.answers)
+        .across(names.enumerate(), |(_, name)| name.replace(' ', "_").into(), |outcome, (place, _)| outcome.counts().nth(*place))
+        .table()
 }
 
-fn flips(view: &View) -> Result<ReportFile> {
-    let header = [
-        "variant",
-        "seed",
-        "suite",
-        "item",
-        "hash",
-        "cluster",
-        "language",
-        "flip",
-        "base_verdict",
-        "variant_verdict",
-        "base_extracted",
-        "variant_extracted",
-    ];
-    let rows = flipped_cells(view).into_iter().map(|(cell, base, row)| {
-        let mut line = vec![cell.record.variant.clone(), cell.record.seed.map(|seed| seed.to_string()).unwrap_or_default()];
-        line.extend([row.suite.clone(), row.item.clone(), row.hash.clone(), row.cluster.clone(), row.language.to_string()]);
-        line.push(if base.is_correct() { "harmful" } else { "beneficial" }.to_owned());
-        line.extend([verdict(base.verdict), verdict(row.verdict), extracted(base), extracted(row)]);
-        line
-    });
-    file("flips.csv", &header, &rows.collect::<Vec<_>>())
+fn flips(view: &View) -> Table {
+    Table::of(flipped_cells(view))
+        .words("variant", |(cell, ..)| cell.record.variant.as_str())
+        .words("seed", |(cell, ..)| cell.record.seed.map(|seed| seed.to_string()))
+        .words("suite", |(.., row)| row.suite.as_str())
+        .words("item", |(.., row)| row.item.as_str())
+        .words("hash", |(.., row)| row.hash.as_str())
+        .words("cluster", |(.., row)| row.cluster.as_str())
+        .words("language", |(.., row)| row.language.as_str())
+        .words("flip", |(_, base, _)| if base.is_correct() { "harmful" } else { "beneficial" })
+        .words("base_verdict", |(_, base, _)| verdict(base.verdict))
+        .words("variant_verdict", |(.., row)| verdict(row.verdict))
+        .words("base_extracted", |(_, base, _)| extracted(base))
+        .words("variant_extracted", |(.., row)| extracted(row))
+        .table()
 }
 
-fn file<H: AsRef<str>>(name: &str, header: &[H], rows: &[Vec<String>]) -> Result<ReportFile> {
-    let bytes = crate::shown::csv(header, rows).with_context(|| format!("failed to write {name}"))?;
-    Ok(ReportFile { name: name.to_owned(), bytes })
+fn verdict(verdict: Verdict) -> Option<&'static str> {
+    VERDICTS.iter().find(|(known, _)| *known == verdict).map(|(_, name)| *name)
 }
 
-/// Six digits: more than the data carry, and the same on every machine.
-fn number(value: f64) -> String {
-    super::text::fixed(value, 6)
-}
-
-fn maybe(value: Option<f64>) -> String {
-    value.map(number).unwrap_or_default()
-}
-
-fn bounds(interval: Option<Interval>) -> [String; 2] {
-    interval.map_or_else(Default::default, |interval| [number(interval.low), number(interval.high)])
-}
-
-fn verdict(verdict: Verdict) -> String {
-    VERDICTS.iter().find(|(known, _)| *known == verdict).map_or_else(String::new, |(_, name)| (*name).to_owned())
-}
-
-fn extracted(row: &ItemRow) -> String {
-    row.extracted.as_deref().map(|text| trimmed(text, LETTERS)).unwrap_or_default()
+fn extracted(row: &ItemRow) -> Option<String> {
+    row.extracted.as_deref().map(|text| trimmed(text, LETTERS))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! A whole report of the made-up run, and of runs that lack something.
 
-use super::{ReportFile, figures, markdown, render, summary, tables, write};
+use super::render::markdown;
+use super::sections::{self, Medium};
+use super::{ReportFile, figures, render, summary, tables, write};
 use crate::analysis::results::Results;
 use crate::analysis::sample::{cell, run, with_seeds};
 use crate::analysis::view::View;
@@ -8,7 +10,7 @@ use crate::plan::run::Run;
 
 fn page(run: &Run) -> String {
     let results = Results::new(View::new(run));
-    markdown::page(&results, &figures::all(&results.view).unwrap(), markdown::Medium::Markdown)
+    markdown::document(&sections::page(&results, &figures::all(&results.view).unwrap(), Medium::Markdown))
 }
 
 #[test]

@@ -1,7 +1,6 @@
-//! Numbers and foreign text as they stand in a report: fixed digits, and nothing that breaks the Markdown around it.
+//! Numbers as they stand in a report's sentences: fixed digits, and `n/a` where nothing could be measured.
 
 use crate::analysis::share::Share;
-use crate::shown::visible;
 use crate::stats::Interval;
 
 /// What stands where nothing could be measured.
@@ -57,8 +56,12 @@ pub(super) fn point_range(interval: Interval) -> String {
 
 /// A share: `62.5 % [51.5, 72.3] n=80`.
 pub(crate) fn share_text(share: &Share) -> String {
-    let seeds = if share.seeds > 1 { format!(" x {}", share.seeds) } else { String::new() };
-    format!("{} % {} n={}{seeds}", percent(share.value), range(share.interval), share.n)
+    format!("{} % {} n={}", percent(share.value), range(share.interval), items(share.n, share.seeds))
+}
+
+/// `60`, or `60 x 3` over several seeds.
+pub(super) fn items(n: usize, seeds: usize) -> String {
+    if seeds > 1 { format!("{n} x {seeds}") } else { n.to_string() }
 }
 
 /// A p-value with three digits.
@@ -80,30 +83,6 @@ pub(super) fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// `a, b and c`.
-pub(super) fn list(parts: &[String]) -> String {
-    match parts {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
-/// Inline code that holds even backticks.
-pub(super) fn code(text: &str) -> String {
-    let text = visible(&text.replace(['\n', '\r'], " "));
-    let fence = "`".repeat(longest_run(&text) + 1);
-    let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
-    format!("{fence}{space}{text}{space}{fence}")
-}
-
-/// A block of text exactly as it is, whatever it holds.
-pub(super) fn fenced(text: &str) -> String {
-    let text = visible(&text.replace('\r', ""));
-    let fence = "`".repeat((longest_run(&text) + 1).max(3));
-    format!("{fence}text\n{text}\n{fence}")
-}
-
 /// At most so many letters of a text.
 pub(super) fn trimmed(text: &str, letters: usize) -> String {
     let text = text.trim();
@@ -111,32 +90,6 @@ pub(super) fn trimmed(text: &str, letters: usize) -> String {
         Some((end, _)) => format!("{} [...]", text[..end].trim_end()),
         None => text.to_owned(),
     }
-}
-
-/// Plain text inside HTML or Markdown prose.
-pub(super) fn plain(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in visible(&text.replace('\r', "\n")).chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '\n' => escaped.push(' '),
-            '*' | '_' | '`' | '[' | ']' | '\\' => escaped.extend(['\\', letter]),
-            _ => escaped.push(letter),
-        }
-    }
-    escaped
-}
-
-fn longest_run(text: &str) -> usize {
-    let mut longest = 0;
-    let mut run = 0;
-    for letter in text.chars() {
-        run = if letter == '`' { run + 1 } else { 0 };
-        longest = longest.max(run);
-    }
-    longest
 }
 
 #[cfg(test)]
@@ -153,18 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fence_is_longer_than_any_run_of_backticks_inside() {
-        assert_eq!(fenced("plain"), "```text\nplain\n```");
-        let block = fenced("a\n```python\nx\n````\n");
-        assert!(block.starts_with("`````text\n") && block.ends_with("\n`````"), "{block}");
-        assert_eq!(code("a`b"), "``a`b``");
-        assert_eq!(code("`a"), "`` `a ``");
-    }
-
-    #[test]
-    fn foreign_text_cannot_break_out() {
-        assert_eq!(plain("</details><b>*x*"), "&lt;/details&gt;&lt;b&gt;\\*x\\*");
-        assert_eq!(fenced("a\u{1b}[2J\r\nb"), "```text\na\\u001b[2J\nb\n```");
+    fn a_long_text_is_cut_between_letters() {
         assert_eq!(trimmed("  珠穆朗玛峰 ", 3), "珠穆朗 [...]");
         assert_eq!(trimmed("abc", 3), "abc");
     }

@@ -1,96 +1,82 @@
-//! A comparison as Markdown: differences, what was lost, what was given.
+//! A comparison: differences, what was lost, what was given.
 
-use crate::analysis::versus::{Compared, TrainingSummary, Versus};
-use crate::report::table::Table;
-use crate::report::text::{code, fixed, or_none, p_value, percent, plain, point_range, points, range};
+use super::document::{Block, code, foreign, paragraph, strong, strong_if, text};
+use super::render;
+use super::table::{Cell, Table};
+use super::text::items;
+use crate::analysis::versus::{TrainingSummary, Versus};
 
-/// The page.
+/// The page as Markdown.
 pub fn markdown(versus: &Versus) -> String {
-    let mut blocks = vec![format!("# Compared with {}", plain(&versus.reference))];
-    blocks.extend(versus.notes.iter().map(|note| plain(note)));
-    blocks.push(
-        "Differences are variant minus reference in percentage points, on the same items, with the 95 % interval of the paired difference. \
-         **Bold**: the interval excludes 0 and McNemar's mid-p stays below .05 after Holm's correction over this table."
-            .to_owned(),
-    );
-    blocks.push(differences(versus).markdown());
-    blocks.push("## What was lost\n\nHarmful flips: the reference is right, the variant is not. Retention is the share of accuracy above chance that is left, with its paired-bootstrap interval.".to_owned());
-    blocks.push(losses(versus).markdown());
+    render::markdown::document(&page(versus))
+}
+
+fn page(versus: &Versus) -> Vec<Block> {
+    let mut blocks = vec![Block::Title(text!("Compared with {}", foreign(&versus.reference)))];
+    blocks.extend(versus.notes.iter().map(|note| paragraph(foreign(note))));
+    blocks.extend([
+        paragraph(text!(
+            "Differences are variant minus reference in percentage points, on the same items, with the 95 % interval of the paired difference. \
+             {}: the interval excludes 0 and McNemar's mid-p stays below .05 after Holm's correction over this table.",
+            strong("Bold")
+        )),
+        differences(versus).block(),
+        Block::Heading("What was lost".to_owned()),
+        paragraph("Harmful flips: the reference is right, the variant is not. Retention is the share of accuracy above chance that is left, with its paired-bootstrap interval."),
+        losses(versus).block(),
+    ]);
     let given = given(versus);
     if !given.is_empty() {
-        blocks.push("## Dose and drift\n\nOf the first seed; drift is the mean over seeds.".to_owned());
-        blocks.push(given.markdown());
+        blocks.push(Block::Heading("Dose and drift".to_owned()));
+        blocks.push(paragraph("Of the first seed; drift is the mean over seeds."));
+        blocks.push(given.block());
     }
-    blocks.join("\n\n") + "\n"
+    blocks
 }
 
 fn differences(versus: &Versus) -> Table {
     let seeds = versus.comparisons.iter().any(|found| found.interval_over_items.is_some());
-    let mut header = vec!["suite", "variant", "n", "reference %", "variant %", "difference", "95 % interval", "over", "mid-p", "Holm p"];
-    if seeds {
-        header.insert(8, "interval over items");
-    }
-    let mut table = Table::new(header, 2);
-    for found in &versus.comparisons {
-        let bold = if found.shown == "unclear" { "" } else { "**" };
-        let mut row = vec![
-            code(&found.suite),
-            code(&found.variant),
-            if found.seeds > 1 { format!("{} x {}", found.n, found.seeds) } else { found.n.to_string() },
-            percent(found.before),
-            percent(found.after),
-            format!("{bold}{}{bold}", points(found.difference)),
-            point_range(found.interval),
-            found.over.to_owned(),
-            p_value(found.p),
-            p_value(found.holm_p),
-        ];
-        if seeds {
-            row.insert(8, or_none(found.interval_over_items, point_range));
-        }
-        table.push(row);
-    }
-    table
+    Table::of(&versus.comparisons)
+        .words("suite", |found| code(&found.suite))
+        .words("variant", |found| code(&found.variant))
+        .numbers("n", |found| items(found.n, found.seeds))
+        .numbers("reference %", |found| Cell::percent(found.before))
+        .numbers("variant %", |found| Cell::percent(found.after))
+        .numbers("difference", |found| strong_if(found.shown != "unclear", Cell::points(found.difference).text()))
+        .numbers("95 % interval", |found| Cell::point_range(found.interval))
+        .numbers("over", |found| found.over)
+        .numbers_if(seeds, "interval over items", |found| Cell::point_range(found.interval_over_items))
+        .numbers("mid-p", |found| Cell::p(found.p))
+        .numbers("Holm p", |found| Cell::p(found.holm_p))
+        .table()
 }
 
 fn losses(versus: &Versus) -> Table {
-    let header =
-        ["suite", "variant", "flips - / +", "churn %", "well-formed but wrong", "lost to form or leaked", "retention %", "95 % interval"];
-    let mut table = Table::new(header, 2);
-    for found in &versus.comparisons {
-        table.push(loss(found));
-    }
-    table
-}
-
-fn loss(found: &Compared) -> Vec<String> {
-    vec![
-        code(&found.suite),
-        code(&found.variant),
-        format!("{} / {}", found.harmful, found.beneficial),
-        or_none(found.churn, percent),
-        found.lost_knowledge.to_string(),
-        found.lost_form.to_string(),
-        or_none(found.retention, percent),
-        or_none(found.retention_interval, range),
-    ]
+    Table::of(&versus.comparisons)
+        .words("suite", |found| code(&found.suite))
+        .words("variant", |found| code(&found.variant))
+        .numbers("flips - / +", |found| format!("{} / {}", found.harmful, found.beneficial))
+        .numbers("churn %", |found| Cell::percent(found.churn))
+        .numbers("well-formed but wrong", |found| found.lost_knowledge)
+        .numbers("lost to form or leaked", |found| found.lost_form)
+        .numbers("retention %", |found| Cell::percent(found.retention))
+        .numbers("95 % interval", |found| Cell::range(found.retention_interval))
+        .table()
 }
 
 /// Only what something is known of.
 fn given(versus: &Versus) -> Table {
-    let mut table = Table::new(["variant", "seeds", "steps", "peak rate", "label tokens seen", "last loss", "drift, nats a token"], 1);
     let known = |given: &&TrainingSummary| given.steps.is_some() || given.drift.is_some() || given.derived.is_some();
-    for given in versus.variants.iter().filter(known) {
-        let derived = given.derived.as_ref().map_or(String::new(), |(of, lambda)| format!(" ({} at {lambda})", code(of)));
-        table.push(vec![
-            format!("{}{derived}", code(&given.variant)),
-            given.seeds.to_string(),
-            or_none(given.steps, |steps| steps.to_string()),
-            or_none(given.learning_rate, |rate| format!("{rate:e}")),
-            or_none(given.label_tokens, |tokens| tokens.to_string()),
-            or_none(given.last_loss, |loss| fixed(loss, 3)),
-            or_none(given.drift, |kl| fixed(kl, 4)),
-        ]);
-    }
-    table
+    Table::of(versus.variants.iter().filter(known))
+        .words("variant", |given| {
+            let derived = given.derived.as_ref().map(|(of, lambda)| text!(" ({} at {})", code(of), lambda.to_string()));
+            text!("{}{}", code(&given.variant), derived.unwrap_or_default())
+        })
+        .numbers("seeds", |given| given.seeds)
+        .numbers("steps", |given| given.steps)
+        .numbers("peak rate", |given| given.learning_rate.map(|rate| format!("{rate:e}")))
+        .numbers("label tokens seen", |given| given.label_tokens.map(|tokens| tokens.to_string()))
+        .numbers("last loss", |given| Cell::fixed(given.last_loss, 3))
+        .numbers("drift, nats a token", |given| Cell::fixed(given.drift, 4))
+        .table()
 }

@@ -2,7 +2,8 @@
 
 use crate::eval::score::{Flag, Verdict};
 
-use super::text::{code, count, list, percent, share_text, significant};
+use super::document::{Text, code, list, text};
+use super::text::{count, percent, share_text, significant};
 use crate::analysis::dose::Dose;
 use crate::analysis::outcomes::{Outcomes, leakage};
 use crate::analysis::results::Results;
@@ -22,8 +23,8 @@ const LEAKED: f64 = 0.05;
 /// With the adapter off, logits may differ from the base's by rounding alone.
 const ROUNDING: f64 = 1e-2;
 
-/// All warnings, as Markdown sentences.
-pub(super) fn warnings(results: &Results) -> Vec<String> {
+/// All warnings.
+pub(super) fn warnings(results: &Results) -> Vec<Text> {
     let view = &results.view;
     let mut all = Vec::new();
     all.extend(unfinished(view));
@@ -37,49 +38,48 @@ pub(super) fn warnings(results: &Results) -> Vec<String> {
     all
 }
 
-fn unfinished(view: &View) -> Option<String> {
-    let names: Vec<String> = view.run.missing.iter().map(|name| code(name)).collect();
-    (!names.is_empty()).then(|| format!("Not finished, and so not in any table: {}.", list(&names)))
+fn unfinished(view: &View) -> Option<Text> {
+    let names: Vec<_> = view.run.missing.iter().map(|name| code(name)).collect();
+    (!names.is_empty()).then(|| text!("Not finished, and so not in any table: {}.", list(names)))
 }
 
-fn few_items(view: &View) -> Option<String> {
+fn few_items(view: &View) -> Option<Text> {
     let few = view.suites.iter().filter_map(|suite| {
         let n = suite_rows(&view.run.base, suite).len();
-        (n < FEW).then(|| format!("{} ({n})", code(suite)))
+        (n < FEW).then(|| text!("{} ({})", code(suite), n))
     });
-    let few: Vec<String> = few.collect();
-    (!few.is_empty()).then(|| format!("Fewer than {FEW} items, so only very large changes can be seen: {}.", list(&few)))
+    let few: Vec<Text> = few.collect();
+    (!few.is_empty()).then(|| text!("Fewer than {} items, so only very large changes can be seen: {}.", FEW, list(few)))
 }
 
-fn at_chance(view: &View) -> Option<String> {
+fn at_chance(view: &View) -> Option<Text> {
     let measured = suites_with_retention(view);
     let at = view.general().filter(|suite| !measured.contains(suite) && !suite_rows(&view.run.base, suite).is_empty());
-    let at: Vec<String> = at.map(|suite| format!("{} (chance {} %)", code(suite), percent(view.floor(suite)))).collect();
-    (!at.is_empty()).then(|| {
-        format!("The base itself is not shown to be above chance on {}: there is little to lose, and retention is n/a.", list(&at))
-    })
+    let at: Vec<Text> = at.map(|suite| text!("{} (chance {} %)", code(suite), percent(view.floor(suite)))).collect();
+    (!at.is_empty())
+        .then(|| text!("The base itself is not shown to be above chance on {}: there is little to lose, and retention is n/a.", list(at)))
 }
 
-fn unmatched(results: &Results) -> Vec<String> {
+fn unmatched(results: &Results) -> Vec<Text> {
     let short = results.to_base.iter().filter_map(|found| {
         let asked = suite_rows(&results.view.run.base, found.suite).len();
         (found.n < asked).then(|| {
-            format!("{} on {}: only {} of {asked} items can be paired with the base.", code(found.variant), code(found.suite), found.n)
+            text!("{} on {}: only {} of {} items can be paired with the base.", code(found.variant), code(found.suite), found.n, asked)
         })
     });
     short.collect()
 }
 
 /// Answers lost to form, a line a kind.
-fn answers(view: &View) -> Vec<String> {
+fn answers(view: &View) -> Vec<Text> {
     let all = Outcomes::all(view);
     let line = |head: &str, limit: f64, counted: &dyn Fn(&Outcomes) -> usize| {
         let found = all.iter().filter_map(|outcome| {
             let share = counted(outcome) as f64 / outcome.answers as f64;
-            (share > limit).then(|| format!("{} on {} ({} %)", code(outcome.subject), code(outcome.suite), percent(share)))
+            (share > limit).then(|| text!("{} on {} ({} %)", code(outcome.subject), code(outcome.suite), percent(share)))
         });
-        let found: Vec<String> = found.collect();
-        (!found.is_empty()).then(|| format!("{head}: {}.", list(&found)))
+        let found: Vec<Text> = found.collect();
+        (!found.is_empty()).then(|| text!("{}: {}.", head, list(found)))
     };
     let flag = |flag: Flag| move |outcome: &Outcomes| outcome.flagged(flag);
     let lines = [
@@ -94,40 +94,40 @@ fn answers(view: &View) -> Vec<String> {
     lines.into_iter().flatten().collect()
 }
 
-fn leaks(view: &View) -> Option<String> {
+fn leaks(view: &View) -> Option<Text> {
     let leaking = view.subjects.iter().filter_map(|subject| {
         let share = leakage(subject).filter(|share| share.value > LEAKED)?;
-        Some(format!("{} {}", code(subject.name), share_text(&share)))
+        Some(text!("{} {}", code(subject.name), share_text(&share)))
     });
-    let leaking: Vec<String> = leaking.collect();
-    (!leaking.is_empty()).then(|| format!("Identity text stands in more than 5 % of answers to unrelated questions: {}.", list(&leaking)))
+    let leaking: Vec<Text> = leaking.collect();
+    (!leaking.is_empty()).then(|| text!("Identity text stands in more than 5 % of answers to unrelated questions: {}.", list(leaking)))
 }
 
-fn left_out(view: &View) -> Option<String> {
+fn left_out(view: &View) -> Option<Text> {
     let too_long = Dose::all(view).into_iter().filter(|dose| dose.left_out.0 > 0);
-    let too_long: Vec<String> =
-        too_long.map(|dose| format!("{} of {} {}", dose.left_out.0, code(dose.variant), code(dose.stage))).collect();
-    (!too_long.is_empty()).then(|| format!("Training rows left out as longer than max_length: {}.", list(&too_long)))
+    let too_long: Vec<Text> = too_long.map(|dose| text!("{} of {} {}", dose.left_out.0, code(dose.variant), code(dose.stage))).collect();
+    (!too_long.is_empty()).then(|| text!("Training rows left out as longer than max_length: {}.", list(too_long)))
 }
 
-fn liveness(view: &View) -> Vec<String> {
+fn liveness(view: &View) -> Vec<Text> {
     let mut lines = Vec::new();
     for cell in view.variants().iter().flat_map(|variant| &variant.cells) {
-        let name = code(&cell.record.variant);
+        let name = || code(&cell.record.variant);
         match cell.record.liveness {
-            None => lines.push(format!("{name}: no proof that the adapter acts was recorded.")),
+            None => lines.push(text!("{}: no proof that the adapter acts was recorded.", name())),
             Some(proof) if proof.largest_change == 0.0 => {
-                lines.push(format!("{name}: the adapter changes nothing. Its rows measure the base."));
+                lines.push(text!("{}: the adapter changes nothing. Its rows measure the base.", name()));
             }
-            Some(proof) if proof.largest_change_off > ROUNDING => lines.push(format!(
-                "{name}: with the adapter off, logits differ from the base's by {}: it was not compared with its own base.",
+            Some(proof) if proof.largest_change_off > ROUNDING => lines.push(text!(
+                "{}: with the adapter off, logits differ from the base's by {}: it was not compared with its own base.",
+                name(),
                 significant(proof.largest_change_off)
             )),
             Some(_) => {}
         }
         let broken = cell.train.iter().filter(|row| row.loss.is_some_and(|loss| !loss.is_finite()) || !row.norms.total.is_finite()).count();
         if broken > 0 {
-            lines.push(format!("{name}: the loss or gradient was not finite in {}.", count(broken, "step")));
+            lines.push(text!("{}: the loss or gradient was not finite in {}.", name(), count(broken, "step")));
         }
     }
     lines
@@ -137,9 +137,10 @@ fn liveness(view: &View) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::analysis::sample::run;
+    use crate::report::render::markdown;
 
     fn all(run: &crate::plan::run::Run) -> String {
-        warnings(&Results::new(View::new(run))).join("\n")
+        warnings(&Results::new(View::new(run))).iter().map(markdown::inline).collect::<Vec<_>>().join("\n")
     }
 
     #[test]

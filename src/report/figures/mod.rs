@@ -15,6 +15,7 @@ use crate::analysis::share::Share;
 use crate::analysis::view::View;
 
 /// A figure, drawn.
+#[derive(Debug, Clone)]
 pub(super) struct Figure {
     /// File name without extension.
     pub(super) name: String,

@@ -4,36 +4,45 @@
 use crate::gate::decision::{Decision, LossTest};
 use crate::gate::judge::SuiteResult;
 use crate::gate::result::{Flip, GateResult};
-use crate::report::table::{Table, folded};
-use crate::report::text::{code, count, fenced, fixed, or_none, percent, plain, point_range, points, range, significant, trimmed};
+use crate::report::document::{Block, Span, Text, code, foreign, not_right, paragraph, quoted, strong, text};
+use crate::report::render::markdown;
+use crate::report::table::{Cell, Table};
+use crate::report::text::{NONE, count, fixed, or_none, percent, significant};
 
 /// The first line: a comment with it is the one to replace.
-const MARKER: &str = "<!-- ballast-gate -->";
+const MARK: &str = "ballast-gate";
 /// Letters of a question or an answer.
 const LETTERS: usize = 300;
 
-/// The Markdown.
+/// The Markdown, with an empty line at its end: others' may follow in the same file.
 pub fn summary(result: &GateResult) -> String {
-    let mut blocks = vec![MARKER.to_owned(), heading(result)];
-    if !result.reasons.is_empty() {
-        blocks.push(result.reasons.iter().map(|reason| format!("- {}", plain(reason))).collect::<Vec<_>>().join("\n"));
-    }
-    if !result.suites.is_empty() {
-        blocks.push(table(result).markdown());
-        blocks.push(folded("Guards, floors and failures", &details(result)));
-    }
-    if !result.flips.is_empty() {
-        let flips: Vec<String> = result.flips.iter().map(flip).collect();
-        blocks.push(folded(
-            &format!("{} that the base answers and this adapter does not", count(result.flips.len(), "item")),
-            &flips.join("\n\n---\n\n"),
-        ));
-    }
-    blocks.push(folded("Evidence", &evidence(result)));
-    blocks.join("\n\n") + "\n\n"
+    markdown::document(&page(result)) + "\n"
 }
 
-fn heading(result: &GateResult) -> String {
+fn page(result: &GateResult) -> Vec<Block> {
+    let mut blocks = vec![Block::Mark(MARK), heading(result)];
+    if !result.reasons.is_empty() {
+        blocks.push(Block::List(result.reasons.iter().map(|reason| foreign(reason).into()).collect()));
+    }
+    if !result.suites.is_empty() {
+        blocks.push(table(result).block());
+        let lost = result.suites.iter().filter_map(lost).map(Block::Paragraph);
+        blocks.push(Block::Folded("Guards, floors and failures".to_owned(), std::iter::once(guards(result).block()).chain(lost).collect()));
+    }
+    if !result.flips.is_empty() {
+        let mut flips = Vec::new();
+        for found in &result.flips {
+            flips.extend((!flips.is_empty()).then_some(Block::Rule));
+            flips.extend(flip(found));
+        }
+        let lost = count(result.flips.len(), "item");
+        blocks.push(Block::Folded(format!("{lost} that the base answers and this adapter does not"), flips));
+    }
+    blocks.push(Block::Folded("Evidence".to_owned(), vec![Block::List(evidence(result))]));
+    blocks
+}
+
+fn heading(result: &GateResult) -> Block {
     let meaning = match result.verdict {
         Decision::Pass => "every loss is shown to be smaller than its margin",
         Decision::Regress => "a loss is shown, and it reaches its margin",
@@ -45,142 +54,127 @@ fn heading(result: &GateResult) -> String {
         Decision::Inconclusive => "WARNING",
         Decision::Regress | Decision::Invalid => "CAUTION",
     };
-    format!("> [!{alert}]\n> **Ballast gate: {}**, {meaning}. Adapter {}.", result.verdict.word(), code(&result.adapter.folder))
+    let verdict = strong(format!("Ballast gate: {}", result.verdict.word()));
+    Block::Alert(alert, text!("{}, {}. Adapter {}.", verdict, meaning, code(&result.adapter.folder)))
 }
 
 fn table(result: &GateResult) -> Table {
-    let header = [
-        "suite",
-        "verdict",
-        "n",
-        "base %",
-        "adapter %",
-        "difference",
-        "91 % interval",
-        "margin",
-        "p of no loss",
-        "flips - / +",
-        "retention %",
-    ];
-    let mut table = Table::new(header, 2);
-    let word = |verdict: Option<Decision>| verdict.map_or("not asked".to_owned(), |verdict| format!("**{}**", verdict.word()));
-    for suite in &result.suites {
-        let flips = suite.loss.map(|test| format!("{} / {}", test.harmful, test.beneficial));
-        table.push(vec![
-            code(&suite.suite),
-            word(suite.verdict),
-            suite.n.to_string(),
-            or_none(suite.before, percent),
-            or_none(suite.after, percent),
-            or_none(suite.before.zip(suite.after), |(before, after)| points(after - before)),
-            or_none(suite.loss.and_then(|test| test.interval), point_range),
-            or_none(suite.loss, |test| percent(test.margin)),
-            or_none(suite.loss.and_then(|test| test.p_corrected), significant),
-            or_none(flips, |flips| flips),
-            or_none(suite.retention, percent),
-        ]);
-    }
-    table
+    let word = |suite: &SuiteResult| suite.verdict.map_or("not asked".into(), |verdict| Text::from(strong(verdict.word())));
+    Table::of(&result.suites)
+        .words("suite", |suite| code(&suite.suite))
+        .words("verdict", |suite| word(suite))
+        .numbers("n", |suite| suite.n)
+        .numbers("base %", |suite| Cell::percent(suite.before))
+        .numbers("adapter %", |suite| Cell::percent(suite.after))
+        .numbers("difference", |suite| Cell::points(suite.before.zip(suite.after).map(|(before, after)| after - before)))
+        .numbers("91 % interval", |suite| Cell::point_range(suite.loss.and_then(|test| test.interval)))
+        .numbers("margin", |suite| Cell::percent(suite.loss.map(|test| test.margin)))
+        .numbers("p of no loss", |suite| Cell::significant(suite.loss.and_then(|test| test.p_corrected)))
+        .numbers("flips - / +", |suite| suite.loss.map(|test| format!("{} / {}", test.harmful, test.beneficial)))
+        .numbers("retention %", |suite| Cell::percent(suite.retention))
+        .table()
 }
 
-fn details(result: &GateResult) -> String {
-    let mut table = Table::new(["suite", "guard", "verdict", "change", "interval", "asked"], 3);
-    let mut push = |suite: &str, guard: &str, test: &LossTest| {
-        table.push(vec![
-            code(suite),
-            guard.to_owned(),
-            test.verdict.word().to_owned(),
-            or_none(test.difference, points),
-            or_none(test.interval, point_range),
-            format!("loses less than {} points", percent(test.margin)),
-        ]);
-    };
-    for suite in &result.suites {
-        if let Some(test) = &suite.form {
-            push(&suite.suite, "well-formed answers", test);
+/// A test beside that of accuracy, in its own words.
+struct Guard {
+    suite: Text,
+    what: &'static str,
+    verdict: Decision,
+    change: Cell,
+    interval: Cell,
+    asked: String,
+}
+
+impl Guard {
+    fn of_loss(suite: impl Into<Text>, what: &'static str, test: &LossTest) -> Self {
+        Self {
+            suite: suite.into(),
+            what,
+            verdict: test.verdict,
+            change: Cell::points(test.difference),
+            interval: Cell::point_range(test.interval),
+            asked: format!("loses less than {} points", percent(test.margin)),
         }
     }
-    if let Some(test) = &result.leakage {
-        push("general suites", "answers without identity text", test);
-    }
-    for suite in &result.suites {
-        if let Some(test) = suite.floor {
-            table.push(vec![
-                code(&suite.suite),
-                "accuracy".to_owned(),
-                test.verdict.word().to_owned(),
-                or_none(suite.after, percent),
-                or_none(test.interval, range),
-                format!("exceeds {} %", percent(test.floor)),
-            ]);
-        }
-    }
-    if let Some(test) = &result.together {
-        table.push(vec![
-            "all suites".to_owned(),
-            "accuracy".to_owned(),
-            if test.regressed { Decision::Regress } else { Decision::Pass }.word().to_owned(),
-            or_none(test.difference, points),
-            format!("p {}", or_none(test.p_corrected, significant)),
-            format!("no loss shown of {} points or more", percent(test.margin)),
-        ]);
-    }
-    let lost: Vec<String> = result.suites.iter().filter_map(lost).collect();
-    [vec![table.markdown()], lost].concat().join("\n\n")
+}
+
+fn guards(result: &GateResult) -> Table {
+    let form =
+        result.suites.iter().filter_map(|suite| Some(Guard::of_loss(code(&suite.suite), "well-formed answers", suite.form.as_ref()?)));
+    let leakage = result.leakage.iter().map(|test| Guard::of_loss("general suites", "answers without identity text", test));
+    let floors = result.suites.iter().filter_map(|suite| {
+        let test = suite.floor?;
+        Some(Guard {
+            suite: code(&suite.suite).into(),
+            what: "accuracy",
+            verdict: test.verdict,
+            change: Cell::percent(suite.after),
+            interval: Cell::range(test.interval),
+            asked: format!("exceeds {} %", percent(test.floor)),
+        })
+    });
+    let together = result.together.iter().map(|test| Guard {
+        suite: "all suites".into(),
+        what: "accuracy",
+        verdict: if test.regressed { Decision::Regress } else { Decision::Pass },
+        change: Cell::points(test.difference),
+        interval: format!("p {}", or_none(test.p_corrected, significant)).into(),
+        asked: format!("no loss shown of {} points or more", percent(test.margin)),
+    });
+    Table::of(form.chain(leakage).chain(floors).chain(together))
+        .words("suite", |guard| guard.suite.clone())
+        .words("guard", |guard| guard.what)
+        .words("verdict", |guard| guard.verdict.word())
+        .numbers("change", |guard| guard.change.clone())
+        .numbers("interval", |guard| guard.interval.clone())
+        .numbers("asked", |guard| guard.asked.clone())
+        .table()
 }
 
 /// What was lost on a suite, by kind.
-fn lost(suite: &SuiteResult) -> Option<String> {
+fn lost(suite: &SuiteResult) -> Option<Text> {
     let failures: Vec<String> = suite.failures.iter().map(|(kind, (base, adapter))| format!("{kind} {base} -> {adapter}")).collect();
     if suite.lost_knowledge + suite.lost_form == 0 && failures.is_empty() {
         return None;
     }
-    let mut text = format!(
-        "{}: of {}, {} well-formed but wrong, {} lost to form or identity text; churn {} %.",
+    let failed = if failures.is_empty() { String::new() } else { format!(" Failures, base -> adapter: {}.", failures.join(", ")) };
+    Some(text!(
+        "{}: of {}, {} well-formed but wrong, {} lost to form or identity text; churn {} %.{}",
         code(&suite.suite),
         count(suite.lost_knowledge + suite.lost_form, "lost item"),
         suite.lost_knowledge,
         suite.lost_form,
-        or_none(suite.churn, percent)
-    );
-    if !failures.is_empty() {
-        text.extend([" Failures, base -> adapter: ", &failures.join(", "), "."]);
-    }
-    Some(text)
+        or_none(suite.churn, percent),
+        failed
+    ))
 }
 
-fn flip(flip: &Flip) -> String {
-    let why = flip.detail.as_deref().map(|detail| format!(" ({})", code(&trimmed(detail, LETTERS)))).unwrap_or_default();
-    let before = flip.before.as_deref().map_or("*(asked again, the base came to another verdict)*".to_owned(), quoted);
-    let parts = [
-        format!("**{}**", plain(&format!("{} {}", flip.suite, flip.item))),
-        quoted(&flip.prompt),
-        "The base, right:".to_owned(),
-        before,
-        format!("This adapter, not right{why}:"),
-        quoted(&flip.after),
-    ];
-    parts.join("\n\n")
+fn flip(flip: &Flip) -> [Block; 6] {
+    let again = || paragraph(Span::Emphasis("(asked again, the base came to another verdict)"));
+    [
+        paragraph(strong(foreign(&format!("{} {}", flip.suite, flip.item)))),
+        quoted(&flip.prompt, LETTERS),
+        paragraph("The base, right:"),
+        flip.before.as_deref().map_or_else(again, |before| quoted(before, LETTERS)),
+        paragraph(not_right("This adapter", flip.detail.as_deref(), LETTERS)),
+        quoted(&flip.after, LETTERS),
+    ]
 }
 
-fn quoted(text: &str) -> String {
-    let text = trimmed(text, LETTERS);
-    if text.is_empty() { "*(nothing)*".to_owned() } else { fenced(&text) }
-}
-
-fn evidence(result: &GateResult) -> String {
+fn evidence(result: &GateResult) -> Vec<Text> {
     let found = &result.evidence;
+    let or_none = |name: Option<&str>| name.map_or(NONE.into(), |name| Text::from(code(name)));
     let mut lines = vec![
-        format!("Base {}, weights {}, {}", code(&found.model), code(digest(&found.weights)), found.numbers),
-        format!(
+        text!("Base {}, weights {}, {}", code(&found.model), code(digest(&found.weights)), found.numbers.as_str()),
+        text!(
             "Adapter {}, its configuration names {}",
-            or_none(result.adapter.digest.as_deref(), |d| code(digest(d))),
-            or_none(result.adapter.base_model.as_deref(), code)
+            or_none(result.adapter.digest.as_deref().map(digest)),
+            or_none(result.adapter.base_model.as_deref())
         ),
-        format!("Baseline {}, Ballast {}", code(&result.baseline), found.ballast),
+        text!("Baseline {}, Ballast {}", code(&result.baseline), found.ballast.as_str()),
     ];
     if let Some(proof) = result.liveness {
-        lines.push(format!(
+        lines.push(text!(
             "The adapter changes logits by up to {}, switched off by {}; drift {} nats a token, same first choice {} %; the base came to the baseline's verdict on {} of {} items asked again",
             significant(proof.largest_change),
             significant(proof.largest_change_off),
@@ -191,9 +185,12 @@ fn evidence(result: &GateResult) -> String {
         ));
     }
     lines.extend(
-        result.loosened.iter().map(|change| format!("Loosened: {}. Reason: {}", plain(&change.changes.join("; ")), plain(&change.reason))),
+        result
+            .loosened
+            .iter()
+            .map(|change| text!("Loosened: {}. Reason: {}", foreign(&change.changes.join("; ")), foreign(&change.reason))),
     );
-    lines.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n")
+    lines
 }
 
 fn digest(text: &str) -> &str {
@@ -210,7 +207,7 @@ mod tests {
         for (lost, word, alert) in [(0, "PASS", "NOTE"), (8, "INCONCLUSIVE", "WARNING"), (40, "REGRESS", "CAUTION")] {
             let text = summary(&result(&[(lost, "w")]));
             let lines: Vec<&str> = text.lines().collect();
-            assert_eq!((lines[0], lines[2]), (MARKER, format!("> [!{alert}]").as_str()));
+            assert_eq!((lines[0], lines[2]), ("<!-- ballast-gate -->", format!("> [!{alert}]").as_str()));
             assert!(lines[3].contains(&format!("**Ballast gate: {word}**")), "{text}");
             assert!(text.contains("| `fact-qa` |") && text.contains("retention"));
         }

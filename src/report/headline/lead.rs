@@ -5,30 +5,32 @@ use super::recovery::better;
 use super::{largest_loss, learned};
 use crate::analysis::comparison::{Comparison, Direction};
 use crate::analysis::results::Results;
-use crate::report::text::{code, fixed};
+use crate::report::document::{Text, code, strong, text};
+use crate::report::text::fixed;
 
 /// The paragraph; none without a general suite.
-pub(super) fn lead(results: &Results) -> Option<String> {
+pub(super) fn lead(results: &Results) -> Option<Text> {
     results.view.general().next()?;
     let Some(loss) = largest_loss(results) else {
-        return Some(
-            "**In short:** none of the fine-tunes is shown to have made the model worse at what it could do before. With so few questions that is no proof that none did."
-                .to_owned(),
-        );
+        return Some(text!(
+            "{} none of the fine-tunes is shown to have made the model worse at what it could do before. With so few questions that is no proof that none did.",
+            strong("In short:")
+        ));
     };
-    let cost = format!(
-        "**In short:** fine-tune {} made the model forget. Of the {} questions it answers {} % rightly, where the untouched model answers {} %: a loss that chance alone does not explain.",
+    let cost = text!(
+        "{} fine-tune {} made the model forget. Of the {} questions it answers {} % rightly, where the untouched model answers {} %: a loss that chance alone does not explain.",
+        strong("In short:"),
         code(loss.variant),
         code(loss.suite),
         round(loss.after),
         round(loss.before),
     );
     let better = better(results, loss);
-    let back = better.first().map_or_else(|| " No other fine-tune is shown to do better.".to_owned(), |best| recovery(results, best));
-    Some(cost + &back)
+    let back = better.first().map_or_else(|| " No other fine-tune is shown to do better.".into(), |best| recovery(results, best));
+    Some(text!("{}{}", cost, back))
 }
 
-fn recovery(results: &Results, best: &Comparison) -> String {
+fn recovery(results: &Results, best: &Comparison) -> Text {
     let place = match results.against_base(best.variant, best.suite).map(Comparison::direction) {
         Some(Direction::Unclear) => ", which this test cannot tell from the untouched model",
         Some(Direction::Worse) => ", still below the untouched model",
@@ -40,7 +42,7 @@ fn recovery(results: &Results, best: &Comparison) -> String {
         Some(false) => " But it is not shown to have learned its new identity, so it may have kept the old knowledge by learning little.",
         None => "",
     };
-    format!(" Fine-tune {} keeps more, at {} %{place}.{identity}", code(best.variant), round(best.after))
+    text!(" Fine-tune {} keeps more, at {} %{}.{}", code(best.variant), round(best.after), place, identity)
 }
 
 /// A share in whole percent.
@@ -53,9 +55,10 @@ mod tests {
     use super::*;
     use crate::analysis::sample::{cell, run};
     use crate::analysis::view::View;
+    use crate::report::render::markdown::inline;
 
     fn text(run: &crate::plan::run::Run) -> String {
-        lead(&Results::new(View::new(run))).unwrap()
+        inline(&lead(&Results::new(View::new(run))).unwrap())
     }
 
     #[test]

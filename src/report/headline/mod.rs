@@ -6,7 +6,8 @@ mod recovery;
 
 use crate::stats::power::{Rates, smallest_difference};
 
-use super::text::{code, count, fixed, list, p_value, percent, points};
+use super::document::{Block, Text, code, list, paragraph, strong, text};
+use super::text::{count, fixed, p_value, percent, points};
 use crate::analysis::comparison::{Comparison, Direction};
 use crate::analysis::outcomes::leakage;
 use crate::analysis::results::Results;
@@ -19,19 +20,19 @@ const CHURN: f64 = 0.1;
 /// Of the smallest change that a suite is said to see.
 const RATES: Rates = Rates { alpha: 0.05, power: 0.8 };
 
-/// The sentences, as Markdown.
-pub(super) fn headline(results: &Results) -> String {
+/// A paragraph that says it in short, and the findings with their intervals.
+pub(super) fn headline(results: &Results) -> Vec<Block> {
     if results.view.variants().is_empty() {
-        return "Only the base model has been evaluated so far: there is nothing to compare.".to_owned();
+        return vec![paragraph("Only the base model has been evaluated so far: there is nothing to compare.")];
     }
     let parts = [
-        ("What the fine-tune cost", Some(cost(results))),
-        ("What brought it back", recovery::recovery(results)),
-        ("Whether the identity was learned", identity(results)),
-        ("What this run cannot tell", limits(results)),
+        ("What the fine-tune cost.", Some(cost(results))),
+        ("What brought it back.", recovery::recovery(results)),
+        ("Whether the identity was learned.", identity(results)),
+        ("What this run cannot tell.", limits(results)),
     ];
-    let parts = parts.into_iter().filter_map(|(head, text)| Some(format!("- **{head}.** {}", text?))).collect::<Vec<_>>().join("\n");
-    lead::lead(results).into_iter().chain([parts]).collect::<Vec<_>>().join("\n\n")
+    let parts = parts.into_iter().filter_map(|(head, words)| Some(text!("{} {}", strong(head), words?)));
+    lead::lead(results).map(paragraph).into_iter().chain([Block::List(parts.collect())]).collect()
 }
 
 /// The largest loss of general ability that can be shown.
@@ -44,11 +45,11 @@ fn general<'r, 'a>(results: &'r Results<'a>) -> impl Iterator<Item = &'r Compari
     results.to_base.iter().filter(move |found| suites.contains(&found.suite))
 }
 
-fn cost(results: &Results) -> String {
+fn cost(results: &Results) -> Text {
     let all = general(results).count();
     let with = |direction| general(results).filter(|found| found.corrected_direction() == direction).count();
     if let Some(loss) = largest_loss(results) {
-        return format!(
+        return text!(
             "{} lost the most general ability that can be shown: {} against the base on {}, {}.{} Of {} with the base on general suites, {} shown as a loss, {} as a gain.",
             code(loss.variant),
             size(loss),
@@ -61,11 +62,11 @@ fn cost(results: &Results) -> String {
         );
     }
     let Some(largest) = general(results).min_by(|a, b| a.difference.total_cmp(&b.difference)) else {
-        return "No general suite was asked: what was lost was not measured.".to_owned();
+        return "No general suite was asked: what was lost was not measured.".into();
     };
     let head = format!("No loss of general ability could be shown in {} with the base.", count(all, "comparison"));
     if largest.difference >= 0.0 {
-        return format!("{head} No variant scored below the base on any general suite.");
+        return format!("{head} No variant scored below the base on any general suite.").into();
     }
     let why = match largest.direction() {
         Direction::Worse => format!(
@@ -75,7 +76,7 @@ fn cost(results: &Results) -> String {
         _ if largest.hull().contains(0.0) => "the interval includes 0".to_owned(),
         _ => "the test does not show it".to_owned(),
     };
-    format!("{head} The largest measured change is {} on {}: {}; {why}.", code(largest.variant), code(largest.suite), change(largest))
+    text!("{} The largest measured change is {} on {}: {}; {}.", head, code(largest.variant), code(largest.suite), change(largest), why)
 }
 
 /// What kind of loss it is: whether a lenient reading finds the answers after all, and whether identity text took their
@@ -103,30 +104,30 @@ fn learned(results: &Results, variant: &str) -> Option<bool> {
     Some(asked.any(|found| found.corrected_direction() == Direction::Better))
 }
 
-fn identity(results: &Results) -> Option<String> {
+fn identity(results: &Results) -> Option<Text> {
     let view = &results.view;
     let suite = view.identity().next()?;
     let level = |name: &str| {
         let share = Share::accuracy(view.variant(name)?, suite)?;
-        Some(format!("{} ({} %)", code(name), percent(share.value)))
+        Some(text!("{} ({} %)", code(name), percent(share.value)))
     };
     let (yes, no): (Vec<&str>, Vec<&str>) =
         view.variants().iter().map(|variant| variant.name).partition(|name| learned(results, name) == Some(true));
     let base = Share::accuracy(view.base(), suite)?;
-    let names = |names: &[&str]| list(&names.iter().filter_map(|name| level(name)).collect::<Vec<_>>());
+    let names = |names: &[&str]| list(names.iter().filter_map(|name| level(name)));
     let found = match (yes.is_empty(), no.is_empty()) {
-        (false, true) => format!("Every variant was shown to pass more: {}.", names(&yes)),
-        (true, _) => format!("No variant was shown to have learned it: {}.", names(&no)),
-        (false, false) => format!("Shown to have learned it: {}; not shown: {}.", names(&yes), names(&no)),
+        (false, true) => text!("Every variant was shown to pass more: {}.", names(&yes)),
+        (true, _) => text!("No variant was shown to have learned it: {}.", names(&no)),
+        (false, false) => text!("Shown to have learned it: {}; not shown: {}.", names(&yes), names(&no)),
     };
-    Some(format!("The base passes {} % of {} identity questions. {found}", percent(base.value), base.n))
+    Some(text!("The base passes {} % of {} identity questions. {}", percent(base.value), base.n, found))
 }
 
-fn limits(results: &Results) -> Option<String> {
+fn limits(results: &Results) -> Option<Text> {
     let view = &results.view;
     let sizes: Vec<usize> =
         view.general().map(|suite| view.run.base.items.iter().filter(|row| row.suite == suite).count()).filter(|n| *n > 0).collect();
-    let mut parts = Vec::new();
+    let mut parts: Vec<Text> = Vec::new();
     if let (Some(least), Some(most)) = (sizes.iter().min(), sizes.iter().max()) {
         let seen = |n: usize| smallest_difference(CHURN, n as f64, RATES).map(|d| fixed(d * 100.0, 0));
         let items = if least == most { count(*least, "item") } else { format!("{least} to {most} items") };
@@ -134,23 +135,26 @@ fn limits(results: &Results) -> Option<String> {
             (low, high) if low == high => low,
             (low, high) => format!("{low} to {high}"),
         };
-        parts.push(format!(
-            "General suites have {items}: a change of less than about {points} points would often go unseen (80 % power where 10 % of answers flip), so \"no difference could be shown\" is not \"no difference\"."
+        parts.push(text!(
+            "General suites have {}: a change of less than about {} points would often go unseen (80 % power where 10 % of answers flip), so \"no difference could be shown\" is not \"no difference\".",
+            items,
+            points
         ));
     }
     let known = suites_with_retention(view);
-    let at_chance: Vec<String> = view.general().filter(|suite| !known.contains(suite)).map(code).collect();
+    let at_chance: Vec<_> = view.general().filter(|suite| !known.contains(suite)).map(code).collect();
     if !sizes.is_empty() && !at_chance.is_empty() {
-        parts.push(format!("On {} the base itself is not shown to be above chance: there a loss could not be seen.", list(&at_chance)));
+        parts.push(text!("On {} the base itself is not shown to be above chance: there a loss could not be seen.", list(at_chance)));
     }
     parts.push(match view.seeds() {
-        ..=1 => "There is one training seed: the results are about these adapters, not these recipes.".to_owned(),
-        seeds => format!(
-            "{seeds} training seeds are few: an interval over them is wide, and what they do not vary (data, base model) stays unknown."
+        ..=1 => "There is one training seed: the results are about these adapters, not these recipes.".into(),
+        seeds => text!(
+            "{} training seeds are few: an interval over them is wide, and what they do not vary (data, base model) stays unknown.",
+            seeds
         ),
     });
-    parts.push(format!("The base is {}; another model, rate or number of steps may behave differently.", code(&view.run.meta.model)));
-    Some(parts.join(" "))
+    parts.push(text!("The base is {}; another model, rate or number of steps may behave differently.", code(&view.run.meta.model)));
+    Some(Text::join(parts, " "))
 }
 
 /// `50.0 points`, without sign.
@@ -187,9 +191,10 @@ mod tests {
     use super::*;
     use crate::analysis::sample::{cell, run, with_seeds};
     use crate::analysis::view::View;
+    use crate::report::render::markdown;
 
     fn text(run: &crate::plan::run::Run) -> String {
-        headline(&Results::new(View::new(run)))
+        markdown::document(&headline(&Results::new(View::new(run))))
     }
 
     #[test]

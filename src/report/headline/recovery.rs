@@ -4,30 +4,35 @@ use super::{change, largest_loss, learned};
 use crate::analysis::comparison::{Comparison, Direction, corrected};
 use crate::analysis::results::Results;
 use crate::analysis::view::Subject;
-use crate::report::text::{code, count, list, percent, points};
+use crate::report::document::{Text, code, list, text};
+use crate::report::text::{count, percent, points};
 
 /// Other variants named beside the best.
 const OTHERS: usize = 3;
 
 /// The sentences.
-pub(super) fn recovery(results: &Results) -> Option<String> {
+pub(super) fn recovery(results: &Results) -> Option<Text> {
     let Some(loss) = largest_loss(results) else {
-        return Some("No loss was shown, so nothing can be shown to have brought it back.".to_owned());
+        return Some("No loss was shown, so nothing can be shown to have brought it back.".into());
     };
     let view = &results.view;
     let lost = view.variant(loss.variant)?;
     let better = better(results, loss);
     let Some((best, rest)) = better.split_first() else {
-        return Some(format!("On {} no variant could be shown to do better than {}.", code(loss.suite), code(lost.name)));
+        return Some(text!("On {} no variant could be shown to do better than {}.", code(loss.suite), code(lost.name)));
     };
     let against_base = results.against_base(best.variant, best.suite).map(|base| match base.direction() {
         Direction::Worse => format!("; it stays below the base ({})", change(base)),
         Direction::Better => format!("; it is above the base ({})", change(base)),
         Direction::Unclear => format!("; against the base no difference could be shown ({})", change(base)),
     });
-    let parts =
-        [gain(results, best), against_base.unwrap_or_default(), ".".to_owned(), dose_remark(lost, view.variant(best.variant)?), also(rest)];
-    Some(parts.concat())
+    Some(text!(
+        "{}{}.{}{}",
+        gain(results, best),
+        against_base.unwrap_or_default(),
+        dose_remark(lost, view.variant(best.variant)?),
+        also(rest)
+    ))
 }
 
 /// The variants shown to do better than the one that lost the most, where it lost it; the best recovery first.
@@ -42,15 +47,15 @@ pub(super) fn better<'a>(results: &Results<'a>, loss: &Comparison<'a>) -> Vec<Co
 }
 
 /// What the best variant has over the one that lost the most.
-fn gain(results: &Results, best: &Comparison) -> String {
+fn gain(results: &Results, best: &Comparison) -> Text {
     let hull = best.hull();
     let identity = match learned(results, best.variant) {
         Some(true) => ", with the identity learned",
         Some(false) => ", but it was not shown to have learned the identity",
         None => "",
     };
-    format!(
-        "On {} {} answers {} % where {} answers {} %: {} points (95 % interval {} to {}){identity}",
+    text!(
+        "On {} {} answers {} % where {} answers {} %: {} points (95 % interval {} to {}){}",
         code(best.suite),
         code(best.variant),
         percent(best.after),
@@ -59,17 +64,18 @@ fn gain(results: &Results, best: &Comparison) -> String {
         points(best.difference),
         points(hull.low),
         points(hull.high),
+        identity
     )
 }
 
 /// The other variants that do better.
-fn also(rest: &[Comparison]) -> String {
-    let name = |other: &Comparison| format!("{} ({})", code(other.variant), points(other.difference));
-    let names: Vec<String> = rest.iter().take(OTHERS).map(name).collect();
+fn also(rest: &[Comparison]) -> Text {
+    let name = |other: &Comparison| text!("{} ({})", code(other.variant), points(other.difference));
+    let names: Vec<Text> = rest.iter().take(OTHERS).map(name).collect();
     match rest.len().saturating_sub(OTHERS) {
-        _ if names.is_empty() => String::new(),
-        0 => format!(" Also shown to do better there: {}.", list(&names)),
-        more => format!(" Also shown to do better there: {}, and {more} more.", names.join(", ")),
+        _ if names.is_empty() => Text::default(),
+        0 => text!(" Also shown to do better there: {}.", list(names)),
+        more => text!(" Also shown to do better there: {}, and {} more.", Text::join(names, ", "), more),
     }
 }
 
@@ -90,7 +96,7 @@ fn worth(results: &Results, loss: &Comparison, found: &Comparison) -> f64 {
 }
 
 /// That two variants differ in more than their data, where they do.
-fn dose_remark(lost: &Subject, best: &Subject) -> String {
+fn dose_remark(lost: &Subject, best: &Subject) -> Text {
     let dose = |subject: &Subject| {
         let stages = &subject.cells[0].record.stages;
         let steps: usize = stages.iter().map(|stage| stage.steps).sum();
@@ -98,14 +104,16 @@ fn dose_remark(lost: &Subject, best: &Subject) -> String {
         Some(format!("{} at up to {rate:e}", count(steps, "step")))
     };
     if let Some((of, lambda)) = &best.cells[0].record.derived {
-        return format!(" It is {}'s adapter at {lambda} of its strength.", code(of));
+        return text!(" It is {}'s adapter at {} of its strength.", code(of), lambda.to_string());
     }
     match (dose(lost), dose(best)) {
-        (Some(theirs), Some(ours)) if theirs != ours => format!(
-            " Their doses differ too ({}: {theirs}; {}: {ours}), so the data alone cannot be given the credit.",
+        (Some(theirs), Some(ours)) if theirs != ours => text!(
+            " Their doses differ too ({}: {}; {}: {}), so the data alone cannot be given the credit.",
             code(lost.name),
-            code(best.name)
+            theirs,
+            code(best.name),
+            ours
         ),
-        _ => String::new(),
+        _ => Text::default(),
     }
 }

@@ -1,17 +1,16 @@
 //! `report.html`: the report as one file that needs no network, and every item with all its answers to look through.
 //!
-//! What `report.md` says it says in the same words: its sections are those of `markdown`, turned into HTML, with the
-//! figures inside. Only the worst flips give way to the item browser, which has all of them. `page.js` builds the browser
+//! What `report.md` says it says in the same words: it renders the same blocks, with the figures inside. Only the worst flips give way to the item browser, which has all of them. `page.js` builds the browser
 //! from the data at the end of the file and writes text alone, never HTML; should an answer get out of its place
 //! nevertheless, the page's own policy lets no script run but that one and nothing load at all.
 
 mod data;
-mod html;
 
 use anyhow::Result;
 
 use super::figures::Figure;
-use super::markdown::{self, Medium};
+use super::render::html;
+use super::sections::{self, Medium};
 use crate::analysis::results::Results;
 use crate::files::base64_sha256;
 
@@ -20,12 +19,12 @@ const SCRIPT: &str = include_str!("page.js");
 
 /// The whole of `report.html`.
 pub(super) fn page(results: &Results, figures: &[Figure]) -> Result<String> {
-    let report = html::from_markdown(&markdown::page(results, figures, Medium::Html), figures);
+    let report = sections::page(results, figures, Medium::Html);
     let title = html::text(&results.view.run.experiment.title);
-    let links = report.headings.iter().map(|(id, heading)| format!("<li><a href=\"#{id}\">{heading}</a></li>"));
+    let links = html::headings(&report).into_iter().map(|(id, heading)| format!("<li><a href=\"#{id}\">{heading}</a></li>"));
     let contents = links.collect::<Vec<_>>().join("\n");
     let policy = format!("default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{}'", base64_sha256(SCRIPT.as_bytes()));
-    let (body, data) = (report.body, data::json(&results.view)?);
+    let (body, data) = (html::document(&report), data::json(&results.view)?);
     Ok(format!(
         r##"<!DOCTYPE html>
 <html lang="en">

@@ -2,8 +2,10 @@
 
 use super::{CAUGHT, CHURNS, Gates, PLANTED};
 use crate::gate::decision::{ALPHA, FAMILY};
-use crate::report::table::Table;
-use crate::report::text::{code, or_none, percent};
+use crate::gate::simulate::DecisionCounts;
+use crate::report::document::{Block, code, paragraph, text, under};
+use crate::report::table::{Cell, Columns, Table};
+use crate::report::text::percent;
 use crate::stats::bound::{best_power, items_for_loss};
 use crate::stats::distribution::normal_quantile;
 use crate::stats::power::{Rates, smallest_margin};
@@ -11,85 +13,78 @@ use crate::stats::power::{Rates, smallest_margin};
 /// Largest loss tried, in points.
 const MOST_LOST: usize = 40;
 
-pub(super) fn everywhere(gates: &Gates) -> String {
-    let mut table = Table::new(["churn %", "regress %", "inconclusive %", "pass %"], 0);
-    for churn in CHURNS {
-        let found = gates.everywhere(churn, PLANTED);
-        table.push(vec![
-            percent(churn),
-            or_none(found, |found| percent(found.regress_rate())),
-            or_none(found, |found| percent(1.0 - found.pass_rate() - found.regress_rate())),
-            or_none(found, |found| percent(found.pass_rate())),
-        ]);
-    }
-    format!(
-        "## A collapse of 10 points on every suite\n\nWhat a harmful fine-tune usually does. Churn is that of the same adapter without the collapse.\n\n{}",
-        table.markdown()
-    )
+pub(super) fn everywhere(gates: &Gates) -> Vec<Block> {
+    let table = Table::of(CHURNS).numbers("churn %", |churn| Cell::percent(*churn));
+    let table = verdicts(table, |churn| gates.everywhere(*churn, PLANTED));
+    let note = "What a harmful fine-tune usually does. Churn is that of the same adapter without the collapse.";
+    under("A collapse of 10 points on every suite", vec![paragraph(note), table.table().block()])
 }
 
-pub(super) fn one_suite(gates: &Gates) -> String {
-    let header = [
-        "suite",
-        "items",
-        "churn %",
-        "regress %",
-        "inconclusive %",
-        "pass %",
-        "regress % where only it is asked",
-        "most any test could %",
-        "items for 95 %",
-        "the same where only it is asked",
-    ];
-    let mut table = Table::new(header, 1);
+/// How often each verdict falls.
+fn verdicts<T>(table: Columns<T>, gate: impl Fn(&T) -> Option<DecisionCounts>) -> Columns<T> {
+    let rate = |rate: fn(DecisionCounts) -> f64| {
+        let gate = &gate;
+        move |case: &T| Cell::percent(gate(case).map(rate))
+    };
+    table
+        .numbers("regress %", rate(|found| found.regress_rate()))
+        .numbers("inconclusive %", rate(|found| 1.0 - found.pass_rate() - found.regress_rate()))
+        .numbers("pass %", rate(|found| found.pass_rate()))
+}
+
+/// Every suite at every churn.
+fn cases(gates: &Gates) -> Columns<(usize, f64)> {
+    let suite = |place: usize| &gates.suites[place];
+    Table::of(gates.cases())
+        .words("suite", |(place, _)| code(&suite(*place).0))
+        .numbers("items", |(place, _)| suite(*place).1)
+        .numbers("churn %", |(_, churn)| Cell::percent(*churn))
+}
+
+pub(super) fn one_suite(gates: &Gates) -> Vec<Block> {
     let level = FAMILY / (gates.suites.len() + usize::from(gates.suites.len() > 1)) as f64;
-    for (place, churn) in gates.cases() {
-        let (name, n) = &gates.suites[place];
-        let (found, alone) = (gates.only(place, churn, PLANTED), gates.alone(place, churn, PLANTED));
-        let (harmful, beneficial) = (churn / 2.0 + PLANTED, churn / 2.0);
-        let items = |level| or_none(items_for_loss(harmful, beneficial, level, CAUGHT), |items| items.to_string());
-        table.push(vec![
-            code(name),
-            n.to_string(),
-            percent(churn),
-            or_none(found, |found| percent(found.regress_rate())),
-            or_none(found, |found| percent(1.0 - found.pass_rate() - found.regress_rate())),
-            or_none(found, |found| percent(found.pass_rate())),
-            or_none(alone, |found| percent(found.regress_rate())),
-            or_none(best_power(*n, harmful, beneficial, FAMILY), percent),
-            items(level),
-            items(FAMILY),
-        ]);
-    }
-    format!(
-        "## A collapse of 10 points on one suite alone\n\nAll suites are asked, and the adapter loses nothing on the others. \"Most any test could\" is the power of the best test of no loss at 5 % on this suite alone, \
-         one that knows both flip rates (`stats::bound`): no rule with at most 5 % false alarms finds more, and where it is below 95 % only more items help. \"Items for 95 %\" is what \
-         this suite would need, by the normal approximation, at the level that correction leaves ({} %) and at 5 %.\n\n{}",
-        percent(level),
-        table.markdown()
-    )
+    let flips = |churn: f64| (churn / 2.0 + PLANTED, churn / 2.0);
+    let items = |churn: f64, level: f64| {
+        let (harmful, beneficial) = flips(churn);
+        items_for_loss(harmful, beneficial, level, CAUGHT).map(|items| items.to_string())
+    };
+    let table = verdicts(cases(gates), |(place, churn)| gates.only(*place, *churn, PLANTED))
+        .numbers("regress % where only it is asked", |(place, churn)| {
+            Cell::percent(gates.alone(*place, *churn, PLANTED).map(|found| found.regress_rate()))
+        })
+        .numbers("most any test could %", |(place, churn)| {
+            let (harmful, beneficial) = flips(*churn);
+            Cell::percent(best_power(gates.suites[*place].1, harmful, beneficial, FAMILY))
+        })
+        .numbers("items for 95 %", |(_, churn)| items(*churn, level))
+        .numbers("the same where only it is asked", |(_, churn)| items(*churn, FAMILY));
+    let note = text!(
+        "All suites are asked, and the adapter loses nothing on the others. \"Most any test could\" is the power of the best test of no loss at 5 % on this suite alone, \
+         one that knows both flip rates ({}): no rule with at most 5 % false alarms finds more, and where it is below 95 % only more items help. \"Items for 95 %\" is what \
+         this suite would need, by the normal approximation, at the level that correction leaves ({} %) and at 5 %.",
+        code("stats::bound"),
+        percent(level)
+    );
+    under("A collapse of 10 points on one suite alone", vec![paragraph(note), table.table().block()])
 }
 
 /// What each suite can see at all: the smallest loss that is caught, and the smallest margin that can be kept.
-pub(super) fn reach(gates: &Gates) -> String {
-    let header = ["suite", "items", "churn %", "smallest loss called a regression in 95 %", "smallest margin that no loss keeps in 80 %"];
-    let mut table = Table::new(header, 1);
-    for (place, churn) in gates.cases() {
-        let (name, n) = &gates.suites[place];
-        let seen = |loss: usize| gates.only(place, churn, loss as f64 / 100.0).is_some_and(|found| found.regress_rate() >= CAUGHT);
-        let margin = smallest_margin(churn, *n as f64, Rates { alpha: ALPHA, power: 0.8 });
-        table.push(vec![
-            code(name),
-            n.to_string(),
-            percent(churn),
-            or_none(smallest(seen), |loss| format!("{loss} points")),
-            or_none(margin.zip(zero_flip_margin(*n)), |(margin, floor)| format!("{} points", percent(margin.max(floor)))),
-        ]);
-    }
-    format!(
-        "## What each suite can see\n\nLosses in whole points, on this suite alone while all are asked; margins by the formula of `stats::power`, never below what no flip at all would keep. A suite that is to catch less, or to keep less, needs more items: four times as many for half.\n\n{}",
-        table.markdown()
-    )
+pub(super) fn reach(gates: &Gates) -> Vec<Block> {
+    let table = cases(gates)
+        .numbers("smallest loss called a regression in 95 %", |(place, churn)| {
+            let seen = |loss: usize| gates.only(*place, *churn, loss as f64 / 100.0).is_some_and(|found| found.regress_rate() >= CAUGHT);
+            smallest(seen).map(|loss| format!("{loss} points"))
+        })
+        .numbers("smallest margin that no loss keeps in 80 %", |(place, churn)| {
+            let n = gates.suites[*place].1;
+            let margin = smallest_margin(*churn, n as f64, Rates { alpha: ALPHA, power: 0.8 });
+            margin.zip(zero_flip_margin(n)).map(|(margin, floor)| format!("{} points", percent(margin.max(floor))))
+        });
+    let note = text!(
+        "Losses in whole points, on this suite alone while all are asked; margins by the formula of {}, never below what no flip at all would keep. A suite that is to catch less, or to keep less, needs more items: four times as many for half.",
+        code("stats::power")
+    );
+    under("What each suite can see", vec![paragraph(note), table.table().block()])
 }
 
 /// The smallest of 1 to [`MOST_LOST`] points that is seen, by halving: a larger loss is never seen more rarely.

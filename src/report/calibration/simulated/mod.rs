@@ -10,10 +10,12 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 
 use crate::gate::simulate::{DecisionCounts, Draws, SimulatedAdapter};
+use crate::report::document::{Block, Text, code, paragraph, strong, text};
 use crate::report::plot::power::power;
 use crate::report::plot::raster;
-use crate::report::table::Table;
-use crate::report::text::{or_none, percent};
+use crate::report::render::markdown;
+use crate::report::table::{Cell, Table};
+use crate::report::text::percent;
 use crate::report::{ReportFile, SCALE};
 
 /// Churns of adapters without loss: a change of batch, a careful fine-tune, a careless one, a heavy one.
@@ -32,7 +34,11 @@ pub fn simulated(suites: &[(String, usize)], draws: &Draws) -> Result<Vec<Report
     let svg = power(&curves::curves(&gates))?;
     let png = raster::png(&svg, SCALE).context("failed to draw power.png")?;
     let file = |name: &str, bytes: Vec<u8>| ReportFile { name: name.to_owned(), bytes };
-    Ok(vec![file("calibration.md", page(&gates).into_bytes()), file("power.png", png), file("power.svg", svg.into_bytes())])
+    Ok(vec![
+        file("calibration.md", markdown::document(&page(&gates)).into_bytes()),
+        file("power.png", png),
+        file("power.svg", svg.into_bytes()),
+    ])
 }
 
 /// Gates that ask all suites, each with the margin of the draws.
@@ -80,44 +86,49 @@ impl Gates<'_> {
     }
 }
 
-fn page(gates: &Gates) -> String {
-    let head = format!(
-        "# The gate as an instrument\n\n`ballast calibrate --simulate`, {} simulated gates for each number, seed {}, margin {} points on every suite. \
+fn page(gates: &Gates) -> Vec<Block> {
+    let head = text!(
+        "{}, {} simulated gates for each number, seed {}, margin {} points on every suite. \
          Every number comes from the rule that judges real adapters, on made-up adapters whose true loss is known, at a churn of 2, 6, 12 or 20 % before any loss. \
          The simulation's own error is at most {} points. Guards (form, leakage) and floors are not simulated; they make a pass rarer.",
+        code("ballast calibrate --simulate"),
         gates.draws.count,
-        gates.draws.seed,
+        gates.draws.seed.to_string(),
         percent(gates.draws.margin),
         percent(1.96 * (0.25 / gates.draws.count as f64).sqrt())
     );
-    [
-        head,
-        summary(gates),
-        "![How often the gate passes and regresses, against the true loss](power.png)".to_owned(),
-        errors::errors(gates),
-        collapse::everywhere(gates),
-        collapse::one_suite(gates),
-        collapse::reach(gates),
-        errors::twins(gates),
-    ]
-    .join("\n\n")
-        + "\n"
+    let mut blocks = vec![Block::Title("The gate as an instrument".into()), paragraph(head)];
+    blocks.extend(summary(gates));
+    blocks.push(Block::Picture("How often the gate passes and regresses, against the true loss", "power.png"));
+    blocks.extend(errors::errors(gates));
+    blocks.extend(collapse::everywhere(gates));
+    blocks.extend(collapse::one_suite(gates));
+    blocks.extend(collapse::reach(gates));
+    blocks.extend(errors::twins(gates));
+    blocks
+}
+
+/// An aim, the worst of all cases and whether it holds.
+struct Aim {
+    what: &'static str,
+    words: String,
+    worst: Option<f64>,
+    holds: Text,
 }
 
 /// What was aimed at, and whether it holds.
-fn summary(gates: &Gates) -> String {
-    let mut table = Table::new(["what", "aim", "worst of all cases", ""], 2);
-    let mut push = |what: &str, most: bool, rates: Vec<f64>| {
+fn summary(gates: &Gates) -> [Block; 2] {
+    let mut aims = Vec::new();
+    let mut push = |what: &'static str, most: bool, rates: Vec<f64>| {
         let aim = if most { FALSE } else { CAUGHT };
         let worst = rates.into_iter().reduce(if most { f64::max } else { f64::min });
         let error = worst.map_or(0.0, |rate| 1.96 * (rate * (1.0 - rate) / gates.draws.count as f64).sqrt());
         let holds = match worst.map(|rate| if most { rate - aim } else { aim - rate }) {
-            Some(excess) if excess <= 0.0 => "holds",
-            Some(excess) if excess <= error => "holds within the simulation's error",
-            _ => "**does not hold**",
+            Some(excess) if excess <= 0.0 => "holds".into(),
+            Some(excess) if excess <= error => "holds within the simulation's error".into(),
+            _ => strong("does not hold").into(),
         };
-        let words = format!("at {} {} %", if most { "most" } else { "least" }, percent(aim));
-        table.push(vec![what.to_owned(), words, or_none(worst, percent), holds.to_owned()]);
+        aims.push(Aim { what, words: format!("at {} {} %", if most { "most" } else { "least" }, percent(aim)), worst, holds });
     };
     let by_churn = |of: &dyn Fn(f64) -> Option<f64>| -> Vec<f64> { CHURNS.iter().filter_map(|churn| of(*churn)).collect() };
     let by_case =
@@ -151,10 +162,13 @@ fn summary(gates: &Gates) -> String {
         false,
         by_case(&|place, churn| gates.only(place, churn, PLANTED).map(regress)),
     );
-    format!(
-        "{}\n\nThe last line is limited by the number of items, and by the correction for the number of suites: below, beside every rate, stand the rate without that correction, the most that any test with 5 % false alarms could reach on so many items, and the items that would be enough. Where a collapse is not called a regression the verdict is Inconclusive, which fails the gate too: it is not let through.",
-        table.markdown()
-    )
+    let table = Table::of(aims)
+        .words("what", |aim| aim.what)
+        .words("aim", |aim| aim.words.clone())
+        .numbers("worst of all cases", |aim| Cell::percent(aim.worst))
+        .numbers("", |aim| aim.holds.clone());
+    let note = "The last line is limited by the number of items, and by the correction for the number of suites: below, beside every rate, stand the rate without that correction, the most that any test with 5 % false alarms could reach on so many items, and the items that would be enough. Where a collapse is not called a regression the verdict is Inconclusive, which fails the gate too: it is not let through.";
+    [table.table().block(), paragraph(note)]
 }
 
 #[cfg(test)]

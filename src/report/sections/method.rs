@@ -1,11 +1,11 @@
 //! How this was measured, and the command that measures it again.
 
-use super::under;
 use crate::analysis::results::Results;
 use crate::analysis::retention::suites_in_the_mean;
 use crate::analysis::view::View;
-use crate::report::table::Table;
-use crate::report::text::{code, list, percent, plain};
+use crate::report::document::{Block, Span, Text, code, foreign, list, paragraph, text, under};
+use crate::report::table::{Cell, Table};
+use crate::report::text::percent;
 use crate::shown::visible;
 
 /// Letters of a digest: enough to tell two apart.
@@ -15,56 +15,58 @@ const DIGEST: usize = 12;
 const PLAN: &str = "plan.toml";
 
 /// The section.
-pub(super) fn section(results: &Results) -> Option<String> {
+pub(super) fn section(results: &Results) -> Vec<Block> {
     let view = &results.view;
     let meta = &view.run.meta;
     let experiment = &view.run.experiment;
-    let commit = meta.commit.as_deref().map(|commit| format!(", commit {}", code(commit))).unwrap_or_default();
-    let entities: Vec<String> = meta.entities.iter().map(|entity| code(entity)).collect();
+    let commit = meta.commit.as_deref().map(|commit| text!(", commit {}", code(commit))).unwrap_or_default();
     let sandbox = if meta.sandbox.is_empty() {
-        "Programs in answers: none were run.".to_owned()
+        "Programs in answers: none were run.".into()
     } else {
-        format!("Programs in answers ran in a sandbox of {}.", plain(&list(&meta.sandbox)))
+        text!("Programs in answers ran in a sandbox of {}.", list(meta.sandbox.iter().map(|layer| foreign(layer))))
     };
     let kept = suites_in_the_mean(view);
     let mut lines = vec![
-        format!("Model: {}, weights {}, chat template {}.", code(&meta.model), digest(&meta.model_digest), digest(&meta.template_digest)),
-        format!("Device: {}. Date: {}. Ballast {}{commit}.", plain(&meta.device), plain(&meta.date), plain(&meta.ballast)),
-        format!(
+        text!("Model: {}, weights {}, chat template {}.", code(&meta.model), digest(&meta.model_digest), digest(&meta.template_digest)),
+        text!("Device: {}. Date: {}. Ballast {}{}.", foreign(&meta.device), foreign(&meta.date), foreign(&meta.ballast), commit),
+        text!(
             "Training: {}, AdamW, linear warmup over {} % of each stage's steps.",
             view.seed_names(),
             percent(experiment.training.warmup_ratio)
         ),
-        format!("Answers: greedy decoding, one answer an item, system prompt {}.", code(&experiment.system)),
+        text!("Answers: greedy decoding, one answer an item, system prompt {}.", code(&experiment.system)),
         sandbox,
-        format!("Identity text that counts as a leak: {}.", if entities.is_empty() { "none".to_owned() } else { list(&entities) }),
+        text!(
+            "Identity text that counts as a leak: {}.",
+            if meta.entities.is_empty() { "none".into() } else { list(meta.entities.iter().map(|entity| code(entity))) }
+        ),
     ];
     if !kept.is_empty() {
-        let names: Vec<String> = kept.iter().map(|suite| code(suite)).collect();
-        lines.push(format!(
+        lines.push(text!(
             "Retention is (variant - chance) / (base - chance). The figure's mean is over {}, where the base stands above chance by a distance known to within half of itself.",
-            list(&names)
+            list(kept.iter().map(|suite| code(suite)))
         ));
     }
-    let list = lines.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n");
     let [installed, checkout] = commands(view);
-    let plan = if installed.contains(PLAN) { format!(", with {} from the run directory", code(PLAN)) } else { String::new() };
-    let again = format!("To measure it again{plan}:\n\n```sh\n{installed}\n{checkout}\n```");
-    under("How this was measured", &[list, suites(view).markdown(), again])
+    let plan = installed.contains(PLAN).then(|| text!(", with {} from the run directory", code(PLAN)));
+    let again = text!("To measure it again{}:", plan.unwrap_or_default());
+    let blocks =
+        vec![Block::List(lines), suites(view).block(), paragraph(again), Block::Verbatim("sh", format!("{installed}\n{checkout}"))];
+    under("How this was measured", blocks)
 }
 
 fn suites(view: &View) -> Table {
-    let mut table = Table::new(["suite", "what it asks", "digest", "items", "chance %"], 3);
-    for suite in &view.suites {
-        table.push(match view.run.meta.suites.get(*suite) {
-            Some(meta) => vec![code(suite), plain(&meta.description), digest(&meta.digest), meta.items.to_string(), percent(meta.chance)],
-            None => vec![code(suite), "not recorded".to_owned(), String::new(), String::new(), String::new()],
-        });
-    }
-    table
+    let meta = |suite: &str| view.run.meta.suites.get(suite);
+    Table::of(&view.suites)
+        .words("suite", |suite| code(suite))
+        .words("what it asks", |suite| meta(suite).map_or("not recorded".into(), |meta| Text::from(foreign(&meta.description))))
+        .words("digest", |suite| meta(suite).map_or(Cell::Empty, |meta| digest(&meta.digest).into()))
+        .numbers("items", |suite| meta(suite).map_or(Cell::Empty, |meta| meta.items.into()))
+        .numbers("chance %", |suite| meta(suite).map_or(Cell::Empty, |meta| Cell::percent(meta.chance)))
+        .table()
 }
 
-fn digest(text: &str) -> String {
+fn digest(text: &str) -> Span {
     code(&text.chars().take(DIGEST).collect::<String>())
 }
 

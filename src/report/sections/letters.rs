@@ -2,41 +2,53 @@
 
 use crate::analysis::results::Results;
 use crate::analysis::share::Share;
+use crate::analysis::view::Subject;
 use crate::eval::score::Verdict;
 use crate::record::rows::ItemRow;
-use crate::report::table::Table;
-use crate::report::text::{NONE, code, fixed, or_none, share_text};
+use crate::report::document::{Block, code, paragraph};
+use crate::report::table::{Cell, Table};
+use crate::report::text::{NONE, share_text};
 use crate::stats::letters::{Lettered, score};
 
 /// A suite with fewer answers in letters says nothing of a preference.
 const FEWEST: usize = 12;
 
-/// For every suite that asks for letters, the accuracy on these items and what is left without the liking for letters.
-pub(super) fn letters(results: &Results) -> Vec<String> {
-    let view = &results.view;
-    let mut table = Table::new(["suite", "", "n", "right", "without the liking for letters", "most frequent letter"], 2);
-    for suite in &view.suites {
-        for subject in &view.subjects {
-            let answers: Vec<Lettered> = subject.rows(suite).into_iter().flatten().filter_map(lettered).collect();
-            if answers.len() < FEWEST {
-                continue;
-            }
-            let right = Share::among(subject, |row| row.suite == **suite && lettered(row).is_some(), ItemRow::is_correct);
-            table.push(vec![
-                code(suite),
-                code(subject.name),
-                answers.len().to_string(),
-                or_none(right, |share| share_text(&share)),
-                score(&answers).map_or_else(|| NONE.to_owned(), |score| fixed(score, 3)),
-                favourite(&answers),
-            ]);
-        }
+/// What a subject answers in letters on one suite.
+struct Letters<'a> {
+    suite: &'a str,
+    subject: &'a Subject<'a>,
+    answers: Vec<Lettered>,
+}
+
+impl Letters<'_> {
+    fn right(&self) -> Option<Share> {
+        Share::among(self.subject, |row| row.suite == self.suite && lettered(row).is_some(), ItemRow::is_correct)
     }
+}
+
+/// For every suite that asks for letters, the accuracy on these items and what is left without the liking for letters.
+pub(super) fn letters(results: &Results) -> Vec<Block> {
+    let view = &results.view;
+    let found = view.suites.iter().flat_map(|suite| {
+        view.subjects.iter().map(|subject| Letters {
+            suite,
+            subject,
+            answers: subject.rows(suite).into_iter().flatten().filter_map(lettered).collect(),
+        })
+    });
+    let table = Table::of(found.filter(|letters| letters.answers.len() >= FEWEST))
+        .words("suite", |letters| code(letters.suite))
+        .words("", |letters| code(letters.subject.name))
+        .numbers("n", |letters| letters.answers.len())
+        .numbers("right", |letters| letters.right().map(|share| share_text(&share)))
+        .numbers("without the liking for letters", |letters| Cell::fixed(score(&letters.answers), 3))
+        .numbers("most frequent letter", |letters| favourite(&letters.answers))
+        .table();
     if table.is_empty() {
         return Vec::new();
     }
     let note = "Answers in letters: right as graded, which a model that always says one letter is as often as this letter is right; and the same without what the liking for letters earns, where always one letter is 0 and all right is 1. How often a letter is said where another is right shows the liking.";
-    vec![note.to_owned(), table.folded_if_long("Letters")]
+    vec![paragraph(note), table.folded_if_long("Letters")]
 }
 
 /// The letters of a row that answers a choice; None for other rows, and for those asked in several orders.
