@@ -3,17 +3,20 @@
 //! The frozen products see all rows at once; only the low-rank updates know which row is whose (Chen et al. 2023,
 //! "Punica"). So base and variants are asked, and variants trained, side by side at little more than the price of one.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use anyhow::{Result, ensure};
 
-use super::decoder::{Decoder, Packed};
+use super::decoder::{Decoder, Gradients, Packed};
 use super::lora::{Adapter, Site};
 use super::ops::linear::{LowRank, Update};
 
 /// Adapters over one base, by the index that rows name them by.
 pub struct AdapterSet<'a> {
     adapters: Vec<&'a Adapter>,
+    /// Each adapter's updates of the linears that the decoder computes.
+    updates: Vec<BTreeMap<Site, LowRank>>,
     /// The pairs in the form that device kernels read.
     #[cfg(feature = "cuda")]
     pub(crate) table: Option<super::ops::cuda::lowrank::Table>,
@@ -24,6 +27,7 @@ impl<'a> AdapterSet<'a> {
     pub fn base() -> Self {
         Self {
             adapters: Vec::new(),
+            updates: Vec::new(),
             #[cfg(feature = "cuda")]
             table: None,
         }
@@ -33,12 +37,12 @@ impl<'a> AdapterSet<'a> {
     /// adapters as they are now. A scale that is not finite is [`Invalid`](crate::error::Invalid).
     pub fn new(decoder: &Decoder, adapters: Vec<&'a Adapter>) -> Result<Self> {
         adapters.iter().try_for_each(|adapter| adapter.check_scale())?;
-        #[cfg(not(feature = "cuda"))]
-        let _ = decoder;
+        let updates = adapters.iter().map(|adapter| adapter.updates(&decoder.spec)).collect::<Result<Vec<_>>>()?;
         Ok(Self {
             #[cfg(feature = "cuda")]
-            table: super::ops::cuda::lowrank::Table::new(decoder, &adapters)?,
+            table: super::ops::cuda::lowrank::Table::new(decoder, &updates)?,
             adapters,
+            updates,
         })
     }
 
@@ -75,11 +79,13 @@ impl<'a> AdapterSet<'a> {
     pub(crate) fn updates(&self, site: Site, batch: &Packed) -> Vec<Update<'_>> {
         spans(batch)
             .into_iter()
-            .filter_map(|(adapter, tokens)| {
-                let low_rank: LowRank<'_> = self.adapters[adapter].at(site.layer, site.module)?;
-                Some(Update { adapter, tokens, low_rank })
-            })
+            .filter_map(|(adapter, tokens)| Some(Update { adapter, tokens, low_rank: self.updates[adapter].get(&site)? }))
             .collect()
+    }
+
+    /// Gradients of the linears that the decoder computes, one map an adapter, as those of the adapters' pairs.
+    pub(crate) fn joined(&self, gradients: impl IntoIterator<Item = Gradients>) -> Result<Vec<Gradients>> {
+        self.adapters.iter().zip(gradients).map(|(adapter, gradients)| adapter.joined(gradients)).collect()
     }
 }
 

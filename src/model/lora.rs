@@ -5,42 +5,72 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 
 use anyhow::{Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::ops::linear::LowRank;
+use super::ops::elementwise::add;
+use super::ops::linear::{LowRank, LowRankGradient};
 use super::spec::Spec;
 use crate::error::Invalid;
 use crate::random::{stream, unit};
 
-/// The linears of a decoder layer, in the order of the forward pass.
+/// The linears of a decoder layer, in the order of the forward pass; and those that some families hold as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Module {
     /// Query projection.
+    #[serde(alias = "q_proj")]
     Q,
     /// Key projection.
+    #[serde(alias = "k_proj")]
     K,
     /// Value projection.
+    #[serde(alias = "v_proj")]
     V,
     /// Output projection of attention.
+    #[serde(alias = "o_proj")]
     O,
     /// Gate of the feed-forward block.
+    #[serde(alias = "gate_proj")]
     Gate,
     /// Up projection.
+    #[serde(alias = "up_proj")]
     Up,
     /// Down projection.
+    #[serde(alias = "down_proj")]
     Down,
+    /// Query, key and value as one linear.
+    #[serde(alias = "qkv_proj")]
+    Qkv,
+    /// Gate and up as one linear.
+    #[serde(alias = "gate_up_proj")]
+    GateUp,
 }
 
 impl Module {
-    /// All seven.
+    /// The seven that the decoder computes.
     pub const ALL: [Self; 7] = [Self::Q, Self::K, Self::V, Self::O, Self::Gate, Self::Up, Self::Down];
+    /// Those that are several of the seven in one.
+    pub const JOINT: [Self; 2] = [Self::Qkv, Self::GateUp];
 
-    /// Short name: `q`, ..., `down`.
+    /// The linears of the seven that it is made of, by the order of its output's rows; a single one is its own part.
+    pub fn parts(self) -> &'static [Self] {
+        match self {
+            Self::Q => &[Self::Q],
+            Self::K => &[Self::K],
+            Self::V => &[Self::V],
+            Self::O => &[Self::O],
+            Self::Gate => &[Self::Gate],
+            Self::Up => &[Self::Up],
+            Self::Down => &[Self::Down],
+            Self::Qkv => &[Self::Q, Self::K, Self::V],
+            Self::GateUp => &[Self::Gate, Self::Up],
+        }
+    }
+
+    /// Short name: `q`, ..., `gate_up`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Q => "q",
@@ -50,6 +80,8 @@ impl Module {
             Self::Gate => "gate",
             Self::Up => "up",
             Self::Down => "down",
+            Self::Qkv => "qkv",
+            Self::GateUp => "gate_up",
         }
     }
 
@@ -63,6 +95,8 @@ impl Module {
             Self::Gate => "mlp.gate_proj",
             Self::Up => "mlp.up_proj",
             Self::Down => "mlp.down_proj",
+            Self::Qkv => "self_attn.qkv_proj",
+            Self::GateUp => "mlp.gate_up_proj",
         }
     }
 
@@ -75,15 +109,9 @@ impl Module {
             Self::O => (q, spec.hidden),
             Self::Gate | Self::Up => (spec.hidden, spec.intermediate),
             Self::Down => (spec.intermediate, spec.hidden),
+            Self::Qkv => (spec.hidden, q + 2 * kv),
+            Self::GateUp => (spec.hidden, 2 * spec.intermediate),
         }
-    }
-}
-
-impl FromStr for Module {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let name = text.strip_suffix("_proj").unwrap_or(text);
-        Self::ALL.into_iter().find(|m| m.name() == name).ok_or_else(|| format!("`{text}` is not one of q, k, v, o, gate, up, down"))
     }
 }
 
@@ -97,9 +125,9 @@ pub struct Site {
 }
 
 impl Site {
-    /// A number that tells sites of one model apart.
+    /// A number that tells sites of one model apart. A joint linear has that of its first part.
     pub fn index(self) -> u64 {
-        (self.layer * Module::ALL.len() + self.module as usize) as u64
+        (self.layer * Module::ALL.len() + self.module.parts()[0] as usize) as u64
     }
 }
 
@@ -139,16 +167,54 @@ impl LoraConfig {
         let factor = self.alpha as f32;
         ensure!(factor.is_finite() && factor > 0.0, "lora.alpha is {}: use a positive number (4 x rank is usual)", self.alpha);
         ensure!((0.0..1.0).contains(&self.dropout), "lora.dropout is {}: use 0 up to less than 1", self.dropout);
-        ensure!(!self.targets.is_empty(), "lora.targets is empty: name some of q, k, v, o, gate, up, down");
+        ensure!(
+            !self.targets.is_empty(),
+            "lora.targets is empty: name some of q, k, v, o, gate, up, down (qkv and gate_up where the model holds them as one)"
+        );
         for (i, module) in self.targets.iter().enumerate() {
             ensure!(!self.targets[..i].contains(module), "lora.targets names `{}` twice", module.name());
         }
         Ok(())
     }
 
-    /// Refuses a rank above what the model's linears can have: more rows than their smaller width add nothing.
-    pub fn fits(&self, spec: &Spec) -> Result<()> {
+    /// The targets as linears that the model's checkpoints hold, which are what PEFT adapts. Where several are held as one,
+    /// naming all of its parts names it; some of them alone cannot be adapted.
+    pub fn linears(&self, spec: &Spec) -> Result<Vec<Module>> {
+        let mut linears = Vec::new();
         for module in &self.targets {
+            let held = spec.held_as(*module);
+            ensure!(
+                !Module::JOINT.contains(module) || spec.holds(*module),
+                "lora.targets names `{}`, and {} checkpoints hold its parts apart: name {}",
+                module.name(),
+                spec.family,
+                names(module.parts())
+            );
+            ensure!(
+                held == *module || !self.targets.contains(&held),
+                "lora.targets names `{}`, and `{}`, which is a part of it",
+                held.name(),
+                module.name()
+            );
+            ensure!(
+                held == *module || held.parts().iter().all(|part| self.targets.contains(part)),
+                "lora.targets names `{}`, and {} checkpoints hold {} as one linear: name `{}`",
+                module.name(),
+                spec.family,
+                names(held.parts()),
+                held.name()
+            );
+            if !linears.contains(&held) {
+                linears.push(held);
+            }
+        }
+        Ok(linears)
+    }
+
+    /// Refuses what the model's linears cannot have: targets that it does not hold, and a rank above what they allow, as more
+    /// rows than a linear's smaller width add nothing.
+    pub fn fits(&self, spec: &Spec) -> Result<()> {
+        for module in self.linears(spec)? {
             let (input, output) = module.widths(spec);
             ensure!(
                 self.rank <= input.min(output),
@@ -160,6 +226,11 @@ impl LoraConfig {
         }
         Ok(())
     }
+}
+
+fn names(modules: &[Module]) -> String {
+    let names: Vec<String> = modules.iter().map(|module| format!("`{}`", module.name())).collect();
+    names.join(", ")
 }
 
 /// A low-rank pair, both f32.
@@ -192,7 +263,7 @@ impl LoraPair {
 /// All pairs of one adapter and the factor that scales their product.
 #[derive(Debug, Clone)]
 pub struct Adapter {
-    /// Pairs by site, in the order of the forward pass.
+    /// Pairs by site: those of linears as the model's checkpoints hold them.
     pub pairs: BTreeMap<Site, LoraPair>,
     /// alpha / rank (or alpha / sqrt(rank) for an rsLoRA adapter), times lambda.
     pub scale: f64,
@@ -205,6 +276,7 @@ impl Adapter {
     pub fn init(spec: &Spec, config: &LoraConfig, seed: u64, device: &Device) -> Result<Self> {
         config.check()?;
         config.fits(spec)?;
+        let config = LoraConfig { targets: config.linears(spec)?, ..config.clone() };
         let mut pairs = BTreeMap::new();
         for layer in 0..spec.layers {
             for module in &config.targets {
@@ -220,12 +292,38 @@ impl Adapter {
                 pairs.insert(site, pair);
             }
         }
-        Ok(Self { pairs, scale: config.scale(), config: config.clone() })
+        Ok(Self { pairs, scale: config.scale(), config })
     }
 
-    /// The update of one linear, if it is adapted.
-    pub fn at(&self, layer: usize, module: Module) -> Option<LowRank<'_>> {
-        self.pairs.get(&Site { layer, module }).map(|pair| LowRank { a: &pair.a, b: &pair.b, scale: self.scale })
+    /// The updates of the linears that the decoder computes. Those of a joint linear's parts share its A, and each has its own
+    /// rows of B.
+    pub fn updates(&self, spec: &Spec) -> Result<BTreeMap<Site, LowRank>> {
+        let mut updates = BTreeMap::new();
+        for (Site { layer, module }, LoraPair { a, b }) in &self.pairs {
+            let mut start = 0;
+            for part in module.parts() {
+                let rows = if module.parts().len() == 1 { b.dim(0)? } else { part.widths(spec).1 };
+                let low_rank = LowRank { a: a.clone(), b: b.narrow(0, start, rows)?, scale: self.scale };
+                updates.insert(Site { layer: *layer, module: *part }, low_rank);
+                start += rows;
+            }
+        }
+        Ok(updates)
+    }
+
+    /// Gradients of the linears that the decoder computes, as those of the pairs: a joint linear's A sums what its parts give,
+    /// its B has their rows.
+    pub(crate) fn joined(&self, mut gradients: BTreeMap<Site, LowRankGradient>) -> Result<BTreeMap<Site, LowRankGradient>> {
+        for site in self.pairs.keys().filter(|site| site.module.parts().len() > 1) {
+            let parts = site.module.parts().iter().filter_map(|part| gradients.remove(&Site { module: *part, ..*site }));
+            let parts: Vec<LowRankGradient> = parts.collect();
+            // Rows of other adapters alone give none.
+            let Some((first, rest)) = parts.split_first() else { continue };
+            let a = rest.iter().try_fold(first.a.clone(), |sum, part| add(&sum, &part.a))?;
+            let b = Tensor::cat(&parts.iter().map(|part| &part.b).collect::<Vec<_>>(), 0)?;
+            gradients.insert(*site, LowRankGradient { a, b });
+        }
+        Ok(gradients)
     }
 
     /// The same adapter acting lambda times as strongly (WiSE-FT along the low-rank update): 0 is the base, 1 itself.
@@ -244,5 +342,78 @@ impl Adapter {
     /// Trainable numbers.
     pub fn parameters(&self) -> usize {
         self.pairs.values().map(|pair| pair.a.elem_count() + pair.b.elem_count()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::spec::{JointLinears, Sizes};
+
+    fn spec(joint: JointLinears) -> Spec {
+        let sizes = Sizes { hidden: 12, intermediate: 10, layers: 2, heads: 4, kv_heads: 2, head_dim: 4, vocabulary: 8 };
+        Spec { joint, ..Spec::new("phi3", sizes) }
+    }
+
+    fn config(targets: &[Module]) -> LoraConfig {
+        LoraConfig { rank: 2, alpha: 6.0, dropout: 0.0, targets: targets.to_vec(), rslora: false }
+    }
+
+    const JOINT: JointLinears = JointLinears { qkv: true, gate_up: true };
+
+    #[test]
+    fn targets_become_what_the_checkpoint_holds() {
+        use Module::{Down, GateUp, K, O, Q, Qkv, V};
+        let apart = spec(JointLinears::default());
+        assert_eq!(config(&Module::ALL).linears(&apart).unwrap(), Module::ALL);
+        assert_eq!(config(&Module::ALL).linears(&spec(JOINT)).unwrap(), [Qkv, O, GateUp, Down]);
+        assert_eq!(config(&[Down, V, Q, K]).linears(&spec(JOINT)).unwrap(), [Down, Qkv]);
+        assert_eq!(config(&[Qkv]).linears(&spec(JOINT)).unwrap(), [Qkv]);
+        let error = |targets: &[Module], spec: &Spec| config(targets).fits(spec).unwrap_err().to_string();
+        assert!(error(&[Q, V], &spec(JOINT)).contains("`q`, `k`, `v` as one linear: name `qkv`"));
+        assert!(error(&[Qkv, Q, K, V], &spec(JOINT)).contains("`q`, which is a part of it"));
+        assert!(error(&[GateUp], &apart).contains("name `gate`, `up`"));
+        let parsed = |text: &str| toml::from_str::<LoraConfig>(&format!("rank = 2\nalpha = 6\ndropout = 0\ntargets = {text}"));
+        assert_eq!(parsed(r#"["qkv_proj", "gate_up", "down_proj"]"#).unwrap().targets, [Qkv, GateUp, Down]);
+        parsed(r#"["lm_head"]"#).unwrap_err();
+    }
+
+    /// PEFT's pair of a joint linear: one A, and B as tall as the parts together.
+    #[test]
+    fn a_joint_linear_has_one_pair_whose_parts_share_a() {
+        let (spec, device) = (spec(JOINT), Device::Cpu);
+        let adapter = Adapter::init(&spec, &config(&Module::ALL), 5, &device).unwrap();
+        assert_eq!((adapter.pairs.len(), adapter.scale), (8, 3.0));
+        let site = Site { layer: 1, module: Module::Qkv };
+        assert_eq!((adapter.pairs[&site].a.dims(), adapter.pairs[&site].b.dims()), ([2, 12].as_slice(), [32, 2].as_slice()));
+        let numbered = |rows: usize| Tensor::arange(0f32, (2 * rows) as f32, &device).unwrap().reshape((rows, 2)).unwrap();
+        let mut adapter = adapter;
+        adapter.pairs.get_mut(&site).unwrap().b = numbered(32);
+        let updates = adapter.updates(&spec).unwrap();
+        assert_eq!(updates.len(), 14);
+        let first = |module: Module| updates[&Site { layer: 1, module }].b.to_vec2::<f32>().unwrap()[0][0];
+        assert_eq!([Module::Q, Module::K, Module::V].map(first), [0.0, 32.0, 48.0]);
+
+        // What is joined again: A's parts add up, B's stand below each other.
+        let gradient = |(part, update): (&Site, &LowRank)| {
+            let a = update.a.ones_like().unwrap();
+            (*part, LowRankGradient { a, b: update.b.clone() })
+        };
+        let joined = adapter.joined(updates.iter().map(gradient).collect()).unwrap();
+        assert!(joined.keys().eq(adapter.pairs.keys()));
+        assert_eq!(joined[&site].b.to_vec2::<f32>().unwrap(), numbered(32).to_vec2::<f32>().unwrap());
+        assert_eq!(joined[&site].a.to_vec2::<f32>().unwrap(), vec![vec![3f32; 12]; 2]);
+    }
+
+    /// A part's number is that of the linear it is held in, so that one mask of dropout is drawn for all of them.
+    #[test]
+    fn numbers_tell_sites_apart() {
+        for joint in [JointLinears::default(), JOINT] {
+            let spec = spec(joint);
+            let sites = (0..3).flat_map(|layer| spec.linears().map(move |module| Site { layer, module }.index()));
+            let numbers: Vec<u64> = sites.collect();
+            let distinct: std::collections::BTreeSet<u64> = numbers.iter().copied().collect();
+            assert_eq!(distinct.len(), numbers.len());
+        }
     }
 }

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 
 use super::family;
 use super::gguf::GgufFile;
-use super::lora::Module;
+use super::lora::{Module, Site};
 
 /// How the frequencies of rotary embedding are changed for long contexts.
 #[derive(Debug, Clone, PartialEq)]
@@ -155,13 +155,24 @@ impl Norms {
     }
 }
 
-/// Linears that a checkpoint holds as one tensor, by its path below a layer. Split when they are loaded.
+/// Linears that a checkpoint holds as one tensor. Split when they are loaded; an adapter has one pair for them, as PEFT has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JointLinears {
     /// Query, key and value.
-    pub qkv: Option<&'static str>,
+    pub qkv: bool,
     /// Gate and up.
-    pub gate_up: Option<&'static str>,
+    pub gate_up: bool,
+}
+
+impl JointLinears {
+    /// The linear that a checkpoint holds one of the seven in.
+    pub fn held_as(self, module: Module) -> Module {
+        match module {
+            Module::Q | Module::K | Module::V if self.qkv => Module::Qkv,
+            Module::Gate | Module::Up if self.gate_up => Module::GateUp,
+            _ => module,
+        }
+    }
 }
 
 /// The function of the feed-forward block's gate.
@@ -188,9 +199,9 @@ impl Biases {
     /// Whether a linear has one.
     pub fn on(self, module: Module) -> bool {
         match module {
-            Module::Q | Module::K | Module::V => self.qkv,
+            Module::Q | Module::K | Module::V | Module::Qkv => self.qkv,
             Module::O => self.o,
-            Module::Gate | Module::Up | Module::Down => self.feed_forward,
+            Module::Gate | Module::Up | Module::Down | Module::GateUp => self.feed_forward,
         }
     }
 }
@@ -265,6 +276,8 @@ pub struct Spec {
     pub logit_softcap: Option<f64>,
     /// What names of tensors begin with that belong to other parts of a model of several modalities.
     pub other_parts: &'static [&'static str],
+    /// Path of the language model within the class that transformers loads the model as.
+    pub path: &'static str,
     /// Longest sequence the model was trained for.
     pub max_positions: usize,
     /// The output head is the embedding table.
@@ -304,6 +317,7 @@ impl Spec {
             logit_scale: 1.0,
             logit_softcap: None,
             other_parts: &[],
+            path: "model",
             max_positions: 2048,
             tied: false,
         }
@@ -393,9 +407,30 @@ impl Spec {
             joint: plain.joint,
             norms: Norms { plus_one: false, ..self.norms },
             other_parts: plain.other_parts,
+            path: plain.path,
             ..self.clone()
         };
         same_rope && reduced == plain
+    }
+
+    /// The linear that checkpoints hold one of the seven in: itself, or a joint one.
+    pub fn held_as(&self, module: Module) -> Module {
+        self.joint.held_as(module)
+    }
+
+    /// Whether checkpoints hold such a linear.
+    pub fn holds(&self, module: Module) -> bool {
+        module.parts().iter().all(|part| self.held_as(*part) == module)
+    }
+
+    /// The linears of a layer as checkpoints hold them, which are what PEFT adapts.
+    pub fn linears(&self) -> impl Iterator<Item = Module> {
+        Module::ALL.into_iter().chain(Module::JOINT).filter(|module| self.holds(*module))
+    }
+
+    /// The name of a linear in the class that transformers loads the model as.
+    pub fn name_of(&self, site: Site) -> String {
+        format!("{}.{site}", self.path)
     }
 
     /// Frozen parameters, without the embedding table counted twice where it is tied.

@@ -35,7 +35,7 @@ pub fn fits<'a>(
     experiment.lora.fits(spec)?;
     // Training would work, and the adapter's file would not: PEFT names these modules otherwise and passes over names it lacks.
     ensure!(
-        spec.joint.qkv.is_none() && spec.joint.gate_up.is_none(),
+        !spec.joint.qkv && !spec.joint.gate_up,
         "{} checkpoints join linears that Ballast trains apart, and an adapter on them cannot be saved in PEFT's form yet: such a model \
          can be evaluated, not trained",
         spec.family

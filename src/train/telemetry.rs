@@ -42,7 +42,8 @@ impl GradientNorms {
 }
 
 /// One optimizer step, as a row of `train.csv`: the columns are [`COLUMNS`], with a norm of A and of B for each kind of
-/// linear between them (`a_q`, ..., `b_down`), empty for kinds that are not adapted.
+/// linear between them (`a_q`, ..., `b_down`), empty for kinds that are not adapted. A model that holds several linears as
+/// one has columns for that too (`a_qkv`, ...).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "BTreeMap<String, String>")]
 pub struct StepRow {
@@ -84,13 +85,25 @@ pub const COLUMNS: [&[&str]; 2] = [
     &["rows", "tokens", "label_tokens", "seconds", "tokens_per_second", "memory_mib", "divergence"],
 ];
 
-/// Columns of the norms of A and of B, in the order of [`Module::ALL`].
-const NORMS: [[&str; Module::ALL.len()]; 2] =
-    [["a_q", "a_k", "a_v", "a_o", "a_gate", "a_up", "a_down"], ["b_q", "b_k", "b_v", "b_o", "b_gate", "b_up", "b_down"]];
+/// Columns of the norms of A and of B.
+const NORMS: [(Module, [&str; 2]); Module::ALL.len() + Module::JOINT.len()] = [
+    (Module::Q, ["a_q", "b_q"]),
+    (Module::K, ["a_k", "b_k"]),
+    (Module::V, ["a_v", "b_v"]),
+    (Module::O, ["a_o", "b_o"]),
+    (Module::Gate, ["a_gate", "b_gate"]),
+    (Module::Up, ["a_up", "b_up"]),
+    (Module::Down, ["a_down", "b_down"]),
+    (Module::Qkv, ["a_qkv", "b_qkv"]),
+    (Module::GateUp, ["a_gate_up", "b_gate_up"]),
+];
 
 impl Serialize for StepRow {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut row = serializer.serialize_struct("StepRow", COLUMNS[0].len() + COLUMNS[1].len() + 2 * Module::ALL.len())?;
+        let joint = |module: &Module| Module::JOINT.contains(module);
+        let with_joint = self.norms.by_module.keys().any(joint);
+        let norms: Vec<_> = NORMS.iter().filter(|(module, _)| with_joint || !joint(module)).collect();
+        let mut row = serializer.serialize_struct("StepRow", COLUMNS[0].len() + COLUMNS[1].len() + 2 * norms.len())?;
         row.serialize_field("step", &self.step)?;
         row.serialize_field("stage", &self.stage)?;
         row.serialize_field("epoch", &self.epoch)?;
@@ -98,9 +111,9 @@ impl Serialize for StepRow {
         row.serialize_field("token_accuracy", &self.token_accuracy)?;
         row.serialize_field("learning_rate", &self.learning_rate)?;
         row.serialize_field("grad_norm", &self.norms.total)?;
-        for (columns, of_a) in NORMS.iter().zip([true, false]) {
-            for (column, module) in columns.iter().zip(Module::ALL) {
-                row.serialize_field(column, &self.norm(module, of_a))?;
+        for (half, of_a) in [true, false].into_iter().enumerate() {
+            for (module, columns) in &norms {
+                row.serialize_field(columns[half], &self.norm(*module, of_a))?;
             }
         }
         row.serialize_field("rows", &self.rows)?;
@@ -119,8 +132,8 @@ impl TryFrom<BTreeMap<String, String>> for StepRow {
 
     fn try_from(mut cells: BTreeMap<String, String>) -> std::result::Result<Self, String> {
         let mut by_module = BTreeMap::new();
-        for (place, module) in Module::ALL.into_iter().enumerate() {
-            let [a, b] = NORMS.map(|columns| optional(&mut cells, columns[place]));
+        for (module, columns) in NORMS {
+            let [a, b] = columns.map(|column| optional(&mut cells, column));
             if let (Some(a), Some(b)) = (a?, b?) {
                 by_module.insert(module, (a, b));
             }
@@ -234,6 +247,17 @@ mod tests {
         let written = written();
         let header: Vec<&str> = written.lines().next().unwrap().split(',').collect();
         assert!(header.starts_with(COLUMNS[0]) && header.ends_with(COLUMNS[1]));
+    }
+
+    #[test]
+    fn joint_linears_have_columns_of_their_own() {
+        let mut row = rows(&written()).unwrap().remove(1);
+        row.norms.by_module = [(Module::Qkv, (0.5, 0.25)), (Module::Down, (1.0, 2.0))].into();
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.serialize(&row).unwrap();
+        let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+        assert!(text.contains(",a_down,a_qkv,a_gate_up,b_q,") && text.contains(",1.0,0.5,,,,,,,,2.0,0.25,,4,"), "{text}");
+        assert_eq!(rows(&text).unwrap(), [row]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::model::ops::rope::Turn;
 use crate::model::ops::swiglu::swiglu_backward;
 use crate::model::spec::Activation;
 
-/// Gradient of every pair, by site.
+/// Gradient of every pair, by site. Within the decoder, of every linear that it computes.
 pub type Gradients = BTreeMap<Site, LowRankGradient>;
 
 /// Adds a gradient to what other rows of the same adapter gave.
@@ -96,7 +96,8 @@ impl Decoder {
                 None => unreachable!("asked to be saved"),
             };
         }
-        Ok(results)
+        let (losses, gradients): (Vec<LossSum>, Vec<Gradients>) = results.into_iter().unzip();
+        Ok(losses.into_iter().zip(adapter_set.joined(gradients)?).collect())
     }
 
     /// Losses at the labels, and the gradient with respect to the last layer's output: [tokens, hidden].

@@ -17,7 +17,7 @@ use crate::model::ops::linear::Update;
 use crate::model::ops::rms_norm::rms_norm;
 use crate::model::ops::rope::Turn;
 use crate::model::ops::swiglu::swiglu;
-use crate::model::spec::{Activation, QueryKeyNorm, QueryTemperature};
+use crate::model::spec::{Activation, JointLinears, QueryKeyNorm, QueryTemperature};
 
 /// What a training forward pass keeps for the backward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub(super) struct Pass<'a> {
     pub(super) batch: &'a Packed,
     pub(super) adapter_set: &'a AdapterSet<'a>,
     pub(super) dropout: Option<&'a Dropout>,
+    joint: JointLinears,
     /// Positions, row bounds and the like on the device, copied once for all layers.
     #[cfg(feature = "cuda")]
     pub(super) device: Option<super::device::DevicePass>,
@@ -61,6 +62,7 @@ impl<'a> Pass<'a> {
             batch,
             adapter_set,
             dropout,
+            joint: decoder.spec.joint,
             #[cfg(feature = "cuda")]
             device: super::device::DevicePass::new(decoder, batch, adapter_set, dropout, cache)?,
         })
@@ -68,10 +70,11 @@ impl<'a> Pass<'a> {
 
     /// The low-rank updates of one linear, and the dropout mask of its input where dropout is on.
     pub(super) fn at(&self, layer: usize, module: Module, x: &Tensor) -> Result<(Vec<Update<'_>>, Option<DropoutMask>)> {
-        let site = Site { layer, module };
-        let updates = self.adapter_set.updates(site, self.batch);
+        let updates = self.adapter_set.updates(Site { layer, module }, self.batch);
+        // Parts of a joint linear see one mask, as one pair updates them.
+        let held = Site { layer, module: self.joint.held_as(module) };
         let mask = match self.dropout {
-            Some(dropout) if !updates.is_empty() => dropout.mask(site.index(), &self.batch.rows, x.dim(1)?, x)?,
+            Some(dropout) if !updates.is_empty() => dropout.mask(held.index(), &self.batch.rows, x.dim(1)?, x)?,
             _ => None,
         };
         Ok((updates, mask))
@@ -299,5 +302,38 @@ impl Decoder {
             x = next;
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use candle_core::{DType, Device};
+
+    use super::*;
+    use crate::model::lora::{Adapter, LoraConfig};
+    use crate::model::spec::Spec;
+    use crate::model::weights::{Weights, safetensors_files};
+
+    #[test]
+    fn parts_of_a_joint_linear_see_one_mask() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/families/glm4");
+        let spec = Spec::from_config_json(&std::fs::read_to_string(folder.join("config.json")).unwrap()).unwrap();
+        let weights = Weights::from_safetensors(&safetensors_files(&folder).unwrap(), &spec, &Device::Cpu, DType::F32).unwrap();
+        let decoder = Decoder::new(spec, weights).unwrap();
+        let config = LoraConfig { rank: 2, alpha: 4.0, dropout: 0.5, targets: Module::ALL.to_vec(), rslora: false };
+        let adapter = Adapter::init(&decoder.spec, &config, 1, &Device::Cpu).unwrap();
+        let adapter_set = AdapterSet::one(&decoder, Some(&adapter)).unwrap();
+        let (batch, dropout) = (Packed::from_rows(&[[1u32, 2, 3]], Some(0)), Dropout::new(0.5, 1, &[0]));
+        let pass = Pass::new(&decoder, &batch, &adapter_set, Some(&dropout), None).unwrap();
+        let ones = Tensor::ones((3, decoder.spec.hidden), DType::F32, &Device::Cpu).unwrap();
+        let mask = |module: Module| {
+            let (_, mask) = pass.at(0, module, &ones).unwrap();
+            mask.unwrap().apply(&ones, &(0..3)).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        assert_eq!(mask(Module::Gate), mask(Module::Up));
+        // This family holds queries and keys apart.
+        assert_ne!(mask(Module::Q), mask(Module::K));
     }
 }

@@ -20,7 +20,7 @@ pub use packed::Packed;
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
 
-use super::lora::{Adapter, Module};
+use super::lora::{Adapter, Module, Site};
 use super::ops::attention::Heads;
 use super::ops::elementwise::{scale, softcap};
 use super::ops::linear::Linear;
@@ -54,14 +54,15 @@ impl Decoder {
     /// Meant for f32: narrower weights would round the update away.
     pub fn merged(&self, adapter: &Adapter) -> Result<Self> {
         adapter.check_scale()?;
+        let updates = adapter.updates(&self.spec)?;
         let mut merged = self.clone();
         #[cfg(feature = "cuda")]
         anyhow::ensure!(self.device().is_cpu(), "an adapter is folded into weights on the host only");
         for (index, layer) in merged.weights.layers.iter_mut().enumerate() {
             for module in Module::ALL {
-                if let Some(update) = adapter.at(index, module) {
+                if let Some(update) = updates.get(&Site { layer: index, module }) {
                     let linear = &mut layer.linears[module as usize];
-                    *linear = linear.merged(&update)?;
+                    *linear = linear.merged(update)?;
                 }
             }
         }

@@ -32,7 +32,7 @@ fn read(config: &Config<'_>) -> Result<Spec> {
         ropes: vec![Rope { interleaved: true, ..rope }],
         norms: NORMS,
         biases: Biases { qkv: config.flag("attention_bias", true)?, ..Biases::default() },
-        joint: JointLinears { gate_up: Some("mlp.gate_up_proj"), ..JointLinears::default() },
+        joint: JointLinears { gate_up: true, ..JointLinears::default() },
         ..plain("glm4", config, Defaults { head_dim: Some(128), eps: 1.5625e-7, positions: 131_072, ..Defaults::PLAIN })?
     })
 }

@@ -42,7 +42,7 @@ fn read(config: &Config<'_>) -> Result<Spec> {
     Ok(Spec {
         ropes: vec![rope],
         attention: windows(config, &vec![slides; spec.layers])?,
-        joint: JointLinears { qkv: Some("self_attn.qkv_proj"), gate_up: Some("mlp.gate_up_proj") },
+        joint: JointLinears { qkv: true, gate_up: true },
         max_positions,
         ..spec
     })

@@ -72,5 +72,5 @@ pub(super) fn read(wrapper: &Wrapper, config: &Config<'_>) -> Result<Spec> {
     }
     let family: &Family = FAMILIES.iter().find(|family| family.name == name).with_context(|| format!("{place}: `{name}`"))?;
     text.check(family.keys)?;
-    Ok(Spec { other_parts: wrapper.other_parts, ..(family.read)(&text)? })
+    Ok(Spec { other_parts: wrapper.other_parts, path: "model.language_model", ..(family.read)(&text)? })
 }

@@ -26,13 +26,13 @@ pub struct Linear {
     bias: Option<Tensor>,
 }
 
-/// A trainable pair and its scale. Both f32.
+/// A trainable pair and its scale. Both f32; views of an adapter's tensors.
 #[derive(Debug, Clone)]
-pub struct LowRank<'a> {
+pub struct LowRank {
     /// [rank, in]
-    pub a: &'a Tensor,
+    pub a: Tensor,
     /// [out, rank]
-    pub b: &'a Tensor,
+    pub b: Tensor,
     /// alpha / rank
     pub scale: f64,
 }
@@ -45,7 +45,7 @@ pub struct Update<'a> {
     /// Tokens of the rows that go through it.
     pub tokens: Range<usize>,
     /// The pair.
-    pub low_rank: LowRank<'a>,
+    pub low_rank: &'a LowRank,
 }
 
 /// Gradients of a pair.
@@ -78,7 +78,7 @@ impl Linear {
     }
 
     /// The layer with an update folded into its weight: the same function up to rounding, at the plain layer's cost.
-    pub fn merged(&self, update: &LowRank<'_>) -> Result<Self> {
+    pub fn merged(&self, update: &LowRank) -> Result<Self> {
         let delta = (update.a.t()?.matmul(&update.b.t()?)? * update.scale)?;
         let delta = if self.transposed { delta } else { delta.t()?.contiguous()? };
         let wide = (self.weight.to_dtype(DType::F32)? + delta)?;
@@ -113,12 +113,12 @@ impl Linear {
             let wide = d_y.narrow(0, tokens.start, tokens.len())?.to_dtype(DType::F32)?;
             let reduced = input.matmul(&low_rank.a.t()?)?;
             let b = elementwise::scale(&wide.t()?.matmul(&reduced)?, low_rank.scale)?;
-            let d_reduced = elementwise::scale(&wide.matmul(low_rank.b)?, low_rank.scale)?;
+            let d_reduced = elementwise::scale(&wide.matmul(&low_rank.b)?, low_rank.scale)?;
             let a = d_reduced.t()?.matmul(&input)?;
             d_x = match mask {
-                None => add_product(d_x, tokens, &d_reduced, low_rank.a, 1.0)?,
+                None => add_product(d_x, tokens, &d_reduced, &low_rank.a, 1.0)?,
                 Some(mask) => {
-                    let through = mask.apply(&d_reduced.matmul(low_rank.a)?, tokens)?;
+                    let through = mask.apply(&d_reduced.matmul(&low_rank.a)?, tokens)?;
                     replaced(&d_x, tokens, |d_x| elementwise::add(d_x, &through))?
                 }
             };

@@ -78,6 +78,9 @@ fn gguf_name(module: Module) -> &'static str {
         Module::Gate => "ffn_gate",
         Module::Up => "ffn_up",
         Module::Down => "ffn_down",
+        Module::Qkv => "attn_qkv",
+        // llama.cpp has a name for the two of its own only where they are apart.
+        Module::GateUp => "ffn_up",
     }
 }
 

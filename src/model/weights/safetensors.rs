@@ -14,7 +14,6 @@ use super::{LayerNorms, LayerWeights, Weights, refuse_left_over};
 use crate::error::Invalid;
 use crate::files;
 use crate::keys::{Rule, Table};
-use crate::model::lora::Module;
 use crate::model::spec::{QueryKeyNorm, Spec};
 
 /// What the names of a decoder's tensors may begin with: as a language model saves them, its body alone, or within a model
@@ -130,36 +129,20 @@ fn check_length(path: &Path) -> Result<()> {
 
 /// Weights and biases of a layer in the order of [`Module::ALL`]; those that are held as one are split.
 fn linears(all: &mut HashMap<String, Tensor>, prefix: &str, spec: &Spec) -> Result<Vec<(Tensor, Option<Tensor>)>> {
-    let groups: [(Option<&str>, &[Module]); 4] = [
-        (spec.joint.qkv, &[Module::Q, Module::K, Module::V]),
-        (None, &[Module::O]),
-        (spec.joint.gate_up, &[Module::Gate, Module::Up]),
-        (None, &[Module::Down]),
-    ];
-    let mut parts = Vec::with_capacity(Module::ALL.len());
-    for (joint, modules) in groups {
-        let Some(joint) = joint else {
-            for module in modules {
-                let ((input, output), name) = (module.widths(spec), format!("{prefix}{}", module.path()));
-                let weight = take(all, &format!("{name}.weight"), &[output, input], spec)?;
-                let bias = spec.biases.on(*module).then(|| take(all, &format!("{name}.bias"), &[output], spec)).transpose()?;
-                parts.push((weight, bias));
-            }
-            continue;
-        };
-        let rows: usize = modules.iter().map(|module| module.widths(spec).1).sum();
-        let (name, biased) = (format!("{prefix}{joint}"), modules.iter().any(|module| spec.biases.on(*module)));
-        let weight = take(all, &format!("{name}.weight"), &[rows, modules[0].widths(spec).0], spec)?;
-        let bias = biased.then(|| take(all, &format!("{name}.bias"), &[rows], spec)).transpose()?;
+    let mut parts = BTreeMap::new();
+    for module in spec.linears() {
+        let ((input, output), name) = (module.widths(spec), format!("{prefix}{}", module.path()));
+        let weight = take(all, &format!("{name}.weight"), &[output, input], spec)?;
+        let bias = spec.biases.on(module).then(|| take(all, &format!("{name}.bias"), &[output], spec)).transpose()?;
         let mut start = 0;
-        for module in modules {
-            let rows = module.widths(spec).1;
+        for single in module.parts() {
+            let rows = single.widths(spec).1;
             let part = |all: &Tensor| -> Result<Tensor> { Ok(all.narrow(0, start, rows)?.contiguous()?) };
-            parts.push((part(&weight)?, bias.as_ref().map(part).transpose()?));
+            parts.insert(*single, (part(&weight)?, bias.as_ref().map(part).transpose()?));
             start += rows;
         }
     }
-    Ok(parts)
+    Ok(parts.into_values().collect())
 }
 
 /// The norms of a layer that its family has.

@@ -33,9 +33,11 @@ pub(super) fn figure(view: &View) -> Result<Option<Figure>> {
 }
 
 fn lines(rows: &[StepRow], a: bool) -> Vec<Series> {
-    let line = |(index, module): (usize, &Module)| {
+    let line = |module: &Module| {
+        // Where a joint linear is, its parts are not: it has the colour of the first.
+        let variant_index = module.parts()[0] as usize;
         let points: Vec<Point> = rows.iter().filter_map(|row| Some(Point::new(row.step as f64, row.norm(*module, a)?))).collect();
-        (!points.is_empty()).then(|| Series { label: module.name().to_owned(), variant_index: index, dash: 0, points })
+        (!points.is_empty()).then(|| Series { label: module.name().to_owned(), variant_index, dash: 0, points })
     };
-    Module::ALL.iter().enumerate().filter_map(line).collect()
+    Module::ALL.iter().chain(&Module::JOINT).filter_map(line).collect()
 }

@@ -1,5 +1,7 @@
 //! The low-rank kernels: alone, inside the activation, and with the residual.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 
@@ -10,7 +12,7 @@ use crate::model::lora::{Adapter, LoraConfig, LoraPair, Module, Site};
 use crate::model::ops::cuda::dropout::DropoutPlaces;
 use crate::model::ops::cuda::lowrank::{DropoutBits, Group, Table, Updates};
 use crate::model::ops::cuda::upload::{Place, Upload, Uploaded};
-use crate::model::ops::linear::{Linear, Update};
+use crate::model::ops::linear::{Linear, LowRank, Update};
 use crate::model::ops::{cuda, swiglu};
 use crate::model::spec::Spec;
 
@@ -25,7 +27,8 @@ const GROUPS: [(Group, &[Module]); 4] = [
 /// Two adapters over the rows of a pass.
 struct Adapted<'a> {
     spec: &'a Spec,
-    adapters: Vec<Adapter>,
+    /// Each adapter's updates, on the host.
+    adapters: Vec<BTreeMap<Site, LowRank>>,
     table: Table,
     dropout: Dropout,
     bits: DropoutBits,
@@ -51,9 +54,9 @@ impl Adapted<'_> {
     }
 
     fn pairs<'b>(&'b self, module: Module) -> Vec<Update<'b>> {
-        let pair = |(adapter, own): (usize, &'b Adapter)| {
+        let pair = |(adapter, own): (usize, &'b BTreeMap<Site, LowRank>)| {
             let tokens = self.bounds[adapter]..self.bounds[adapter + 1];
-            Some(Update { adapter, tokens, low_rank: own.at(0, module)? })
+            Some(Update { adapter, tokens, low_rank: own.get(&Site { layer: 0, module })? })
         };
         self.adapters.iter().enumerate().filter_map(pair).collect()
     }
@@ -94,7 +97,9 @@ impl<'a> Kernels<'a> {
             adapters.push(adapter);
         }
         let on_device: Vec<Adapter> = adapters.iter().map(|adapter| moved(adapter, decoder.device())).collect::<Result<_>>()?;
-        let table = Table::new(decoder, &on_device.iter().collect::<Vec<_>>())?.context("adapters on a GPU have a table")?;
+        let updates = |adapters: &[Adapter]| adapters.iter().map(|adapter| adapter.updates(&decoder.spec)).collect::<Result<Vec<_>>>();
+        let table = Table::new(decoder, &updates(&on_device)?)?.context("adapters on a GPU have a table")?;
+        let adapters = updates(&adapters)?;
         let dropout = Dropout::new(0.25, 9, &[0, 1, 2, 3]);
         let mut upload = Upload::default();
         let rows = self.rows.iter().zip(THROUGH);
@@ -123,7 +128,7 @@ impl<'a> Kernels<'a> {
         let (mut expected, mut expected_d_x, mut start) = (Vec::new(), x.host.zeros_like()?, 0);
         for module in modules {
             let (linear, pairs) = (adapted.linear(*module)?, adapted.pairs(*module));
-            let mask = adapted.dropout.mask(Site { layer: 0, module: *module }.index(), &self.rows, width, &x.host)?;
+            let mask = adapted.dropout.mask(Site { layer: 0, module: spec.held_as(*module) }.index(), &self.rows, width, &x.host)?;
             expected.push(linear.forward(&x.host, &pairs, mask.as_ref())?);
             let output = module.widths(spec).1;
             let d_y = d_y.host.narrow(1, start, output)?.contiguous()?;

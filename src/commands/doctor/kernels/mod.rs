@@ -222,7 +222,8 @@ impl Kernels<'_> {
 
     /// Two updates of an adapter, and the sums of squares that clipping asks for.
     fn optimizer(&mut self) -> Result<()> {
-        let config = LoraConfig { rank: 4, alpha: 8.0, dropout: 0.0, targets: vec![Module::Q, Module::Down], rslora: false };
+        let targets = vec![self.decoder.spec.held_as(Module::Q), Module::Down];
+        let config = LoraConfig { rank: 4, alpha: 8.0, dropout: 0.0, targets, rslora: false };
         let mut on_host = Adapter::init(&self.decoder.spec, &config, 3, &Device::Cpu)?;
         let mut on_device = super::moved(&on_host, self.device())?;
         let constants = AdamWConfig { weight_decay: 0.1, ..AdamWConfig::default() };

@@ -57,7 +57,7 @@ impl DropoutPlaces {
             *start = total;
             total += tokens * width.div_ceil(32);
         }
-        let sites = Module::ALL.map(|module| Site { layer, module }.index() as u32);
+        let sites = Module::ALL.map(|module| Site { layer, module: spec.held_as(module) }.index() as u32);
         let bits = unset(total, DType::U32, device)?;
         let widest = widths.into_iter().max().unwrap_or(0);
         let call = Call::new(DROPOUT, "dropout_bits", cuda(device)?)?.tensor(&bits)?.words(words(sites, widths, starts));

@@ -1,13 +1,15 @@
 //! Kernels of `lowrank.cu`: the low-rank updates of a set of adapters.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Tensor};
 
 use super::launch::{Call, Module as Kernels, address, cuda, module, unset};
 use super::upload::{Place, Upload, Uploaded};
 use crate::model::decoder::Decoder;
-use crate::model::lora::{Adapter, Module, Site};
-use crate::model::ops::linear::LowRankGradient;
+use crate::model::lora::{Module, Site};
+use crate::model::ops::linear::{LowRank, LowRankGradient};
 use crate::model::spec::Spec;
 
 const LOWRANK: Kernels = module!("lowrank");
@@ -78,15 +80,15 @@ pub(crate) struct Table {
 const PAIR: u64 = 24;
 
 impl Table {
-    /// None on the host, or where there is no adapter.
-    pub(crate) fn new(decoder: &Decoder, adapters: &[&Adapter]) -> Result<Option<Self>> {
+    /// Of each adapter's updates by site. None on the host, or where there is no adapter.
+    pub(crate) fn new(decoder: &Decoder, adapters: &[BTreeMap<Site, LowRank>]) -> Result<Option<Self>> {
         let device = decoder.device();
         if !device.is_cuda() || adapters.is_empty() {
             return Ok(None);
         }
         let dtype = decoder.dtype();
         let sites: Vec<Site> = (0..decoder.spec.layers).flat_map(|layer| Module::ALL.map(|module| Site { layer, module })).collect();
-        let total = adapters.iter().flat_map(|adapter| adapter.pairs.values());
+        let total = adapters.iter().flat_map(BTreeMap::values);
         let total: usize = total.map(|pair| Ok((padded(pair.a.dim(0)?)) * (pair.a.dim(1)? + pair.b.dim(0)?))).sum::<Result<usize>>()?;
         let copies = unset(total, dtype, device)?;
         let mut at = address(&copies)?;
@@ -96,7 +98,7 @@ impl Table {
         let mut largest = 0;
         for (index, site) in sites.iter().enumerate() {
             for (which, adapter) in adapters.iter().enumerate() {
-                let Some(pair) = adapter.pairs.get(site) else {
+                let Some(pair) = adapter.get(site) else {
                     pairs.extend([0, 0, 0]);
                     continue;
                 };
@@ -112,7 +114,7 @@ impl Table {
                 let of = |tensor: &Tensor| address(tensor).with_context(|| format!("{site} of adapter {which}"));
                 work.extend([of(&pair.a)?, a, two(rank, rows), two(input, 0)]);
                 work.extend([of(&pair.b)?, b, two(rank, rows), two(output, 1)]);
-                pairs.extend([a, b, two(rows, (adapter.scale as f32).to_bits() as usize)]);
+                pairs.extend([a, b, two(rows, (pair.scale as f32).to_bits() as usize)]);
             }
         }
         let mut upload = Upload::default();
