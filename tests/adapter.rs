@@ -10,13 +10,15 @@ use std::path::Path;
 use ballast::error::Invalid;
 use ballast::model::adapter::{digest, load, save, to_safetensors};
 use ballast::model::adapter_set::AdapterSet;
+use ballast::model::decoder::Decoder;
 use ballast::model::lora::{Adapter, LoraPair, Module};
+use ballast::model::spec::Spec;
 use candle_core::{Device, Tensor};
-use common::{hidden, largest_difference, random_adapter, tiny};
+use common::{decoder_of, family_folder, hidden, largest_difference, random_adapter, tiny};
 
-fn saved(adapter: &Adapter) -> tempfile::TempDir {
+fn saved(adapter: &Adapter, spec: &Spec) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    save(adapter, "some/base", folder.path()).unwrap();
+    save(adapter, spec, "some/base", folder.path()).unwrap();
     folder
 }
 
@@ -30,7 +32,7 @@ fn change_config(folder: &Path, change: impl FnOnce(&mut serde_json::Value)) {
 #[test]
 fn the_folder_is_what_peft_writes() {
     let decoder = tiny("llama");
-    let folder = saved(&random_adapter(&decoder.spec));
+    let folder = saved(&random_adapter(&decoder.spec), &decoder.spec);
     let config: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(folder.path().join("adapter_config.json")).unwrap()).unwrap();
     assert_eq!(config["peft_type"], "LORA");
@@ -51,7 +53,7 @@ fn the_folder_is_what_peft_writes() {
 fn an_adapter_is_read_back_as_it_was() {
     let decoder = tiny("qwen2");
     let adapter = random_adapter(&decoder.spec);
-    let folder = saved(&adapter);
+    let folder = saved(&adapter, &decoder.spec);
     let again = load(folder.path(), &decoder.spec, &Device::Cpu).unwrap();
     assert_eq!(digest(&again).unwrap(), digest(&adapter).unwrap());
     let hidden = |adapter: &Adapter| hidden(&decoder, &[[1u32, 2, 3, 4, 5]], Some(adapter));
@@ -63,7 +65,7 @@ fn an_adapter_is_read_back_as_it_was() {
 #[test]
 fn scales_are_alpha_over_rank_or_over_its_root() {
     let decoder = tiny("llama");
-    let folder = saved(&random_adapter(&decoder.spec));
+    let folder = saved(&random_adapter(&decoder.spec), &decoder.spec);
     assert_eq!(load(folder.path(), &decoder.spec, &Device::Cpu).unwrap().scale, 2.0);
     change_config(folder.path(), |config| config["use_rslora"] = true.into());
     assert_eq!(load(folder.path(), &decoder.spec, &Device::Cpu).unwrap().scale, 4.0);
@@ -73,7 +75,7 @@ fn scales_are_alpha_over_rank_or_over_its_root() {
 fn what_cannot_be_used_is_refused_with_a_reason() {
     let decoder = tiny("llama");
     let refused = |change: &dyn Fn(&Path)| {
-        let folder = saved(&random_adapter(&decoder.spec));
+        let folder = saved(&random_adapter(&decoder.spec), &decoder.spec);
         change(folder.path());
         let error = format!("{:#}", load(folder.path(), &decoder.spec, &Device::Cpu).unwrap_err());
         assert!(error.contains(&folder.path().display().to_string()), "names the file: {error}");
@@ -90,7 +92,8 @@ fn what_cannot_be_used_is_refused_with_a_reason() {
         std::fs::rename(folder.join("adapter_model.safetensors"), folder.join("adapter_model.bin")).unwrap();
     });
     assert!(pickle.contains("pickle"), "{pickle}");
-    let other = saved(&random_adapter(&tiny("qwen2").spec));
+    let other = tiny("qwen2").spec;
+    let other = saved(&random_adapter(&other), &other);
     let error = format!("{:#}", load(other.path(), &decoder.spec, &Device::Cpu).unwrap_err());
     assert!(error.contains("another base model"), "{error}");
 }
@@ -109,7 +112,7 @@ const A: &str = "base_model.model.model.layers.1.mlp.down_proj.lora_A.weight";
 #[test]
 fn ranks_and_strengths_may_differ_by_linear() {
     let decoder = tiny("llama");
-    let folder = saved(&random_adapter(&decoder.spec));
+    let folder = saved(&random_adapter(&decoder.spec), &decoder.spec);
     let mut parts = tensors(folder.path());
     let b = A.replace("lora_A", "lora_B");
     parts.insert(A.to_owned(), parts[A].narrow(0, 0, 3).unwrap().contiguous().unwrap());
@@ -123,7 +126,7 @@ fn ranks_and_strengths_may_differ_by_linear() {
     });
     let adapter = load(folder.path(), &decoder.spec, &Device::Cpu).unwrap();
     let again = tempfile::tempdir().unwrap();
-    save(&adapter, "some/base", again.path()).unwrap();
+    save(&adapter, &decoder.spec, "some/base", again.path()).unwrap();
     let again = load(again.path(), &decoder.spec, &Device::Cpu).unwrap();
     for (site, pair) in &adapter.pairs {
         let scale = match site.module {
@@ -143,7 +146,7 @@ fn ranks_and_strengths_may_differ_by_linear() {
 fn a_site_and_half_that_occurs_twice_is_an_error_however_it_is_spelled() {
     let decoder = tiny("llama");
     for other in [A.replace("base_model.model.", ""), A.replace("lora_A.weight", "lora_A.default.weight")] {
-        let folder = saved(&random_adapter(&decoder.spec));
+        let folder = saved(&random_adapter(&decoder.spec), &decoder.spec);
         let mut parts = tensors(folder.path());
         parts.insert(other.clone(), parts[A].ones_like().unwrap());
         put(folder.path(), &parts);
@@ -156,7 +159,7 @@ fn a_site_and_half_that_occurs_twice_is_an_error_however_it_is_spelled() {
 fn configuration_and_tensors_speak_of_the_same_linears() {
     let decoder = tiny("llama");
     let error = |targets: &[&str], drop: Option<&str>| {
-        let folder = saved(&random_adapter(&decoder.spec));
+        let folder = saved(&random_adapter(&decoder.spec), &decoder.spec);
         change_config(folder.path(), |config| config["target_modules"] = serde_json::json!(targets));
         let mut parts = tensors(folder.path());
         parts.retain(|name, _| drop.is_none_or(|drop| !name.contains(drop)));
@@ -173,7 +176,7 @@ fn numbers_that_are_not_finite_are_invalid() {
     let decoder = tiny("llama");
     let invalid = |error: anyhow::Error| assert!(error.chain().any(<dyn std::error::Error>::is::<Invalid>), "{error:#}");
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        let folder = saved(&random_adapter(&decoder.spec));
+        let folder = saved(&random_adapter(&decoder.spec), &decoder.spec);
         let mut parts = tensors(folder.path());
         let mut numbers = parts[A].flatten_all().unwrap().to_vec1::<f32>().unwrap();
         numbers[7] = value;
@@ -181,14 +184,14 @@ fn numbers_that_are_not_finite_are_invalid() {
         put(folder.path(), &parts);
         invalid(load(folder.path(), &decoder.spec, &Device::Cpu).unwrap_err());
     }
-    let folder = saved(&random_adapter(&decoder.spec));
+    let folder = saved(&random_adapter(&decoder.spec), &decoder.spec);
     change_config(folder.path(), |config| config["lora_alpha"] = 1e300.into());
     invalid(load(folder.path(), &decoder.spec, &Device::Cpu).unwrap_err());
     let strong = random_adapter(&decoder.spec).scaled(1e39);
     invalid(strong.check_scale().unwrap_err());
     invalid(decoder.merged(&strong).map(|_| ()).unwrap_err());
     invalid(AdapterSet::new(&decoder, vec![&strong]).map(|_| ()).unwrap_err());
-    invalid(save(&strong, "some/base", folder.path()).unwrap_err());
+    invalid(save(&strong, &decoder.spec, "some/base", folder.path()).unwrap_err());
 }
 
 #[test]
@@ -198,26 +201,65 @@ fn a_folder_that_is_none_gets_words() {
     let folder = tempfile::tempdir().unwrap();
     assert!(error(folder.path()).contains("adapter_config.json is missing"));
     assert!(error(&folder.path().join("nowhere")).contains("does not exist"));
-    save(&random_adapter(&decoder.spec), "some/base", &folder.path().join("checkpoint-7")).unwrap();
+    save(&random_adapter(&decoder.spec), &decoder.spec, "some/base", &folder.path().join("checkpoint-7")).unwrap();
     assert!(error(folder.path()).contains("did you mean") && error(folder.path()).contains("checkpoint-7"));
     assert!(error(&folder.path().join("checkpoint-7/adapter_model.safetensors")).contains("is a file"));
 }
 
-/// The folders that `tests/golden/make_peft.py --check` has PEFT read.
+/// The tiny models and one of every family, with the names by which `tests/golden/make_peft.py` knows them.
+fn all() -> Vec<(String, Decoder)> {
+    let mut all: Vec<(String, Decoder)> = ["llama", "qwen2"].map(|kind| (kind.to_owned(), tiny(kind))).into();
+    for entry in std::fs::read_dir(family_folder("")).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_dir()) {
+        all.push((format!("family-{}", entry.file_name().to_str().unwrap()), decoder_of(&entry.path())));
+    }
+    assert!(all.len() >= 22, "{} models", all.len());
+    all
+}
+
+#[test]
+fn adapters_of_every_family_are_read_back_as_they_were() {
+    for (name, decoder) in all() {
+        let (adapter, spec) = (random_adapter(&decoder.spec), &decoder.spec);
+        let folder = saved(&adapter, spec);
+        let again = load(folder.path(), spec, &Device::Cpu).unwrap();
+        assert_eq!(digest(&again).unwrap(), digest(&adapter).unwrap(), "{name}");
+        let config: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(folder.path().join("adapter_config.json")).unwrap()).unwrap();
+        let targets: Vec<&str> = config["target_modules"].as_array().unwrap().iter().map(|target| target.as_str().unwrap()).collect();
+        // What reads images has linears of the same last names, so there the language model's are named in full.
+        let first = if spec.other_parts.is_empty() { "q_proj" } else { "model.language_model.layers.0.self_attn.q_proj" };
+        let expected = if spec.joint.qkv { "qkv_proj" } else { first };
+        assert!(
+            targets.contains(&expected) && !targets.contains(&"up_proj") == (spec.joint.gate_up || first != "q_proj"),
+            "{name}: {targets:?}"
+        );
+    }
+}
+
+/// An adapter of a few layers is not written as one of all.
+#[test]
+fn layers_without_an_adapter_stay_without() {
+    let decoder = tiny("llama");
+    let mut adapter = random_adapter(&decoder.spec);
+    adapter.pairs.retain(|site, _| site.layer == 0);
+    let folder = saved(&adapter, &decoder.spec);
+    assert_eq!(load(folder.path(), &decoder.spec, &Device::Cpu).unwrap().pairs.len(), 7);
+}
+
+/// The folders that `tests/golden/make_peft.py --check` has PEFT and transformers read.
 #[test]
 fn an_adapter_with_its_logits_is_written_for_peft_to_check() {
     let kept = std::env::var_os("BALLAST_PEFT_OUT").map(std::path::PathBuf::from);
     let temporary = tempfile::tempdir().unwrap();
     let out = kept.unwrap_or_else(|| temporary.path().to_owned());
-    for kind in ["llama", "qwen2"] {
-        let decoder = tiny(kind);
+    for (name, decoder) in all() {
         let adapter = random_adapter(&decoder.spec);
-        save(&adapter, "some/base", &out.join(kind)).unwrap();
+        save(&adapter, &decoder.spec, "some/base", &out.join(&name)).unwrap();
         let ids = [1u32, 2, 30, 4, 55, 6];
         let hidden = hidden(&decoder, &[ids], Some(&adapter));
         let logits = decoder.logits(&hidden).unwrap().to_vec2::<f32>().unwrap();
         let text = serde_json::json!({ "ids": ids, "logits": logits }).to_string();
-        std::fs::write(out.join(kind).join("logits.json"), text).unwrap();
+        std::fs::write(out.join(&name).join("logits.json"), text).unwrap();
         assert!(logits.iter().flatten().all(|x| x.is_finite()));
     }
 }

@@ -118,7 +118,7 @@ fn world() -> &'static World {
         world.items = asked;
         let decoder = tiny("llama");
         let random = random_adapter(&decoder.spec);
-        let save = |adapter: &Adapter, name: &str| adapter::save(adapter, LLAMA, &world.path(name)).unwrap();
+        let save = |adapter: &Adapter, name: &str| adapter::save(adapter, &decoder.spec, LLAMA, &world.path(name)).unwrap();
         save(&random.scaled(1e-5), "harmless");
         save(&random.scaled(3.0), "harmful");
         save(&Adapter::init(&decoder.spec, &lora_config(), 1, &Device::Cpu).unwrap(), "dead");
@@ -213,7 +213,7 @@ fn what_cannot_be_trusted_is_invalid_and_named() {
 
     let mut nan = random_adapter(&tiny("llama").spec);
     nan.scale = f64::NAN;
-    adapter::save(&nan.scaled(1.0), LLAMA, &world.path("nan")).map_or_else(
+    adapter::save(&nan.scaled(1.0), &tiny("llama").spec, LLAMA, &world.path("nan")).map_or_else(
         |_| (),
         |()| {
             assert_ne!(run(&mut world.gate("nan", &baseline)).0, 0);

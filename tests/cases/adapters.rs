@@ -17,7 +17,7 @@ const TENSORS: &str = "adapter_model.safetensors";
 pub(super) fn saved(case: &Case, name: &str) -> PathBuf {
     let spec = Spec::from_config_json(&std::fs::read_to_string(tiny("qwen2").join("config.json")).unwrap()).unwrap();
     let folder = case.path(name);
-    adapter::save(&common::random_adapter(&spec), "some/base", &folder).unwrap();
+    adapter::save(&common::random_adapter(&spec), &spec, "some/base", &folder).unwrap();
     folder
 }
 

@@ -1,7 +1,7 @@
 //! The tiny models and adapters that the tests share.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ballast::model::adapter_set::AdapterSet;
 use ballast::model::cache::KvCache;
@@ -15,10 +15,18 @@ pub(crate) fn tiny_folder(kind: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny").join(kind)
 }
 
+/// A model of `tests/golden/families`.
+pub(crate) fn family_folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/families").join(name)
+}
+
 pub(crate) fn tiny(kind: &str) -> Decoder {
-    let folder = tiny_folder(kind);
+    decoder_of(&tiny_folder(kind))
+}
+
+pub(crate) fn decoder_of(folder: &Path) -> Decoder {
     let spec = Spec::from_config_json(&std::fs::read_to_string(folder.join("config.json")).unwrap()).unwrap();
-    let files = safetensors_files(&folder).unwrap();
+    let files = safetensors_files(folder).unwrap();
     let weights = Weights::from_safetensors(&files, &spec, &Device::Cpu, DType::F32).unwrap();
     Decoder::new(spec, weights).unwrap()
 }
@@ -41,6 +49,11 @@ pub(crate) fn random_adapter(spec: &Spec) -> Adapter {
 pub(crate) fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
     assert_eq!(a.dims(), b.dims());
     (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar().unwrap()
+}
+
+/// The largest magnitude.
+pub(crate) fn largest(tensor: &Tensor) -> f32 {
+    tensor.abs().unwrap().max_all().unwrap().to_scalar().unwrap()
 }
 
 /// Final-normed hidden states of whole rows through one adapter, or the base.

@@ -165,7 +165,7 @@ impl Target {
             "template" => seeds::TEMPLATES.map(Seed::raw).into(),
             "adapter" => {
                 let config = LoraConfig { rank: 2, alpha: 4.0, dropout: 0.0, targets: Module::ALL.to_vec(), rslora: false };
-                adapter::save(&Adapter::init(&spec, &config, 1, &Device::Cpu).unwrap(), "tiny", folder.path()).unwrap();
+                adapter::save(&Adapter::init(&spec, &config, 1, &Device::Cpu).unwrap(), &spec, "tiny", folder.path()).unwrap();
                 let read = |name: &str| read(&folder.path().join(name));
                 vec![Seed::json(read("adapter_config.json")), Seed::safetensors(read("adapter_model.safetensors"))]
             }

@@ -145,7 +145,7 @@ pub(super) fn settings(prepared: &Prepared, cell: PlannedCell<'_>) -> Result<Tra
 
 /// Saves a trained adapter, with its digests beside it.
 pub(super) fn keep(prepared: &Prepared, dir: &CellDir, adapter: &Adapter) -> Result<()> {
-    adapter_folder::save(adapter, &prepared.experiment.model, &dir.adapter())?;
+    adapter_folder::save(adapter, &prepared.base.decoder.spec, &prepared.experiment.model, &dir.adapter())?;
     write_json(&dir.state(), &CellState { adapter: dir.adapter_digests()?, eval_seconds: 0.0 })
 }
 

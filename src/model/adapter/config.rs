@@ -13,7 +13,6 @@ use serde_json::{Map, Value};
 use super::scope::{Scope, matches};
 use crate::files::read_text;
 use crate::keys::{Rule, Table};
-use crate::model::lora::Site;
 
 /// Switches that are off (null, false, empty) count as absent: PEFT writes them into every file.
 const TABLE: Table = Table {
@@ -27,7 +26,7 @@ const TABLE: Table = Table {
         ("base_model_name_or_path", Rule::Harmless("a name; the shapes of the tensors are held against the model")),
         ("bias", Rule::Used),
         ("corda_config", Rule::Harmless("read by init_lora_weights = corda alone, which is refused")),
-        ("enable_lora", Rule::Refused("a fused projection with some parts left out, which no supported base has")),
+        ("enable_lora", Rule::Refused("a joint projection with some parts left out: merge the adapter into its base first")),
         ("ensure_weight_tying", Rule::Harmless("concerns saved modules and embeddings, which are refused")),
         ("eva_config", Rule::Harmless("how EVA drew ranks; what it drew is in rank_pattern and alpha_pattern")),
         ("exclude_modules", Rule::Used),
@@ -118,14 +117,14 @@ impl Config {
         raw.checked().with_context(context)
     }
 
-    /// Rank of a site's pair, by PEFT's rule.
-    pub(super) fn rank(&self, site: Site) -> Result<usize> {
-        Ok(*self.rank_pattern.at("rank_pattern", site)?.unwrap_or(&self.rank))
+    /// Rank of the pair of a linear of the given name, by PEFT's rule.
+    pub(super) fn rank(&self, name: &str) -> Result<usize> {
+        Ok(*self.rank_pattern.at("rank_pattern", name)?.unwrap_or(&self.rank))
     }
 
-    /// Scale of a site's product, by PEFT's rule.
-    pub(super) fn scale(&self, site: Site) -> Result<f64> {
-        let (rank, alpha) = (self.rank(site)? as f64, *self.alpha_pattern.at("alpha_pattern", site)?.unwrap_or(&self.alpha));
+    /// Scale of its product, by PEFT's rule.
+    pub(super) fn scale(&self, name: &str) -> Result<f64> {
+        let (rank, alpha) = (self.rank(name)? as f64, *self.alpha_pattern.at("alpha_pattern", name)?.unwrap_or(&self.alpha));
         Ok(if self.rank_stabilised { alpha / rank.sqrt() } else { alpha / rank })
     }
 }
@@ -185,11 +184,10 @@ impl<T> Default for Entries<T> {
 }
 
 impl<T> Entries<T> {
-    /// The value of the first pattern that fits a site.
-    fn at(&self, key: &str, site: Site) -> Result<Option<&T>> {
-        let name = format!("model.{site}");
+    /// The value of the first pattern that fits a linear's name.
+    fn at(&self, key: &str, name: &str) -> Result<Option<&T>> {
         for (pattern, value) in &self.0 {
-            if matches(&format!("(?:.*\\.)?(?:{pattern})"), &name).with_context(|| format!("`{pattern}` in {key}"))? {
+            if matches(&format!("(?:.*\\.)?(?:{pattern})"), name).with_context(|| format!("`{pattern}` in {key}"))? {
                 return Ok(Some(value));
             }
         }
@@ -223,7 +221,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::lora::Module;
+    use crate::model::lora::{Module, Site};
 
     fn parse(more: &str) -> Result<Config> {
         let text = format!(r#"{{"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]{more}}}"#);
@@ -254,17 +252,17 @@ mod tests {
     /// PEFT: `re.match(rf"(.*\.)?({key})$", name)`, the first key that fits.
     #[test]
     fn the_first_pattern_that_fits_a_site_counts() {
-        let site = |layer, module| Site { layer, module };
+        let site = |layer, module| format!("model.{}", Site { layer, module });
         let config = parse(
             r#", "rank_pattern": {"layers.1.self_attn.q_proj": 2, "q_proj": 6, "_proj": 9}, "alpha_pattern": {".*v_proj": 32}, "use_rslora": true"#,
         )
         .unwrap();
-        assert_eq!(config.rank(site(1, Module::Q)).unwrap(), 2);
-        assert_eq!(config.rank(site(11, Module::Q)).unwrap(), 6);
-        assert_eq!(config.rank(site(0, Module::V)).unwrap(), 4);
-        assert!((config.scale(site(0, Module::V)).unwrap() - 16.0).abs() < 1e-12);
-        assert!((config.scale(site(1, Module::Q)).unwrap() - 8.0 / 2f64.sqrt()).abs() < 1e-12);
-        let error = format!("{:#}", parse(r#", "rank_pattern": {"(": 2}"#).unwrap().rank(site(0, Module::Q)).unwrap_err());
+        assert_eq!(config.rank(&site(1, Module::Q)).unwrap(), 2);
+        assert_eq!(config.rank(&site(11, Module::Q)).unwrap(), 6);
+        assert_eq!(config.rank(&site(0, Module::V)).unwrap(), 4);
+        assert!((config.scale(&site(0, Module::V)).unwrap() - 16.0).abs() < 1e-12);
+        assert!((config.scale(&site(1, Module::Q)).unwrap() - 8.0 / 2f64.sqrt()).abs() < 1e-12);
+        let error = format!("{:#}", parse(r#", "rank_pattern": {"(": 2}"#).unwrap().rank(&site(0, Module::Q)).unwrap_err());
         assert!(error.contains("`(` in rank_pattern"), "{error}");
     }
 }

@@ -7,11 +7,11 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 
 use super::config::{Config, Entries};
-use super::names::parse;
+use super::names::{Name, parse};
 use super::{CONFIG, TENSORS};
 use crate::error::Invalid;
 use crate::files;
-use crate::model::lora::{Adapter, LoraConfig, LoraPair, Module, Site};
+use crate::model::lora::{Adapter, LoraConfig, LoraPair, Site};
 use crate::model::spec::Spec;
 
 /// Bytes of the largest adapter: that of a full rank for every projection of a large model is smaller.
@@ -26,11 +26,13 @@ pub fn load(folder: &Path, spec: &Spec, device: &Device) -> Result<Adapter> {
     ensure!(config_path.exists(), "{}", absent(folder));
     let config = Config::read(&config_path)?;
     let path = folder.join(TENSORS);
-    let halves = read_halves(folder, &path, spec)?;
+    let (place, halves) = read_halves(folder, &path, spec)?;
+    // As the configuration means it.
+    let name = |site: Site| format!("{place}.{site}");
     let mut pairs = BTreeMap::new();
     for (site, (a, b)) in halves {
         let (input, output) = site.module.widths(spec);
-        let rank = config.rank(site).with_context(|| config_path.display().to_string())?;
+        let rank = config.rank(&name(site)).with_context(|| config_path.display().to_string())?;
         ensure!(
             a.dims().len() == 2 && b.dims().len() == 2 && a.dim(1)? == input && b.dim(0)? == output && a.dim(0)? == b.dim(1)?,
             "{}: {site} has lora_A {:?} and lora_B {:?}, the model needs [r, {input}] and [{output}, r]: the adapter belongs to another base model",
@@ -40,7 +42,7 @@ pub fn load(folder: &Path, spec: &Spec, device: &Device) -> Result<Adapter> {
         );
         ensure!(a.dim(0)? == rank, "{}: r is {rank} for {site} but its tensors have rank {}", config_path.display(), a.dim(0)?);
         ensure!(
-            config.scope.holds(site).with_context(|| config_path.display().to_string())?,
+            config.scope.holds(&name(site), site.layer).with_context(|| config_path.display().to_string())?,
             "{}: {site} has tensors, but target_modules, exclude_modules and layers_to_transform in {} leave it out",
             path.display(),
             config_path.display()
@@ -49,11 +51,11 @@ pub fn load(folder: &Path, spec: &Spec, device: &Device) -> Result<Adapter> {
         if !pair.finite()? {
             bail!(Invalid(format!("{}: {site} has numbers that are not finite", path.display())));
         }
-        pairs.insert(site, (pair, config.scale(site)?));
+        pairs.insert(site, (pair, config.scale(&name(site))?));
     }
-    for site in (0..spec.layers).flat_map(|layer| Module::ALL.map(|module| Site { layer, module })) {
+    for site in (0..spec.layers).flat_map(|layer| spec.linears().map(move |module| Site { layer, module })) {
         ensure!(
-            pairs.contains_key(&site) || !config.scope.holds(site).with_context(|| config_path.display().to_string())?,
+            pairs.contains_key(&site) || !config.scope.holds(&name(site), site.layer).with_context(|| config_path.display().to_string())?,
             "{}: {site} is adapted by {}, but its tensors are missing",
             path.display(),
             config_path.display()
@@ -62,7 +64,7 @@ pub fn load(folder: &Path, spec: &Spec, device: &Device) -> Result<Adapter> {
     let scale =
         pairs.values().map(|(_, scale)| *scale).fold(0.0, |largest: f64, scale| if scale.abs() > largest.abs() { scale } else { largest });
     let rank = pairs.values().map(|(pair, _)| pair.rank()).collect::<Result<Vec<_>>>()?.into_iter().max().context("no pairs")?;
-    let targets = Module::ALL.into_iter().filter(|module| pairs.keys().any(|site| site.module == *module)).collect();
+    let targets = spec.linears().filter(|module| pairs.keys().any(|site| site.module == *module)).collect();
     let pairs = pairs.into_iter().map(|(site, (pair, own))| {
         // Equal strengths stay bit for bit what they were.
         let b = if own.to_bits() == scale.to_bits() || scale == 0.0 { pair.b } else { (pair.b * (own / scale))? };
@@ -96,8 +98,8 @@ fn absent(folder: &Path) -> String {
     }
 }
 
-/// Both halves of every site.
-fn read_halves(folder: &Path, path: &Path, spec: &Spec) -> Result<BTreeMap<Site, (Tensor, Tensor)>> {
+/// The path of the language model that names have, and both halves of every site.
+fn read_halves(folder: &Path, path: &Path, spec: &Spec) -> Result<(&'static str, BTreeMap<Site, (Tensor, Tensor)>)> {
     ensure!(
         path.exists(),
         "{} is missing{}",
@@ -116,8 +118,16 @@ fn read_halves(folder: &Path, path: &Path, spec: &Spec) -> Result<BTreeMap<Site,
     let mut halves: BTreeMap<Site, [Option<Tensor>; 2]> = BTreeMap::new();
     let mut tensors: Vec<(String, Tensor)> = tensors.into_iter().collect();
     tensors.sort_by(|(left, _), (right, _)| left.cmp(right));
+    let mut place = None;
     for (name, tensor) in tensors {
-        let (site, half) = parse(&name).with_context(|| format!("{}: tensor `{name}`", path.display()))?;
+        let read = parse(&name, spec).with_context(|| format!("{}: tensor `{name}`", path.display()))?;
+        let Some(Name { path: own, site, half }) = read else { continue };
+        ensure!(
+            *place.get_or_insert(own) == own,
+            "{}: tensor `{name}` is of a language model at `{own}`, others of one at `{}`: they are of two models",
+            path.display(),
+            place.unwrap_or_default()
+        );
         ensure!(site.layer < spec.layers, "{}: tensor `{name}` is of layer {}, the model has {}", path.display(), site.layer, spec.layers);
         ensure!(
             matches!(tensor.dtype(), DType::F32 | DType::F16 | DType::BF16 | DType::F64),
@@ -129,12 +139,12 @@ fn read_halves(folder: &Path, path: &Path, spec: &Spec) -> Result<BTreeMap<Site,
         ensure!(slot.is_none(), "{}: {site} has lora_{half:?} twice under different names, one of them `{name}`", path.display());
         *slot = Some(tensor);
     }
-    ensure!(!halves.is_empty(), "{} holds no low-rank tensors", path.display());
+    let place = place.with_context(|| format!("{} holds no low-rank tensors of the language model", path.display()))?;
     let whole = halves.into_iter().map(|(site, halves)| match halves {
         [Some(a), Some(b)] => Ok((site, (a, b))),
         _ => bail!("{}: {site} has only one of lora_A and lora_B", path.display()),
     });
-    whole.collect()
+    Ok((place, whole.collect::<Result<_>>()?))
 }
 
 /// Refuses a header that names a tensor twice: readers differ in which of the two they take.

@@ -6,6 +6,10 @@
 //! the same half of the same linear, however their names are spelled (`names`). Ranks and strengths may differ by linear,
 //! as `rank_pattern`, `alpha_pattern` and EVA have them.
 //!
+//! Linears that a family's checkpoints hold as one (`qkv_proj`, `gate_up_proj`) have one pair, as in PEFT: an A that their
+//! parts share, and a B as tall as the parts together. A language model inside a model of several modalities is named by its
+//! path in it (`names`); pairs of the parts that read images are passed over, as no text goes through them.
+//!
 //! Not covered, refused with a reason: DoRA, `lora_bias`, `modules_to_save`, trained embeddings, initialisations that
 //! change the base (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA), pickled `.bin` files.
 

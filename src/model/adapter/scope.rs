@@ -4,8 +4,6 @@ use anyhow::{Context, Result, bail, ensure};
 use fancy_regex::Regex;
 use serde::Deserialize;
 
-use crate::model::lora::Site;
-
 /// The keys that name linears.
 #[derive(Debug, Deserialize)]
 pub(super) struct Scope {
@@ -37,13 +35,12 @@ impl Scope {
         Ok(self)
     }
 
-    /// Whether PEFT would adapt this linear.
-    pub(super) fn holds(&self, site: Site) -> Result<bool> {
-        let name = format!("model.{site}");
+    /// Whether PEFT would adapt a linear of this name, which is of the given layer.
+    pub(super) fn holds(&self, name: &str, layer: usize) -> Result<bool> {
         let excluded = match &self.exclude_modules {
             None => false,
-            Some(OneOrMany::One(pattern)) => !pattern.is_empty() && matches(pattern, &name).context("exclude_modules")?,
-            Some(OneOrMany::Many(names)) => names.iter().any(|module| is_or_ends_with(&name, module)),
+            Some(OneOrMany::One(pattern)) => !pattern.is_empty() && matches(pattern, name).context("exclude_modules")?,
+            Some(OneOrMany::Many(names)) => names.iter().any(|module| is_or_ends_with(name, module)),
         };
         if excluded {
             return Ok(false);
@@ -51,12 +48,10 @@ impl Scope {
         match &self.target_modules {
             None => Ok(false),
             Some(OneOrMany::One(pattern)) if pattern.eq_ignore_ascii_case("all-linear") => Ok(true),
-            Some(OneOrMany::One(pattern)) => matches(pattern, &name).context("target_modules"),
+            Some(OneOrMany::One(pattern)) => matches(pattern, name).context("target_modules"),
             // A full name is meant wherever it stands.
-            Some(OneOrMany::Many(names)) if names.contains(&name) => Ok(true),
-            Some(OneOrMany::Many(names)) => {
-                Ok(names.iter().any(|module| is_or_ends_with(&name, module)) && self.holds_layer(&name, site.layer)?)
-            }
+            Some(OneOrMany::Many(names)) if names.iter().any(|module| module == name) => Ok(true),
+            Some(OneOrMany::Many(names)) => Ok(names.iter().any(|module| is_or_ends_with(name, module)) && self.holds_layer(name, layer)?),
         }
     }
 
@@ -99,16 +94,20 @@ pub(super) fn matches(pattern: &str, name: &str) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::lora::Module;
+    use crate::model::lora::{Module, Site};
 
     fn scope(text: &str) -> Result<Scope> {
         serde_json::from_str::<Scope>(text)?.checked()
     }
 
+    fn holds(scope: &Scope, site: Site) -> Result<bool> {
+        scope.holds(&format!("model.{site}"), site.layer)
+    }
+
     fn held(text: &str) -> Vec<String> {
         let scope = scope(text).unwrap();
         let sites = (0..2).flat_map(|layer| Module::ALL.map(|module| Site { layer, module }));
-        sites.filter(|site| scope.holds(*site).unwrap()).map(|site| site.to_string()).collect()
+        sites.filter(|site| holds(&scope, *site).unwrap()).map(|site| site.to_string()).collect()
     }
 
     /// Expected lists: which modules of a two-layer Qwen2 get LoRA layers from PEFT 0.21.2 with the same keys.
@@ -140,7 +139,7 @@ mod tests {
         }
         let endless = scope(r#"{"target_modules": "(?=(.*)*x)(.*)*y"}"#).unwrap();
         let site = Site { layer: 0, module: Module::Q };
-        assert!(endless.holds(site).map_or_else(|error| error.to_string().contains("target_modules"), |held| !held));
-        scope(r#"{"target_modules": "("}"#).unwrap().holds(site).unwrap_err();
+        assert!(holds(&endless, site).map_or_else(|error| error.to_string().contains("target_modules"), |held| !held));
+        holds(&scope(r#"{"target_modules": "("}"#).unwrap(), site).unwrap_err();
     }
 }
