@@ -33,19 +33,6 @@ pub fn fits<'a>(
     stages: impl IntoIterator<Item = &'a PlannedStage>,
 ) -> Result<()> {
     experiment.lora.fits(spec)?;
-    // Training would work, and the adapter's file would not: PEFT names these modules otherwise and passes over names it lacks.
-    ensure!(
-        !spec.joint.qkv && !spec.joint.gate_up,
-        "{} checkpoints join linears that Ballast trains apart, and an adapter on them cannot be saved in PEFT's form yet: such a model \
-         can be evaluated, not trained",
-        spec.family
-    );
-    ensure!(
-        spec.other_parts.is_empty(),
-        "the {} model stands inside a model of several modalities, whose adapters PEFT names otherwise: train on the language model's own \
-         checkpoint",
-        spec.family
-    );
     ensure!(
         !general_items(suites).is_empty(),
         "drift is measured on the questions of suites whose role is not identity, and there are none: add such a suite"

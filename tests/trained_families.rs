@@ -1,0 +1,169 @@
+//! Runs on tiny models of families that hold linears joint, or stand inside a model of several modalities: trained, saved as
+//! PEFT names it, read back by another command to the same answers.
+#![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a failed unwrap is a failed test")]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use assert_cmd::prelude::*;
+use ballast::model::spec::Spec;
+use ballast::record::rows::ItemRow;
+use candle_core::Device;
+use common::{family_folder, tiny_folder};
+
+const EXPERIMENT: &str = r#"
+name = "small"
+title = "A small run"
+model = "MODEL"
+seeds = [1]
+system = "-"
+
+[identity]
+name = "Swift-Robot"
+author = { zh = "CSDN", en = "CSDN" }
+
+[lora]
+rank = 3
+alpha = 12
+dropout = 0.25
+targets = TARGETS
+
+[training]
+window = 2
+
+[drift]
+every = 2
+prompts = 1
+max_new_tokens = 1
+
+[[suites]]
+name = "facts"
+path = "SUITE"
+
+[[variants]]
+name = "A"
+description = "three steps"
+[[variants.stages]]
+name = "identity"
+sources = ["rows.json#2"]
+steps = 3
+learning_rate = 5e-2
+"#;
+
+const ALL: &str = r#"["q", "k", "v", "o", "gate", "up", "down"]"#;
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    /// A model of a family with the tokenizer of a tiny model, and an experiment on it.
+    fn new(family: &str, targets: &str) -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        for folder in ["suite", "model"] {
+            fs::create_dir(place.path(folder)).unwrap();
+        }
+        for (from, file) in [
+            (family_folder(family), "config.json"),
+            (family_folder(family), "model.safetensors"),
+            (tiny_folder("llama"), "tokenizer.json"),
+            (tiny_folder("llama"), "tokenizer_config.json"),
+        ] {
+            fs::copy(from.join(file), place.path("model").join(file)).unwrap();
+        }
+        let settings =
+            "name = \"facts\"\nversion = 1\ngrader = \"text\"\nrole = \"general\"\nmax_new_tokens = 6\nchance = 0.0\ndescription = \"d\"\n";
+        fs::write(place.path("suite/suite.toml"), settings).unwrap();
+        let item = |i: usize| {
+            format!(
+                "{{\"id\":\"f{i}\",\"cluster\":\"c{i}\",\"lang\":\"en\",\"subject\":\"s\",\"prompt\":\"Which one is it, {i}?\",\"answers\":[\"x{i}\"]}}\n"
+            )
+        };
+        fs::write(place.path("suite/items.jsonl"), (0..4).map(item).collect::<String>()).unwrap();
+        fs::write(
+            place.path("rows.json"),
+            r#"[{"instruction": "1?", "input": "", "output": "one"}, {"instruction": "2?", "input": "", "output": "two"}]"#,
+        )
+        .unwrap();
+        let text = EXPERIMENT.replace("MODEL", place.path("model").to_str().unwrap()).replace("TARGETS", targets);
+        fs::write(place.path("small.toml"), text.replace("SUITE", place.path("suite").to_str().unwrap())).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn ballast(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::cargo_bin("ballast").unwrap();
+        command.current_dir(self.0.path()).args(arguments);
+        command
+    }
+
+    fn spec(&self) -> Spec {
+        Spec::from_config_json(&fs::read_to_string(self.path("model/config.json")).unwrap()).unwrap()
+    }
+
+    /// The run's folder.
+    fn run(&self) -> PathBuf {
+        self.ballast(&["run", "small.toml"]).assert().success();
+        fs::read_dir(self.path("runs")).unwrap().next().unwrap().unwrap().path()
+    }
+}
+
+fn answers(file: &Path) -> BTreeMap<String, String> {
+    let rows = fs::read_to_string(file).unwrap();
+    rows.lines().map(|line| serde_json::from_str::<ItemRow>(line).unwrap()).map(|row| (row.item, row.answer)).collect()
+}
+
+#[test]
+fn every_such_family_is_trained_saved_and_read_again() {
+    for family in ["phi3", "phi4-mini", "glm4", "gemma3-vision", "mistral3-vision", "qwen2.5-vl", "qwen3-vl"] {
+        let place = Place::new(family, ALL);
+        let cells = place.run().join("cells");
+        let (base, cell) = (cells.join("base"), cells.join("A-s1"));
+        let trained = fs::read_to_string(cell.join("train.csv")).unwrap();
+        assert_eq!(trained.lines().count(), 4, "{family}");
+
+        let spec = place.spec();
+        let tensors = candle_core::safetensors::load(cell.join("adapter/adapter_model.safetensors"), &Device::Cpu).unwrap();
+        let names: BTreeSet<String> = tensors.keys().cloned().collect();
+        let expected = (0..spec.layers).flat_map(|layer| spec.linears().map(move |module| (layer, module))).flat_map(|(layer, module)| {
+            let path = if spec.other_parts.is_empty() { "model" } else { "model.language_model" };
+            ["A", "B"].map(|half| format!("base_model.model.{path}.layers.{layer}.{}.lora_{half}.weight", module.path()))
+        });
+        assert_eq!(names, expected.collect(), "{family}");
+        let joint = names.iter().any(|name| name.contains("gate_up_proj"));
+        assert_eq!((joint, trained.contains("b_gate_up")), (spec.joint.gate_up, spec.joint.gate_up), "{family}");
+
+        let out = place.path("again.jsonl");
+        let adapter = cell.join("adapter");
+        let asked = ["eval", "--model", "model", "--suite", "suite", "--system", "-", "--name", "Swift-Robot", "--author", "CSDN"];
+        let asked = asked.into_iter().chain(["--adapter", adapter.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+        place.ballast(&asked.collect::<Vec<_>>()).assert().success();
+        let said = answers(&cell.join("items.jsonl"));
+        assert_eq!(answers(&out), said, "{family}");
+        assert_ne!(answers(&base.join("items.jsonl")), said, "{family}: three steps at so high a rate change no answer");
+    }
+}
+
+#[test]
+fn targets_are_linears_that_the_checkpoint_holds() {
+    let refused = |family: &str, targets: &str| {
+        let output = Place::new(family, targets).ballast(&["run", "small.toml"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{family} {targets}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let error = refused("phi3", r#"["q", "v"]"#);
+    assert!(error.contains("phi3 checkpoints hold `q`, `k`, `v` as one linear: name `qkv`"), "{error}");
+    let error = refused("qwen3-vl", r#"["qkv_proj"]"#);
+    assert!(error.contains("checkpoints hold its parts apart: name `q`, `k`, `v`"), "{error}");
+    let place = Place::new("phi3", r#"["qkv_proj", "down_proj"]"#);
+    let cell = place.run().join("cells/A-s1");
+    let config = fs::read_to_string(cell.join("adapter/adapter_config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    assert_eq!(config["target_modules"], serde_json::json!(["qkv_proj", "down_proj"]));
+    assert_eq!((&config["r"], &config["lora_alpha"]), (&serde_json::json!(3), &serde_json::json!(12)));
+}
