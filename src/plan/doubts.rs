@@ -33,6 +33,7 @@ pub fn fits<'a>(
     stages: impl IntoIterator<Item = &'a PlannedStage>,
 ) -> Result<()> {
     experiment.lora.fits(spec)?;
+    experiment.variants.iter().try_for_each(|variant| experiment.lora_of(variant).fits(spec))?;
     ensure!(
         !general_items(suites).is_empty(),
         "drift is measured on the questions of suites whose role is not identity, and there are none: add such a suite"
