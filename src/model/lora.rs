@@ -391,8 +391,8 @@ mod tests {
         adapter.pairs.get_mut(&site).unwrap().b = numbered(32);
         let updates = adapter.updates(&spec).unwrap();
         assert_eq!(updates.len(), 14);
-        let first = |module: Module| updates[&Site { layer: 1, module }].b.to_vec2::<f32>().unwrap()[0][0];
-        assert_eq!([Module::Q, Module::K, Module::V].map(first), [0.0, 32.0, 48.0]);
+        let first = |module: Module| updates[&Site { layer: 1, module }].b.to_vec2::<f32>().unwrap()[0][0] as usize;
+        assert_eq!([Module::Q, Module::K, Module::V].map(first), [0, 32, 48]);
 
         // What is joined again: A's parts add up, B's stand below each other.
         let gradient = |(part, update): (&Site, &LowRank)| {

@@ -98,8 +98,11 @@ fn absent(folder: &Path) -> String {
     }
 }
 
+/// A and B of every site.
+type Halves = BTreeMap<Site, (Tensor, Tensor)>;
+
 /// The path of the language model that names have, and both halves of every site.
-fn read_halves(folder: &Path, path: &Path, spec: &Spec) -> Result<(&'static str, BTreeMap<Site, (Tensor, Tensor)>)> {
+fn read_halves(folder: &Path, path: &Path, spec: &Spec) -> Result<(&'static str, Halves)> {
     ensure!(
         path.exists(),
         "{} is missing{}",

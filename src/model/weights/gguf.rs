@@ -76,11 +76,10 @@ fn gguf_name(module: Module) -> &'static str {
         Module::V => "attn_v",
         Module::O => "attn_output",
         Module::Gate => "ffn_gate",
-        Module::Up => "ffn_up",
+        // llama.cpp calls gate and up in one tensor as it calls up.
+        Module::Up | Module::GateUp => "ffn_up",
         Module::Down => "ffn_down",
         Module::Qkv => "attn_qkv",
-        // llama.cpp has a name for the two of its own only where they are apart.
-        Module::GateUp => "ffn_up",
     }
 }
 
