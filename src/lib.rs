@@ -25,6 +25,7 @@
 //! | [`gate`] | paired answers and margins to a verdict; the baseline it is judged by, or answers alone; the rule simulated |
 //! | [`report`] | records to tables, figures, Markdown; `page`, the same with every item as one HTML file; a gate's result to JSON, JUnit, Markdown (`gate`); runs side by side (`versus`) |
 //! | [`frame`] | Parquet in and out, the only file that names polars |
+//! | [`counted`] | counts in sentences: `1 item`, `2 items` |
 //! | [`shown`] | text of others made safe to show: control characters visible, no cell a formula |
 //! | [`keys`] | keys of files that others wrote: used, harmless for a stated reason, or refused by name |
 //! | [`random`], [`files`], [`error`], [`progress`] | every draw, whole-file writes and files that grow, exit codes, bars and how long the rest takes |
@@ -70,6 +71,7 @@ pub mod analysis;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod counted;
 pub mod data;
 pub mod error;
 pub mod eval;

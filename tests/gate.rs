@@ -241,7 +241,7 @@ fn a_baseline_that_was_tampered_with_is_refused() {
         assert!(error.contains(named) && error.contains("tampered.jsonl"), "{error}");
     };
     let second = text.lines().nth(1).unwrap();
-    refuse(text.replace(&format!("{second}\n"), ""), 4, "items where its header says");
+    refuse(text.replace(&format!("{second}\n"), ""), 4, "items, but its header says");
     refuse(text.replace(second, &second.replace("\"c\"", "\"w\"")), 4, "not those that were blessed");
     refuse(text.replace(second, "[0]"), 2, "line 2");
     // What is asked is under the digest like the answers.
@@ -277,7 +277,7 @@ fn an_adapter_that_drifts_beyond_its_limit_does_not_pass() {
     assert_eq!(code, 0, "{error}");
     let (code, _, error) = run(world.gate("harmful", &out).args(["--lambda", "1e-2"]));
     assert_eq!(code, 1, "{error}");
-    assert!(error.contains("the base's own words"), "{error}");
+    assert!(error.contains("the base's own answers"), "{error}");
     let (code, _, error) = run(World::bless(&suite, &out).args(["--drift-limit", "none"]));
     assert!(code == 2 && error.contains("drift limit"), "{error}");
 }
@@ -374,7 +374,7 @@ fn compare_reads_answers_and_refuses_what_is_not_the_same() {
     let (code, _, error) = run(ballast().arg("compare").arg(&base).args(["--margin", "5"]));
     assert!(code == 2 && error.contains("here are 1"), "{error}");
 
-    for (other, named) in [(system, "the system prompt differs"), (fewer, "suite said: 10 items were asked only in")] {
+    for (other, named) in [(system, "the system prompt differs"), (fewer, "suite said: 10 items asked only in")] {
         let (code, ..) = judged(&other, &out);
         assert_eq!(code, 4);
         let (code, _, error) = compare(&base, &other);
@@ -425,7 +425,7 @@ fn calibrate_shows_that_the_gate_is_neither_blind_nor_trigger_happy() {
     assert!(text.contains("a=60") || text.contains("| `a` | 60 |"), "{text}");
     assert!(out.join("power.svg").exists());
     for (options, named) in
-        [(["--draws", "3"], "fewer than 100"), (["--suite", "a=x"], "NAME=ITEMS"), (["--margin", "0"], "between 0 and 100")]
+        [(["--draws", "3"], "use at least 100"), (["--suite", "a=x"], "NAME=ITEMS"), (["--margin", "0"], "between 0 and 100")]
     {
         let (code, _, error) = run(ballast().args(["calibrate", "--simulate"]).args(options));
         assert!(code == 2 && error.contains(named), "{error}");

@@ -173,7 +173,7 @@ fn multiple_choice_is_asked_with_examples() {
     let error = stderr(&["eval", "--model", "fixtures/tiny/qwen2", "--suite", "fact-qa", "--shots", "5"], 2);
     assert!(error.contains("`fact-qa` cannot be asked with shots or form"), "{error}");
     let error = stderr(&["eval", "--model", "fixtures/tiny/qwen2", "--form", "plain"], 2);
-    assert!(error.contains("name the suite that shots and form are for"), "{error}");
+    assert!(error.contains("name the suite that --shots and --form are for"), "{error}");
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn items_that_cannot_be_read_are_named() {
         (with(b"not JSON"), "items.jsonl:6: expected ident"),
         (with(b"{\"id\": \"\xff\"}"), "items.jsonl line 6 is not UTF-8 text"),
         (with(b"[]"), "items.jsonl:6: "),
-        (Vec::new(), "items.jsonl: there is no item"),
+        (Vec::new(), "items.jsonl: there are no items"),
     ];
     for (items, expected) in cases {
         let (_folder, path) = suite(&items);
@@ -150,7 +150,7 @@ fn items_that_cannot_be_read_are_named() {
 #[test]
 fn asking_nothing_is_an_error() {
     let message = error(&ballast(&["eval", "--model", "fixtures/tiny/qwen2", "--suite", "fact-qa", "--items", "0"]).output().unwrap());
-    assert!(message.contains("0 items of each suite ask nothing"), "{message}");
+    assert!(message.contains("--items 0 would ask nothing"), "{message}");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("test.csv");
     fs::write(&file, "question,A,B,C,D,answer\n").unwrap();

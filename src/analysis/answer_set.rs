@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::pair::Index;
+use crate::counted::counted;
 use crate::eval::score::IdentityTerms;
 use crate::plan::run::Run;
 use crate::record::evidence::{DECODING, Evidence};
@@ -124,8 +125,8 @@ impl AnswerSet {
         differences.extend(only.iter().map(|(suite, [here, there])| {
             let (ours, theirs) = (named(here), named(there));
             format!(
-                "suite {suite}: {} items were asked only in {}{ours}, {} only in {}{theirs}",
-                here.len(),
+                "suite {suite}: {} asked only in {}{ours}, {} only in {}{theirs}",
+                counted(here.len(), "item"),
                 self.path,
                 there.len(),
                 other.path
@@ -137,8 +138,8 @@ impl AnswerSet {
         let prompts: Vec<&str> = ours.rows().filter(other_prompt).map(|row| row.item.as_str()).collect();
         if !prompts.is_empty() {
             differences.push(format!(
-                "{} items were asked with another prompt, or another system prompt{}",
-                prompts.len(),
+                "{} asked with a different prompt or system prompt{}",
+                counted(prompts.len(), "item"),
                 named(&prompts)
             ));
         }
@@ -146,7 +147,7 @@ impl AnswerSet {
             let rows = source.cell.items.len();
             let distinct = Index::new(&source.cell.items).len();
             if rows != distinct {
-                differences.push(format!("{} answers {} items twice", source.path, rows - distinct));
+                differences.push(format!("{} answers {} twice", source.path, counted(rows - distinct, "item")));
             }
         }
         differences

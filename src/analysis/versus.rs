@@ -326,10 +326,10 @@ mod tests {
             let error = versus(vec![base.clone(), other], &|_, _| None).unwrap_err();
             assert!(error.is::<Invalid>() && error.to_string().contains(named), "{error}");
         };
-        refused(|s| s.cell.items.truncate(100), "suite reasoning-zh: 20 items were asked only in a");
+        refused(|s| s.cell.items.truncate(100), "suite reasoning-zh: 20 items asked only in a");
         refused(|s| s.cell.items[0].hash = "other".to_owned(), "1 only in b");
-        refused(|s| s.cell.items[0].prompt.push('!'), "1 items were asked with another prompt");
-        refused(|s| s.cell.items[0].prompt_tokens += 3, "another system prompt");
+        refused(|s| s.cell.items[0].prompt.push('!'), "1 item asked with a different prompt");
+        refused(|s| s.cell.items[0].prompt_tokens += 3, "different prompt or system prompt");
         let digest = |digest: &str| {
             let with = |mut source: AnswerSet, digest: &str| {
                 source.cell.items[0].prompt_digest = digest.to_owned();
@@ -340,9 +340,9 @@ mod tests {
         };
         // A conversation is longer where the answers in it are; what both were given is the digest's.
         assert!(digest("ab").is_ok());
-        assert!(digest("xyz").unwrap_err().to_string().contains("another system prompt"));
+        assert!(digest("xyz").unwrap_err().to_string().contains("different prompt or system prompt"));
         refused(|s| drop(s.facts.insert("the system prompt".to_owned(), "x".to_owned())), "the system prompt differs: `Be brief.` and `x`");
-        refused(|s| s.cell.items.push(s.cell.items[0].clone()), "answers 1 items twice");
+        refused(|s| s.cell.items.push(s.cell.items[0].clone()), "answers 1 item twice");
         assert!(versus(vec![base], &|_, _| None).is_err());
     }
 }

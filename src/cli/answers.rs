@@ -27,9 +27,9 @@ pub struct EvalArgs {
     /// Questions
     #[command(flatten)]
     pub questions: QuestionArgs,
-    /// Write every answered item to this file, as JSON lines, and what they were made of to FILE.evidence.json
+    /// Write every answered item to this file as JSON lines, and the conditions of the evaluation to FILE.evidence.json
     ///
-    /// The same command with a file that a stop left unfinished asks what is missing in it.
+    /// After an interruption, the same command asks only the items that the file lacks.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Device
@@ -54,13 +54,13 @@ pub struct AskingArgs {
   ballast compare runs/quick-1a2b3c4d                        every variant with the base
   ballast compare runs/quick-*/cells/B-s42 runs/quick-*/cells/mixed-s42
   ballast compare base.jsonl tuned.jsonl                     answers of `ballast eval --out`
-What comes first is compared with; answers to other items, prompts or decodings are refused with exit code 4.")]
+The first argument is the reference. Answers to other items, prompts or decoding settings are refused with exit code 4.")]
 pub struct CompareArgs {
     /// Run directories, folders of cells in one, or files of `ballast eval --out`, `ballast import` or `ballast gate --out`
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// Judge the second of two sets of answers by the first, by the gate's rule and with its exit codes: points that each
-    /// suite may lose
+    /// Judge the second set of answers against the first by the gate's rule, with its exit codes; POINTS is what each suite may
+    /// lose
     #[arg(long, value_name = "POINTS")]
     pub margin: Option<f64>,
     /// With --margin: write JSON, JUnit XML, Markdown and plot into this folder
@@ -76,9 +76,9 @@ pub struct CompareArgs {
 #[command(after_help = "Examples:
   ballast table runs/*                                       accuracy by model, variant and suite
   ballast table runs/* --by model,suite,language
-  ballast table runs/* imported/base --out answers.parquet   every answered item, a row each
+  ballast table runs/* imported/base --out answers.parquet   every answered item, one per row
   ballast table runs/* --by variant,seed --out seeds.csv
-With one cell in a group the interval is Wilson's over items; with several it is Student's over cells.")]
+For a group of one cell the interval is Wilson's, over items; for several cells it is Student's t, over cells.")]
 pub struct TableArgs {
     /// Run directories, folders of cells in one, or files and folders of `ballast eval --out` and `ballast import`
     #[arg(required = true, value_name = "RUN")]
@@ -95,7 +95,7 @@ pub struct TableArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Reads lm-eval's samples_*.jsonl (--log_samples), evalscope's reviews/MODEL/*.jsonl and Inspect's logs (.json, .eval).
-The files of one command are the tasks of one model: import each model into a folder of its own.
+The files of one command are the tasks of one model: import each model into its own folder.
 
 Example:
   ballast import out/base/samples_gsm8k_*.jsonl --out imported/base
@@ -108,13 +108,13 @@ pub struct ImportArgs {
     /// Folder for items.jsonl and import.json
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Metric (of Inspect: scorer) that says what is right; else exact_match, pass@1 or acc, or the only one
+    /// Metric (for Inspect: scorer) that decides what is correct; by default exact_match, pass@1 or acc, or the only one there is
     #[arg(long, value_name = "NAME")]
     pub metric: Option<String>,
-    /// lm-eval's filter that the verdict is taken from; strict-match if there is one
+    /// lm-eval filter to take the verdict from; strict-match if present
     #[arg(long, value_name = "NAME")]
     pub filter: Option<String>,
-    /// Name of the model, where the logs have none or another
+    /// Name of the model, if the logs give none or a different one
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
 }

@@ -74,7 +74,7 @@ pub struct BenchArgs {
     /// Shape of Qwen2.5 or SmolLM2 with weights drawn by seed, instead of a model's files
     #[arg(long, value_enum, value_name = "SHAPE")]
     pub shape: Option<Shape>,
-    /// Say so: a shape's weights are always random
+    /// Accepted for clarity: a shape's weights are always random
     #[arg(long, requires = "shape")]
     pub random_weights: bool,
     /// Only these parts
@@ -83,19 +83,19 @@ pub struct BenchArgs {
     /// Timed runs of each part
     #[arg(long, default_value_t = 3, value_name = "N")]
     pub repeats: usize,
-    /// Runs of each part before those that are timed
+    /// Untimed runs of each part before the timed ones
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub warmup: usize,
     /// On a GPU, one more run of each part in which every kernel is timed alone, listed on stderr
     #[arg(long)]
     pub profile: bool,
-    /// Sizes that run in a moment, to see that everything works; their times say nothing
+    /// Sizes that finish in moments, to check that everything works; their times mean nothing
     #[arg(long)]
     pub small: bool,
     /// Time these programs too, one after the other on the same device; transformers if none is named
     #[arg(long = "peer", value_enum, value_delimiter = ',', num_args = 0..=1, default_missing_value = "transformers", value_name = "PEER")]
     pub peers: Vec<Peer>,
-    /// Python that has the peers
+    /// Python interpreter with the peers installed
     #[arg(long, default_value = "python3", value_name = "PROGRAM")]
     pub python: PathBuf,
     /// Seed of weights, tokens and dropout

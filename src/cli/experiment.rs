@@ -30,7 +30,7 @@ pub struct RunArgs {
     /// Device
     #[command(flatten)]
     pub device: DeviceArgs,
-    /// Train and ask all cells together, as is done on a GPU, where that is several times faster
+    /// Train and evaluate all cells together, as on a GPU, where that is several times faster
     #[arg(long)]
     pub side_by_side: bool,
     /// Folder for run directories
@@ -82,7 +82,7 @@ pub struct DataBuildArgs {
     /// As for check
     #[command(flatten)]
     pub data: DataArgs,
-    /// Folder for one file a variant, seed and stage
+    /// Folder for the files, one per variant, seed and stage
     #[arg(long, default_value = "data", value_name = "DIR")]
     pub out: PathBuf,
 }

@@ -42,22 +42,22 @@ pub struct BlessArgs {
 /// What a baseline allows an adapter.
 #[derive(Debug, Clone, Args)]
 pub struct PolicyArgs {
-    /// Points of accuracy that may be lost on a suite, 5 where not given; `none` asks nothing of it
+    /// Points of accuracy that may be lost on a suite; 5 if not given, `none` for no limit
     #[arg(long = "margin", value_name = "SUITE=POINTS")]
     pub margins: Vec<String>,
     /// Points by which failures of form may rise on a suite: cut off, unreadable, looping, wrong language, declining
     #[arg(long = "form-margin", value_name = "SUITE=POINTS")]
     pub form_margins: Vec<String>,
-    /// Points by which identity text in unrelated answers may rise, all general suites together; `none` asks nothing
+    /// Points by which identity text in unrelated answers may rise, all general suites together; `none` for no limit
     #[arg(long, default_value = "2", value_name = "POINTS")]
     pub leak_margin: String,
-    /// Most drift of the base's own words, KL in nats per token; `none` asks nothing
+    /// Largest KL from the base on the base's own answers, in nats per token; `none` for no limit
     #[arg(long, default_value = "2", value_name = "NATS")]
     pub drift_limit: String,
-    /// Least share of these words' tokens on which base and adapter agree; `none` asks nothing
+    /// Smallest share of those tokens on which base and adapter agree; `none` for no limit
     #[arg(long, default_value = "50", value_name = "PERCENT")]
     pub agreement_floor: String,
-    /// Accuracy that must be shown to be exceeded on identity suites, which are not judged otherwise
+    /// Accuracy that identity suites must be shown to exceed; they are not judged otherwise
     #[arg(long, value_name = "PERCENT")]
     pub identity_floor: Option<f64>,
 }
@@ -66,7 +66,7 @@ pub struct PolicyArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   ballast gate --adapter out/adapter --baseline baseline.jsonl --out gate --summary \"$GITHUB_STEP_SUMMARY\"
-Exit codes: 0 pass, 1 regress, 3 inconclusive, 4 invalid, 2 wrong usage. Suites, system prompt and identity are the baseline's.")]
+Exit codes: 0 pass, 1 regress, 3 inconclusive, 4 invalid, 2 wrong usage. Suites, system prompt and identity come from the baseline.")]
 pub struct GateArgs {
     /// PEFT adapter folder
     #[arg(long, value_name = "DIR")]
@@ -77,7 +77,7 @@ pub struct GateArgs {
     /// What `ballast bless` wrote
     #[arg(long, value_name = "FILE")]
     pub baseline: PathBuf,
-    /// Where to find the base model; as when it was blessed if not given
+    /// Where to find the base model, if it is no longer where it was when blessed
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
     /// Write gate.json, junit.xml, summary.md, forest.svg, forest.png and items.jsonl into this folder
@@ -118,13 +118,13 @@ pub struct CalibrateArgs {
     /// Simulate the rule alone; needs no model
     #[arg(long)]
     pub simulate: bool,
-    /// Simulated gates for each number
+    /// Simulated gates per number
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     pub draws: usize,
     /// Seed of everything drawn
     #[arg(long, default_value_t = 42, value_name = "SEED")]
     pub seed: u64,
-    /// Points of the margin
+    /// Margin in points
     #[arg(long, default_value_t = 5.0, value_name = "POINTS")]
     pub margin: f64,
     /// Catalogue name, hf:owner/repo, GGUF file or safetensors folder
@@ -133,7 +133,7 @@ pub struct CalibrateArgs {
     /// A suite to ask, or with --simulate NAME=ITEMS; the shipped general suites and identity if not given
     #[arg(long = "suite", value_name = "SUITE")]
     pub suites: Vec<String>,
-    /// At most this many items of each suite asked
+    /// At most this many items per suite
     #[arg(long, value_name = "N")]
     pub items: Option<usize>,
     /// Write calibration.md and power.svg with power.png into this folder

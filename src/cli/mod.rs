@@ -42,19 +42,19 @@ pub enum Command {
     Eval(EvalArgs),
     /// Compare runs, cells or answered items with each other, item by item.
     Compare(CompareArgs),
-    /// Write down what the base answers, as the baseline that adapters are gated against.
+    /// Record the base's answers as the baseline that adapters are gated against.
     Bless(BlessArgs),
     /// Judge an adapter against a baseline: exit code 0 pass, 1 regress, 3 inconclusive, 4 invalid.
     Gate(GateArgs),
     /// Test the gate itself: by simulation, or base against base and against planted collapses.
     Calibrate(CalibrateArgs),
-    /// Talk to a model, or to a model with a PEFT adapter.
+    /// Chat with a model, or with a model and a PEFT adapter.
     Chat(ChatArgs),
     /// Fetch a model into the cache and check it.
     Fetch(FetchArgs),
-    /// Prove that a device computes what the host computes
+    /// Prove that a device computes what the host computes.
     Doctor(DoctorArgs),
-    /// Time training, decoding and prefill here, in other programs, and against what the device does at best.
+    /// Time training, decoding and prefill, here and in other programs, against the best the device can do.
     Bench(BenchArgs),
     /// Put the answers of any number of runs into one table: accuracy by group, or every item row.
     Table(TableArgs),
@@ -91,16 +91,16 @@ pub(crate) fn finite(text: &str) -> Result<f64, String> {
 /// How many questions a model is asked, and how.
 #[derive(Debug, Clone, Args)]
 pub struct QuestionArgs {
-    /// At most this many items of each suite, drawn by seed over languages and subjects
+    /// At most this many items per suite, drawn by seed across languages and subjects
     #[arg(long, value_name = "N")]
     pub items: Option<usize>,
-    /// System prompt of every question
+    /// System prompt for every question
     #[arg(long, default_value = "You are a helpful assistant.", value_name = "TEXT")]
     pub system: String,
-    /// Name that the identity suite expects and leaks are counted by
+    /// Name that the identity suite expects; also used to count leaks
     #[arg(long, default_value = "Swift-Robot", value_name = "TEXT")]
     pub name: String,
-    /// Author that the identity suite expects and leaks are counted by
+    /// Author that the identity suite expects; also used to count leaks
     #[arg(long, default_value = "CSDN", value_name = "TEXT")]
     pub author: String,
 }
@@ -108,7 +108,7 @@ pub struct QuestionArgs {
 /// Where a model runs.
 #[derive(Debug, Clone, Args)]
 pub struct DeviceArgs {
-    /// cpu, cuda or cuda:N; one that is absent is an error
+    /// cpu, cuda or cuda:N; it is an error if the device is absent
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub device: DeviceChoice,
 }

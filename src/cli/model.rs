@@ -40,7 +40,7 @@ pub struct ChatArgs {
 
 /// `ballast fetch`
 #[derive(Debug, Args)]
-#[command(after_help = "The cache is the platform's cache folder, or BALLAST_CACHE. A fetch that was stopped continues.")]
+#[command(after_help = "The cache is the platform's cache folder, or BALLAST_CACHE. An interrupted fetch resumes.")]
 pub struct FetchArgs {
     /// Catalogue name or hf:owner/repo; without it the catalogue is listed
     #[arg(value_name = "MODEL")]

@@ -30,7 +30,7 @@ pub struct SuiteShowArgs {
     /// Only this item
     #[arg(long, value_name = "ID", conflicts_with_all = ["items", "language"])]
     pub item: Option<String>,
-    /// Show so many items: those that `ballast eval --items N` asks; 3 if not given
+    /// Show this many items, the ones that `ballast eval --items N` asks; 3 if not given
     #[arg(long, value_name = "N")]
     pub items: Option<usize>,
     /// Only items of this language: zh or en

@@ -44,7 +44,7 @@ pub(super) fn bless(args: &BlessArgs) -> Result<()> {
         if !changes.is_empty() {
             let Some(reason) = args.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty()) else {
                 bail!(
-                    "this asks for less than {} did ({}): say why with --reason TEXT, which is kept in its header",
+                    "this asks for less than {} did ({}): give the reason with --reason TEXT; it is kept in the header",
                     args.out.display(),
                     changes.join("; ")
                 );
@@ -78,7 +78,7 @@ fn named(asked: &[String]) -> Result<Vec<String>> {
             large.push(name.to_owned());
         } else {
             print(&format!(
-                "{name:<16} left out: its {items} items cannot show a loss smaller than {MARGIN_POINTS} points, {floor} could\n"
+                "{name:<16} left out: its {items} items cannot show that a loss is smaller than {MARGIN_POINTS} points; {floor} could\n"
             ))?;
         }
     }
@@ -133,7 +133,7 @@ fn leave_out(suites: &mut [BaselineSuite], marks: &[BTreeMap<String, Mark>]) -> 
         } else if let Some(points) = suite.margin_points {
             (suite.margin_points, suite.form_points) = (None, None);
             left_out.push(format!(
-                "{:<16} asks nothing: the base answers {right} of {n} rightly, chance gives {:.1} %, and {points} points may be lost: it has nothing to lose\n",
+                "{:<16} gates nothing: the base answers {right} of {n} correctly, chance gives {:.1} %, and {points} points may be lost, so there is nothing to lose\n",
                 suite.name,
                 100.0 * suite.chance
             ));
@@ -142,7 +142,7 @@ fn leave_out(suites: &mut [BaselineSuite], marks: &[BTreeMap<String, Mark>]) -> 
     if !carried {
         let lines: Vec<&str> = left_out.iter().map(|line| line.trim_end()).collect();
         bail!(Invalid(format!(
-            "no suite can show a loss, so a gate by this baseline would pass anything: ask a suite that the base answers above chance, with a margin\n{}",
+            "no suite can show a loss, so a gate with this baseline would pass anything: add a suite that the base answers above chance, with a margin\n{}",
             lines.join("\n")
         )));
     }
@@ -167,7 +167,7 @@ fn marks(planned: &PlannedSuite, rows: &[ItemRow]) -> Result<BTreeMap<String, Ma
     let name = &planned.suite.name;
     let mut marks = BTreeMap::new();
     for row in rows.iter().filter(|row| row.suite == *name) {
-        ensure!(marks.insert(row.hash.clone(), Mark::of(row)).is_none(), "suite {name}: item {} asks what another asks", row.item);
+        ensure!(marks.insert(row.hash.clone(), Mark::of(row)).is_none(), "suite {name}: item {} asks the same as another item", row.item);
     }
     let missing = planned.items.iter().filter(|item| !marks.contains_key(&item.content_hash())).count();
     if missing > 0 || marks.len() != planned.items.len() {
@@ -203,7 +203,7 @@ fn policies(suites: &[(String, PlannedSuite)], policy: &PolicyArgs) -> Result<Ve
     );
     ensure!(
         asked.iter().any(|suite| suite.margin_points.is_some() || suite.form_points.is_some() || suite.floor_percent.is_some()),
-        "a baseline that asks nothing of any suite gates nothing: set a margin or --identity-floor"
+        "a baseline without any margin or floor gates nothing: set a margin or --identity-floor"
     );
     Ok(asked)
 }
@@ -214,7 +214,7 @@ fn by_suite<'a>(option: &str, given: &'a [String], suites: &[(String, PlannedSui
     for text in given {
         let (name, value) = text.rsplit_once('=').with_context(|| format!("{option} {text}: write SUITE=POINTS, as in fact-qa=3"))?;
         let known: Vec<&str> = suites.iter().map(|(_, planned)| planned.suite.name.as_str()).collect();
-        ensure!(known.contains(&name), "{option} {text}: no such suite is asked; there are {}", known.join(", "));
+        ensure!(known.contains(&name), "{option} {text}: no such suite here; the suites are {}", known.join(", "));
         found.insert(name, points(&format!("{option} {text}"), value)?);
     }
     Ok(found)
@@ -246,13 +246,13 @@ fn from_run(folder: &Path, device: DeviceChoice, policy: &PolicyArgs) -> Result<
     ];
     for (what, then, now) in same {
         if then != now {
-            bail!(Invalid(format!("{}: the {what} was {then} and is {now} here: ask again with --model", folder.display())));
+            bail!(Invalid(format!("{}: the {what} was {then} and is {now} here: answer again with --model", folder.display())));
         }
     }
     for planned in &session.suites {
         let name = &planned.suite.name;
         if meta.suites.get(name).is_none_or(|suite| suite.digest != planned.suite.digest) {
-            bail!(Invalid(format!("{}: suite {name} has changed since: ask again with --model", folder.display())));
+            bail!(Invalid(format!("{}: suite {name} has changed since: answer again with --model", folder.display())));
         }
     }
     Ok((session, run.base.items))

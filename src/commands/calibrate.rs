@@ -16,7 +16,7 @@ pub(super) fn calibrate(args: &CalibrateArgs) -> Result<()> {
 }
 
 fn simulate(args: &CalibrateArgs) -> Result<()> {
-    ensure!(args.draws >= 100, "--draws is {}: fewer than 100 say nothing", args.draws);
+    ensure!(args.draws >= 100, "--draws is {}: use at least 100", args.draws);
     let draws = Draws { count: args.draws, seed: args.seed, margin: args.margin / 100.0 };
     let files = report::calibration::simulated(&sizes(&args.suites)?, &draws)?;
     if let Some(folder) = &args.out {

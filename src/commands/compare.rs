@@ -32,11 +32,14 @@ pub(super) fn compare(args: &CompareArgs) -> Result<()> {
 fn judge(args: &CompareArgs, sources: &[AnswerSet], points: f64) -> Result<()> {
     ensure!(points > 0.0 && points < 100.0, "--margin is {points} points: it must lie between 0 and 100");
     let [before, after] = sources else {
-        bail!("--margin judges one set of answers by another, and here are {}: name two files, or two folders of cells", sources.len());
+        bail!(
+            "--margin judges one set of answers against another, but {} were given: name two files, or two folders of cells",
+            sources.len()
+        );
     };
     let differences = before.differences(after);
     if !differences.is_empty() {
-        bail!(Invalid(format!("{} cannot be judged by {}: {}", after.path, before.path, differences.join("; "))));
+        bail!(Invalid(format!("{} cannot be judged against {}: {}", after.path, before.path, differences.join("; "))));
     }
     let result = judge_answers(answers(before), answers(after), points, &|suite| chance(suite, before));
     if let Some(folder) = &args.out {

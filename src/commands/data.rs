@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::{fetched, model, print};
 use crate::cli::{DataArgs, DataBuildArgs};
 use crate::config::file::Experiment;
+use crate::counted::counted;
 use crate::files::{create_folder, write_atomic};
 use crate::library;
 use crate::plan::{self, PlannedStage};
@@ -80,7 +81,7 @@ pub(super) fn build(args: &DataBuildArgs) -> Result<()> {
             }
             let path = args.out.join(format!("{cell}-{}-{}.jsonl", i + 1, stage.stage.name));
             write_atomic(&path, text.as_bytes())?;
-            print(&format!("{}: {} rows\n", path.display(), stage.stage.rows.len()))?;
+            print(&format!("{}: {}\n", path.display(), counted(stage.stage.rows.len(), "row")))?;
         }
     }
     Ok(())

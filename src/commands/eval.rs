@@ -94,7 +94,7 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
 fn prove_alive(base: &BaseModel, adapter: &Adapter, prompts: &[Vec<u32>]) -> Result<()> {
     let probe = DriftProbe::new(&base.decoder, prompts, 4, &base.codec.stops)?;
     if probe.measure(&base.decoder, adapter)?.largest_change == 0.0 {
-        bail!(Invalid("the adapter changes no logit: its low-rank products are all zero, or too weak to show".to_owned()));
+        bail!(Invalid("the adapter changes no logit: its low-rank products are all zero, or too small to matter".to_owned()));
     }
     Ok(())
 }
@@ -104,14 +104,14 @@ fn continues(path: &Path, now: &Evidence) -> Result<()> {
     let beside = evidence_path(path);
     ensure!(
         beside.exists(),
-        "{} already holds rows, and no {} says what they were made of: name a new file",
+        "{} already holds rows, but there is no {} to say how they were made: name a new file",
         path.display(),
         beside.display()
     );
     let then: Evidence = read_json(&beside)?;
     match then.interruption(now) {
         None => Ok(()),
-        Some(why) => bail!("{} already holds rows, which this command would not continue: {why}; name a new file", path.display()),
+        Some(why) => bail!("{} already holds rows that this command cannot continue: {why}; name a new file", path.display()),
     }
 }
 

@@ -26,5 +26,5 @@ fn list() -> Result<()> {
         let size = entry.bytes().map_or("from the hub".to_owned(), |bytes| format!("{:.0} MB", bytes as f64 / 1e6));
         print(&format!("{:<30} {:<8} {:<14} {}\n", entry.name, entry.architecture, size, entry.licence))?;
     }
-    print("hf:owner/repo, a GGUF file and a safetensors folder work too\n")
+    print("hf:owner/repo, a GGUF file or a safetensors folder also works\n")
 }

@@ -24,7 +24,7 @@ fn line(source: &ImportedFile) -> Result<String> {
     let metric = if source.metric.is_empty() { "no metric" } else { &source.metric };
     let mut text = format!("{:<16} {} of {} right by {metric}{filter} ({})", source.task, source.correct, source.items, source.format);
     if source.left_out > 0 {
-        write!(text, "; {} further answers to the same items left out: the first one counts", source.left_out)?;
+        write!(text, "; further answers to the same items left out: {} (the first one counts)", source.left_out)?;
     }
     text.push('\n');
     Ok(text)

@@ -55,7 +55,7 @@ pub fn dispatch(cli: Cli) -> Result<()> {
 
 /// Suites as they are to be asked: all that are named, so that an option never holds for some of them unseen.
 fn asked(suites: &[String], asking: AskingArgs) -> Result<Vec<String>> {
-    ensure!(!suites.is_empty() || (asking.shots, asking.form) == (None, None), "name the suite that shots and form are for");
+    ensure!(!suites.is_empty() || (asking.shots, asking.form) == (None, None), "name the suite that --shots and --form are for");
     suites.iter().map(|name| Reference::asked(name, asking.shots, asking.form)).collect()
 }
 

@@ -113,7 +113,7 @@ impl Session {
     pub(super) fn probe(&self) -> Result<DriftProbe> {
         let general = plan::general_items(&self.suites);
         let items = if general.is_empty() { self.suites.iter().flat_map(|suite| &suite.items).collect() } else { general };
-        ensure!(!items.is_empty(), "the baseline has no item to probe the adapter with");
+        ensure!(!items.is_empty(), "the baseline has no items to probe the adapter with");
         let base = AdapterSet::base();
         let evaluator = self.evaluator(&base);
         let items = shuffle(items, derive(0, &["gate", "probe"]));
@@ -140,13 +140,13 @@ pub(super) fn layers(sandbox: &Sandbox, suites: &[PlannedSuite]) -> Result<Vec<S
     if !suites.iter().flat_map(|suite| &suite.items).any(Item::runs_programs) {
         return Ok(Vec::new());
     }
-    let layers = sandbox.effective_layers().context("programs of the code suite cannot be run safely here")?;
+    let layers = sandbox.effective_layers().context("the programs of a suite cannot be run safely here")?;
     Ok(layers.iter().map(ToString::to_string).collect())
 }
 
 /// Suites with where they are and the items that are asked, at most so many of each; all shipped ones if none is named.
 pub(super) fn planned(names: &[String], items: Option<usize>) -> Result<Vec<(String, PlannedSuite)>> {
-    ensure!(items != Some(0), "0 items of each suite ask nothing: give at least 1, or leave the number out");
+    ensure!(items != Some(0), "--items 0 would ask nothing: give at least 1, or leave it out");
     let names = if names.is_empty() { library::suite_names().map(str::to_owned).collect() } else { names.to_vec() };
     let plan = |name: String| -> Result<(String, PlannedSuite)> {
         let suite = fetched::suite(&name)?;

@@ -6,6 +6,7 @@ use super::answer_sets::read_answer_sets;
 use super::print;
 use crate::analysis::across::{frame, group_columns, grouped, value};
 use crate::cli::TableArgs;
+use crate::counted::counted;
 use crate::files::write_atomic;
 use crate::frame::{Column, height, write_parquet};
 use crate::report::across;
@@ -34,7 +35,7 @@ pub(super) fn table(args: &TableArgs) -> Result<()> {
         }
         _ => bail!("--out {}: name a file that ends in .parquet, .csv or .md", out.display()),
     }
-    print(&format!("{} rows, {} columns: {}\n", height(&columns), columns.len(), out.display()))
+    print(&format!("{}, {}: {}\n", counted(height(&columns), "row"), counted(columns.len(), "column"), out.display()))
 }
 
 fn csv(columns: &[Column]) -> Result<Vec<u8>> {

@@ -252,7 +252,7 @@ impl Experiment {
     fn check(&self) -> Result<()> {
         let plain =
             |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && !name.starts_with('.');
-        ensure!(plain(&self.name), "name `{}` must be of letters, digits, `-`, `_` and `.`: it names a folder", self.name);
+        ensure!(plain(&self.name), "name `{}` may contain only letters, digits, `-`, `_` and `.`: it names a folder", self.name);
         ensure!(!self.seeds.is_empty(), "seeds is empty: give at least one");
         ensure!(self.seeds.iter().collect::<BTreeSet<_>>().len() == self.seeds.len(), "seeds names a seed twice");
         ensure!(self.cells_together != Some(0), "cells_together is 0: give at least 1, or leave it out");
@@ -282,7 +282,7 @@ impl Experiment {
         for variant in &self.variants {
             ensure!(
                 plain(&variant.name),
-                "variant name `{}` must be of letters, digits, `-`, `_` and `.`: it names a folder",
+                "variant name `{}` may contain only letters, digits, `-`, `_` and `.`: it names a folder",
                 variant.name
             );
             ensure!(names.insert(&variant.name), "there are two variants named `{}` (`base` is taken by the base model)", variant.name);
@@ -302,10 +302,10 @@ impl Experiment {
             let lender = self.variants.iter().find(|other| Some(&other.name) == variant.of.as_ref());
             ensure!(
                 lender.and_then(|lender| lender.seeds.as_ref()).is_none_or(|seeds| seeds.contains(seed)),
-                "names seed {seed}, which the variant it is taken from does not have"
+                "names seed {seed}, which the variant in `of` does not have"
             );
         }
-        ensure!(variant.seeds.as_ref().is_none_or(|seeds| !seeds.is_empty()), "has an empty list of seeds: leave it out for all");
+        ensure!(variant.seeds.as_ref().is_none_or(|seeds| !seeds.is_empty()), "has an empty list of seeds: leave it out to use all");
         if let Some(lora) = &variant.lora {
             lora.check()?;
             ensure!(
@@ -321,12 +321,12 @@ impl Experiment {
         }
         if let Some(of) = &variant.of {
             ensure!(variant.lora.is_none() && variant.stop_at_drift.is_none(), "has `of`, so `lora` and `stop_at_drift` would do nothing");
-            ensure!(variant.stages.is_empty(), "has both stages and `of`: it is either trained or taken from another variant");
+            ensure!(variant.stages.is_empty(), "has both stages and `of`: a variant is either trained or derived from another");
             let lambda = variant.lambda.context("has `of` but no `lambda`")?;
             ensure!((lambda as f32).is_finite(), "lambda is {lambda}: use a finite number");
             ensure!(
                 self.variants.iter().take_while(|v| v.name != variant.name).any(|v| v.name == *of && v.of.is_none()),
-                "is of `{of}`, which is not a trained variant written before it"
+                "has of = `{of}`, which is not a trained variant listed before it"
             );
             return Ok(());
         }
@@ -359,7 +359,7 @@ impl Experiment {
                 if let Some(weights) = stage.token_weights {
                     weights.check()?;
                 }
-                ensure!(!stage.calibration || i == last, "is a calibration stage: it must be the variant's last");
+                ensure!(!stage.calibration || i == last, "is a calibration stage, which must be the variant's last");
                 Ok(())
             };
             check().with_context(|| format!("stage `{}`", stage.name))?;

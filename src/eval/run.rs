@@ -38,7 +38,7 @@ pub struct Evaluator<'a> {
     pub adapter_set: &'a AdapterSet<'a>,
     /// Renders and tokenizes.
     pub template: &'a ChatTemplate,
-    /// System prompt of every question.
+    /// System prompt for every question.
     pub system: &'a str,
     /// Names that count as the new identity.
     pub identity: &'a IdentityTerms,

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::drift::DriftLimit;
+use crate::counted::counted;
 use crate::error::Invalid;
 use crate::eval::suite::SuiteRole;
 use crate::files::sha256;
@@ -136,14 +137,16 @@ impl Baseline {
             let (suite, hash, letters): (usize, String, String) =
                 serde_json::from_str(line).with_context(|| format!("{label} line {number} is not [suite, hash, verdict]"))?;
             let Some(of_suite) = marks.get_mut(suite) else { bail!("{label} line {number}: the header has no suite {suite}") };
-            let mark = Mark::parse(&letters).with_context(|| format!("{label} line {number}: `{letters}` is no verdict"))?;
-            ensure!(of_suite.insert(hash.clone(), mark).is_none(), "{label} line {number}: item {hash} stands there twice");
+            let mark = Mark::parse(&letters).with_context(|| format!("{label} line {number}: `{letters}` is not a verdict"))?;
+            ensure!(of_suite.insert(hash.clone(), mark).is_none(), "{label} line {number}: item {hash} is there twice");
         }
         let baseline = Self { header, marks };
         baseline.check().with_context(|| label.to_owned())?;
         for (suite, marks) in baseline.header.suites.iter().zip(&baseline.marks) {
             let (said, found) = (suite.items, marks.len());
-            ensure_valid(said == found, || format!("{label}: suite {} has {found} items where its header says {said}", suite.name))?;
+            ensure_valid(said == found, || {
+                format!("{label}: suite {} has {}, but its header says {said}", suite.name, counted(found, "item"))
+            })?;
         }
         let digest = baseline.digest()?;
         ensure_valid(digest == baseline.header.digest, || {
@@ -156,7 +159,7 @@ impl Baseline {
     fn check(&self) -> Result<()> {
         let mut names = BTreeSet::new();
         for suite in &self.header.suites {
-            ensure!(names.insert(&suite.name), "suite {} stands there twice", suite.name);
+            ensure!(names.insert(&suite.name), "suite {} is there twice", suite.name);
             ensure!(self.header.evidence.suites.contains_key(&suite.name), "suite {} has no evidence", suite.name);
             for (what, points) in [("margin", suite.margin_points), ("form margin", suite.form_points)] {
                 check_points(&format!("the {what} of suite {}", suite.name), points)?;
@@ -165,7 +168,7 @@ impl Baseline {
                 ensure!((0.0..100.0).contains(&floor), "the floor of suite {} is {floor} %: it must be from 0 to below 100", suite.name);
             }
         }
-        ensure!(self.header.drift.fits(), "the drift limits are not usable: nats above 0, agreement above 0 and at most 100 %");
+        ensure!(self.header.drift.fits(), "the drift limits must be above 0 nats, and above 0 and at most 100 % agreement");
         check_points("the leak margin", self.header.leak_points)
     }
 }

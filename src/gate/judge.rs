@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::baseline::{Baseline, BaselineSuite};
 use super::decision::{CONFIDENCE, Claim, Decision, LossTest};
 use super::family::{self, Member, Together};
+use crate::counted::counted;
 use crate::eval::score::{Flag, Verdict};
 use crate::eval::suite::SuiteRole;
 use crate::record::mark::Mark;
@@ -132,7 +133,7 @@ fn unknown(baseline: &Baseline, rows: &[ItemRow]) -> Vec<SuiteResult> {
             form_points: None,
             floor_percent: None,
         };
-        let answers = if count == 1 { "1 answer".to_owned() } else { format!("{count} answers") };
+        let answers = counted(count, "answer");
         of_suite(&suite, &[], vec![format!("{answers} to a suite that is not in the baseline: bless it, or leave it out")], None)
     };
     others.into_iter().map(result).collect()

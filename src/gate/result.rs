@@ -7,6 +7,7 @@ use super::decision::{Decision, LossTest};
 use super::drift::{DriftLimit, DriftTest};
 use super::family::Together;
 use super::judge::{Judgement, SuiteResult};
+use crate::counted::counted;
 use crate::record::evidence::{Evidence, Mismatch};
 
 /// Version of the format.
@@ -105,7 +106,7 @@ impl LivenessProof {
         }
         if (self.same_verdict as f64) < LEAST_SAME * self.asked_again as f64 || self.asked_again == 0 {
             problems.push(format!(
-                "without the adapter only {} of {} items come to the baseline's verdict: this is not the base that was blessed",
+                "without the adapter, only {} of {} items get the baseline's verdict: this is not the base that was blessed",
                 self.same_verdict, self.asked_again
             ));
         }
@@ -165,7 +166,7 @@ impl GateResult {
         self.drift = limit.test(proof.kl, proof.agreement);
         if let Some(test) = self.drift.filter(|test| test.verdict != Decision::Pass) {
             self.verdict = Decision::all([self.verdict, test.verdict]);
-            self.reasons.push(format!("the base's own words: {}: the adapter says something else altogether", test.words()));
+            self.reasons.push(format!("the base's own answers: {}: the adapter says something else entirely", test.words()));
         }
         if !problems.is_empty() {
             self.verdict = Decision::Invalid;
@@ -207,7 +208,7 @@ fn reasons(judgement: &Judgement) -> Vec<String> {
         )
     }));
     if judgement.suites.iter().all(|suite| suite.verdict.is_none()) {
-        reasons.push("the baseline asks nothing of any suite".to_owned());
+        reasons.push("the baseline sets no margin or floor on any suite".to_owned());
     }
     reasons
 }
@@ -229,14 +230,14 @@ fn loss_reason(suite: &str, what: &str, test: &LossTest) -> Option<String> {
             corrected(test.p_corrected)
         )),
         Decision::Regress => Some(format!("{suite}: {what} changed by {change} points {range}, beyond the margin of {margin} points")),
-        Decision::Invalid => Some(format!("{suite}: {what} could not be tested on {} items", test.n)),
+        Decision::Invalid => Some(format!("{suite}: {what} could not be tested on {}", counted(test.n, "item"))),
         Decision::Inconclusive => {
             let needs = match test.needs {
                 Some(items) => format!("about {items} more items like these would decide"),
                 None => "no number of items like these would decide".to_owned(),
             };
             Some(format!(
-                "{suite}: {what} changed by {change} points {range}, on {} items not shown to keep the margin of {margin} points; {needs}",
+                "{suite}: {what} changed by {change} points {range}, on {} items not shown to stay within the margin of {margin} points; {needs}",
                 test.n
             ))
         }

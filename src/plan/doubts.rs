@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::{PlannedStage, PlannedSuite, general_items};
 use crate::config::file::Experiment;
+use crate::counted::counted;
 use crate::data::chat::ChatTemplate;
 use crate::model::spec::Spec;
 
@@ -43,12 +44,12 @@ pub fn fits<'a>(
             let length = row.encoded.ids.len();
             ensure!(
                 length <= spec.max_positions,
-                "row {}: it has {length} tokens, and the model {} positions: set training.max_length to that or less",
+                "row {} has {length} tokens, but the model has {} positions: set training.max_length to that or less",
                 row.origin,
                 spec.max_positions
             );
             if let Some(id) = row.encoded.ids.iter().find(|id| **id as usize >= spec.vocabulary) {
-                anyhow::bail!("row {}: token {id} is not among the {} of the model's table", row.origin, spec.vocabulary);
+                anyhow::bail!("row {}: token {id} is outside the model's vocabulary of {}", row.origin, spec.vocabulary);
             }
         }
     }
@@ -60,7 +61,7 @@ pub fn doubts(experiment: &Experiment, template: &ChatTemplate, stages: &[Planne
     let mut doubts = Vec::new();
     let steps: usize = stages.iter().map(|stage| stage.stage.steps).sum();
     if steps < STEPS {
-        doubts.push(format!("{steps} optimizer steps in all: fewer than {STEPS} change a model little, whatever the rows say"));
+        doubts.push(format!("{steps} optimizer steps in all: fewer than {STEPS} hardly change a model, whatever the rows are"));
     }
     let stops = &template.codec().stops;
     let (mut endless, mut first) = (0, None);
@@ -80,7 +81,8 @@ pub fn doubts(experiment: &Experiment, template: &ChatTemplate, stages: &[Planne
     }
     if let Some(first) = first {
         doubts.push(format!(
-            "{endless} rows (the first is {first}) do not end with a token that stops the model: it is not taught to end these answers"
+            "{} without a stop token at the end (first: {first}): the model is not taught to end these answers",
+            counted(endless, "row")
         ));
     }
     let least = identity.values().copied().fold(f64::INFINITY, f64::min);

@@ -46,7 +46,7 @@ pub fn suites(experiment: &Experiment, find: &dyn Fn(&str) -> Result<Suite>) -> 
             let seed = derive(0, &["items", &choice.name]);
             let items: Vec<Item> = suite.select(choice.language, choice.items, seed).into_iter().cloned().collect();
             if items.is_empty() {
-                bail!("suite `{}` has no item in the language asked for", choice.name);
+                bail!("suite `{}` has no items in the requested language", choice.name);
             }
             Ok(PlannedSuite { suite, items })
         })

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::PlannedSuite;
 use crate::config::file::{Experiment, StageConfig, Variant};
+use crate::counted::counted;
 use crate::data::chat::ChatTemplate;
 use crate::data::example::{Example, Message, Role};
 use crate::data::identity::{Identity, inject_system};
@@ -121,8 +122,8 @@ fn plan_stage(
         if !overlaps.is_empty() {
             let list: Vec<String> = overlaps.iter().take(10).map(|overlap| format!("  {overlap}")).collect();
             bail!(Invalid(format!(
-                "{} rows of `{written}` overlap evaluation items, so the evaluation would not be held out; remove them:\n{}",
-                overlaps.len(),
+                "{} between rows of `{written}` and evaluation items, which would no longer be held out; remove these rows:\n{}",
+                counted(overlaps.len(), "overlap"),
                 list.join("\n")
             )));
         }
@@ -141,7 +142,7 @@ fn plan_stage(
         sources.push(count);
     }
     if rows.is_empty() {
-        bail!("no row is left to train on: all are longer than max_length or were removed");
+        bail!("no rows are left to train on: all are longer than max_length or were removed");
     }
     let window = experiment.training.window;
     let steps = match (config.epochs, config.steps) {

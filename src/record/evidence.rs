@@ -41,7 +41,7 @@ pub struct Evidence {
     pub tokenizer: String,
     /// sha256 of its chat template.
     pub template: String,
-    /// System prompt of every question.
+    /// System prompt for every question.
     pub system: String,
     /// Names that the identity graders look for.
     pub identity: IdentityTerms,

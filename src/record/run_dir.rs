@@ -116,7 +116,7 @@ impl CellDir {
             let what = match (written, found) {
                 (Some(_), None) => "is gone",
                 (None, _) => "is there, though the run did not write it",
-                _ => "was changed since the run wrote it",
+                _ => "has changed since the run wrote it",
             };
             bail!(Invalid(format!(
                 "{} {what}: put it back as it was, or delete the folder {} and run again",

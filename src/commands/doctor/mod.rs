@@ -95,7 +95,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<()> {
         failed += compare(&format!("{dtype:?}").to_lowercase(), &found, &expected, &limits)?;
     }
     if failed > 0 {
-        bail!(Invalid(format!("{failed} checks failed: results from {choice} cannot be trusted")));
+        bail!(Invalid(format!("{failed} checks failed: do not trust results from {choice}")));
     }
     Ok(())
 }

@@ -170,7 +170,7 @@ pub(super) fn check_complete(prepared: &Prepared, dir: &CellDir) -> Result<()> {
     let wrong = |what: String| Invalid(format!("{} {what}: delete the folder {} and run again", dir.items().display(), dir.0.display()));
     for (i, row) in rows.iter().enumerate() {
         if !asked.remove(&(row.suite.as_str(), row.item.as_str(), row.hash.clone())) {
-            bail!(wrong(format!("line {} answers {} of {}, which was not asked or has a row already", i + 1, row.item, row.suite)));
+            bail!(wrong(format!("line {} answers {} of {}, which was not asked or already has a row", i + 1, row.item, row.suite)));
         }
     }
     match asked.iter().min() {

@@ -46,7 +46,7 @@ pub(super) fn run(prepared: &Prepared, cells: &[PlannedCell<'_>]) -> Result<()> 
     let adapters = cells.iter().map(|cell| cell::adapter(prepared, *cell)).collect::<Result<Vec<_>>>()?;
     let mut liveness = Vec::new();
     for ((cell, adapter), unfinished) in cells.iter().zip(&adapters).zip(&unfinished) {
-        prepared.progress.doing(&format!("{cell}: is the adapter live"));
+        prepared.progress.doing(&format!("{cell}: checking that the adapter acts"));
         let adapter = adapter.as_ref().filter(|_| *unfinished);
         liveness.push(adapter.map(|adapter| cell::liveness(prepared, adapter)).transpose().with_context(|| format!("cell {cell}"))?);
     }

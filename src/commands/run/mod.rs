@@ -51,7 +51,7 @@ fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
             #[expect(clippy::exit, reason = "asked for twice")]
             std::process::exit(i32::from(crate::error::exit::INTERRUPTED));
         }
-        note("stopping after the step in progress; Ctrl-C again to stop at once");
+        note("stopping after the current step; press Ctrl-C again to stop at once");
     })
     .context("failed to listen for Ctrl-C")?;
     Ok(stop)

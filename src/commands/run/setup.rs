@@ -139,7 +139,7 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
     if dir.evidence().exists() {
         let then: Evidence = read_json(&dir.evidence())?;
         if let Some(why) = then.interruption(&evidence) {
-            bail!("{} cannot be continued here: {why}; begin another run with --runs DIR", dir.0.display());
+            bail!("{} cannot be continued here: {why}; start another run with --runs DIR", dir.0.display());
         }
     } else {
         write_json(&dir.evidence(), &evidence)?;

@@ -11,6 +11,7 @@ pub(super) use show::show;
 
 use std::collections::BTreeMap;
 
+use crate::counted::counted;
 use crate::eval::suite::{Item, Language, Suite};
 
 /// `200 items (100 en, 100 zh), 10 subjects`
@@ -22,11 +23,7 @@ fn size(suite: &Suite) -> String {
     let languages: Vec<String> = languages.iter().map(|(language, count)| format!("{count} {language}")).collect();
     let items = suite.items.len();
     let subjects = suite.items.iter().map(|item| item.subject.as_str()).collect::<std::collections::BTreeSet<_>>().len();
-    format!("{items} {} ({}), {subjects} {}", plural(items, "item"), languages.join(", "), plural(subjects, "subject"))
-}
-
-fn plural(count: usize, word: &str) -> String {
-    if count == 1 { word.to_owned() } else { format!("{word}s") }
+    format!("{} ({}), {}", counted(items, "item"), languages.join(", "), counted(subjects, "subject"))
 }
 
 /// The name of an item's grader, as in suite.toml.

@@ -210,7 +210,7 @@ fn examples_that_cannot_be_had_are_an_error() {
     assert!(read_as("form=plain", folder.path()).is_ok(), "plain without examples needs no dev split");
     for (options, expected) in [
         ("shots=five", "`shots=five` is not a number of examples"),
-        ("form=text", "`text` is no form of asking: use chat, plain or cloze"),
+        ("form=text", "`text` is not a prompt format: use chat, plain or cloze"),
         ("shot=5", "`shot=5` is no way of asking"),
     ] {
         let message = format!("{:#}", Reference::parse(&format!("mmlu:data#{options}")).unwrap().unwrap_err());

@@ -71,7 +71,7 @@ impl FromStr for PromptFormat {
             "chat" => Ok(Self::Chat),
             "plain" => Ok(Self::Plain),
             "cloze" => Ok(Self::Cloze),
-            _ => bail!("`{text}` is no form of asking: use chat, plain or cloze"),
+            _ => bail!("`{text}` is not a prompt format: use chat, plain or cloze"),
         }
     }
 }

@@ -36,7 +36,7 @@ pub fn parse_suite(suite_toml: &str, items_jsonl: &str, label: &str) -> Result<S
         ensure!(ids.insert(item.id.clone()), "{label}/items.jsonl:{}: the id `{}` is taken by an earlier line", index + 1, item.id);
         items.push(item);
     }
-    ensure!(!items.is_empty(), "{label}/items.jsonl: there is no item");
+    ensure!(!items.is_empty(), "{label}/items.jsonl: there are no items");
     ensure!(settings.max_new_tokens > 0, "{label}/suite.toml: max_new_tokens must be at least 1");
     if settings.scoring == Scoring::Likelihood
         && let Some(item) = items.iter().find(|item| !matches!(item.task, Task::Choice { .. }) || item.is_conversation())
@@ -386,7 +386,7 @@ fn check_task(task: &Task) -> Result<()> {
             check_texts("answer", std::slice::from_ref(answer))?;
         }
         Task::Structured { expected, answer } => {
-            ensure!(expected.is_object() || expected.is_array(), "`expected` is no object or array");
+            ensure!(expected.is_object() || expected.is_array(), "`expected` is neither an object nor an array");
             if let Some(wrong) = fault(expected) {
                 bail!("`expected`: {wrong}");
             }
@@ -534,7 +534,7 @@ mod tests {
             (line(r#""grader":"choices","answers":["x"]"#), "unknown variant `choices`"),
             (format!("{PARIS}\n{PARIS}"), "evalsets/t/items.jsonl:2: the id `a` is taken"),
             (format!("{PARIS}\n\n"), "evalsets/t/items.jsonl:2"),
-            (String::new(), "there is no item"),
+            (String::new(), "there are no items"),
         ];
         for (items, expected) in cases {
             let message = error(SETTINGS, &items);

@@ -57,7 +57,7 @@ pub(super) fn read(path: &Path, text: &str, choice: &Choice) -> Result<Log> {
 fn item(line: &Line, id: String, choice: &Choice) -> Result<(Scored, Option<String>)> {
     let score = line.at(&["sample_score", "score"])?;
     let values = score.get("value").and_then(Value::as_object);
-    let values = values.with_context(|| format!("{} has no sample_score.score.value: it is not a review of evalscope's", line.place()))?;
+    let values = values.with_context(|| format!("{} has no sample_score.score.value: it is not an evalscope review", line.place()))?;
     let status = score.get("status").and_then(Value::as_str).unwrap_or(USABLE[0]);
     let (name, found) = if USABLE.contains(&status) {
         let own = score.get("main_score_name").and_then(Value::as_str);
@@ -72,7 +72,7 @@ fn item(line: &Line, id: String, choice: &Choice) -> Result<(Scored, Option<Stri
         Some(input) if messages.is_empty() => input.to_owned(),
         _ => asked(messages),
     };
-    anyhow::ensure!(!prompt.trim().is_empty(), "{} has neither messages nor input: what was asked is not known", line.place());
+    anyhow::ensure!(!prompt.trim().is_empty(), "{} has neither messages nor input: the question is unknown", line.place());
     let text = |key: &str| score.get(key).and_then(Value::as_str).map(str::to_owned);
     let answer = text("prediction").or_else(|| answered(messages));
     let answer = answer.with_context(|| format!("{} has no answer: neither sample_score.score.prediction nor a message", line.place()))?;

@@ -30,7 +30,7 @@ pub(super) fn document(path: &Path, text: &str, choice: &Choice) -> Result<Log> 
     let samples = value.get_mut("samples").map(Value::take);
     let samples = samples.and_then(|samples| if let Value::Array(samples) = samples { Some(samples) } else { None });
     let samples = samples
-        .with_context(|| format!("{} has no samples: it is no log of Inspect's, or was written with --no-log-samples", path.display()))?;
+        .with_context(|| format!("{} has no samples: it is not an Inspect log, or was written with --no-log-samples", path.display()))?;
     log(path, &Line::document(path, value), samples, choice)
 }
 

@@ -63,7 +63,7 @@ impl<'a> Line<'a> {
     /// A text that must be there.
     pub(super) fn text(&self, keys: &[&str]) -> Result<String> {
         let found = self.at(keys)?;
-        found.as_str().map(str::to_owned).with_context(|| format!("{}: {} is no text", self.place(), keys.join(".")))
+        found.as_str().map(str::to_owned).with_context(|| format!("{}: {} is not text", self.place(), keys.join(".")))
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn read(path: &Path, text: &str, choice: &Choice) -> Result<Log> {
     let mut documents: BTreeMap<u64, BTreeMap<String, &Line>> = BTreeMap::new();
     let mut repeated = 0;
     for line in &lines {
-        let id = line.at(&["doc_id"])?.as_u64().with_context(|| format!("{}: doc_id is no number", line.place()))?;
+        let id = line.at(&["doc_id"])?.as_u64().with_context(|| format!("{}: doc_id is not a number", line.place()))?;
         let filter = line.value.get("filter").map_or_else(|| "none".to_owned(), plain);
         let of = documents.entry(id).or_default();
         repeated += usize::from(of.contains_key(&filter));
@@ -62,7 +62,7 @@ pub(super) fn read(path: &Path, text: &str, choice: &Choice) -> Result<Log> {
     let mut items = Vec::new();
     for (id, by_filter) in &documents {
         let line = by_filter.get(&chosen).with_context(|| {
-            format!("{}: document {id} has no answer under the filter {chosen} that others have: was the log cut off?", path.display())
+            format!("{}: document {id} has no answer under the filter {chosen}, though others have: was the log cut off?", path.display())
         })?;
         let (name, verdict_right) = is_right(line, choice)?;
         let under = |filter: &str| by_filter.get(filter).map(|line| is_right(line, choice)).transpose();
@@ -111,7 +111,7 @@ fn chosen(path: &Path, filters: &[&String], asked: Option<&str>) -> Result<Strin
 
 /// The metric's name, and whether it says right.
 fn is_right(line: &Line, choice: &Choice) -> Result<(String, Option<bool>)> {
-    let row = line.value.as_object().with_context(|| format!("{} is no object", line.place()))?;
+    let row = line.value.as_object().with_context(|| format!("{} is not an object", line.place()))?;
     let named = |key: &str| row.get("metrics").and_then(Value::as_array).is_none_or(|names| names.iter().any(|name| name == key));
     let scores: Map<String, Value> = row
         .iter()

@@ -114,12 +114,7 @@ pub fn read(files: &[PathBuf], choice: &Choice) -> Result<Imported> {
         let log = log(path, &bytes, choice)?;
         ensure!(!log.items.is_empty(), "{} holds no answers", path.display());
         if let Some(same) = sources.iter().find(|source| source.task == log.task) {
-            bail!(
-                "{} and {} both hold the task {}: import each model or run into a folder of its own",
-                same.file,
-                path.display(),
-                log.task
-            );
+            bail!("{} and {} both hold the task {}: import each model or run into its own folder", same.file, path.display(), log.task);
         }
         let made = scored::rows(&log.task, &log.items);
         sources.push(ImportedFile {
@@ -172,7 +167,7 @@ fn one_model(sources: &[ImportedFile], choice: &Choice) -> Result<Option<String>
     let first = named.next();
     if let (Some((model, file)), Some((other, elsewhere))) = (first, named.next()) {
         bail!(
-            "{file} is of the model {model}, {elsewhere} of {other}: import each into a folder of its own, or give --model if they are one"
+            "{file} is from the model {model}, {elsewhere} from {other}: import each into its own folder, or give --model if they are the same"
         );
     }
     Ok(first.map(|(model, _)| model.to_owned()))
@@ -191,11 +186,11 @@ fn log(path: &Path, bytes: &[u8], choice: &Choice) -> Result<Log> {
         Ok(row) if has(&row, "doc_id") && has(&row, "resps") => lm_eval::read(path, text, choice),
         Ok(row) if has(&row, "sample_score") => evalscope::read(path, text, choice),
         Ok(row) if has(&row, "model_output") && has(&row, "index") => bail!(
-            "{} holds evalscope's predictions, which have no score: give the file of the same name under reviews/ instead",
+            "{} holds evalscope's predictions, which have no score: use the file of the same name under reviews/ instead",
             path.display()
         ),
         Ok(row) if !has(&row, "eval") => bail!(
-            "{} line 1 is no answer that Ballast knows: it reads lm-eval's samples_*.jsonl (doc_id, resps), evalscope's reviews (sample_score) and Inspect's logs (eval, samples)",
+            "{} line 1 is not an answer that Ballast can read: it reads lm-eval's samples_*.jsonl (doc_id, resps), evalscope's reviews (sample_score) and Inspect's logs (eval, samples)",
             path.display()
         ),
         _ => inspect::document(path, text, choice),

@@ -101,7 +101,7 @@ pub(super) fn metric(line: &Line, scores: &Map<String, Value>, own: Option<&str>
 /// not finite is no measurement.
 pub(super) fn right(line: &Line, metric: &str, score: &Value) -> Result<Option<bool>> {
     if let Some(name) = constant(score) {
-        bail!(Invalid(format!("{}: {metric} is {name}, which says neither right nor wrong: score the answers again", line.place())));
+        bail!(Invalid(format!("{}: {metric} is {name}, which is neither right nor wrong: score the answers again", line.place())));
     }
     let value = match score {
         Value::Null => return Ok(None),

@@ -118,7 +118,7 @@ pub(super) const SAMPLE: Table = Table {
         ("attachments", Used),
         ("limit", Used),
         ("invalidation", Used),
-        ("score", Refused("it is of a version before scorers had names: write the log anew with `inspect log convert`")),
+        ("score", Refused("it is of a version before scorers had names: rewrite the log with `inspect log convert`")),
         ("description", NAME),
         ("metadata", NAME),
         ("uuid", NAME),

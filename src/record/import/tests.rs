@@ -67,7 +67,7 @@ fn evalscopes_reviews_keep_a_missing_score_apart() {
     assert_eq!((review.rows[0].suite.as_str(), review.rows[0].subject.as_str()), ("gsm8k_main", "arithmetic"));
     assert_eq!(review.meta.model.as_deref(), Some("tiny-base"));
     let error = message(&[log("evalscope/predictions/tiny-base/gsm8k_main.jsonl")], &Choice::default());
-    assert!(error.contains("give the file of the same name under reviews/"), "{error}");
+    assert!(error.contains("use the file of the same name under reviews/"), "{error}");
 }
 
 #[test]
