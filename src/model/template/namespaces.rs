@@ -13,11 +13,23 @@ const FUNCTION: &str = "namespace";
 /// Fails where a tag makes a namespace other than by `{% set name = namespace(...) %}`, or uses one as a value.
 pub(super) fn check(tags: &[&str]) -> Result<()> {
     let names: HashSet<&str> = tags.iter().filter_map(|tag| made(tag)).collect();
+    // A macro's own parameter of that name is not the function.
+    let mut parameter = false;
     for tag in tags {
+        let first = words(tag).first().map(|(_, word)| *word);
+        parameter &= first != Some("endmacro");
+        let mut of_macro = false;
         for (place, (at, word)) in words(tag).into_iter().enumerate() {
             let (before, after) = (tag[..at].trim_end(), tag[at + word.len()..].trim_start());
             let named_argument = after.starts_with('=') && !after.starts_with("==");
-            if before.ends_with(['.', '|']) || named_argument {
+            // Not in the arguments of a call that is a default.
+            let outermost = tag[2..at].matches(['(', '[', '{']).count() == 1;
+            let listed = outermost && before.ends_with(['(', ',']) && (named_argument || after.starts_with([',', ')']));
+            if word == FUNCTION && first == Some("macro") && listed {
+                of_macro = true;
+                continue;
+            }
+            if before.ends_with(['.', '|']) || named_argument || parameter && word == FUNCTION {
                 continue;
             }
             if word == FUNCTION && !(place == 2 && made(tag).is_some()) {
@@ -30,6 +42,7 @@ pub(super) fn check(tags: &[&str]) -> Result<()> {
                 bail!("the model's chat template uses its namespace `{word}` other than by its attributes, which is not supported");
             }
         }
+        parameter |= of_macro;
     }
     Ok(())
 }
@@ -52,6 +65,9 @@ mod tests {
             "{%- set ns = namespace(a=1, ns=2) -%}",
             "{% set ns.a = ns.a + 1 %}",
             "{{ f(ns.a, ns=3, namespace=4) }}",
+            "{%- macro f(a, namespace='x') -%}",
+            "{{ 'a' + namespace }}",
+            "{% endmacro %}",
             "{% if ns is defined and x.ns and 'ns' == x.namespace %}",
         ];
         check(&good).unwrap();
@@ -66,6 +82,8 @@ mod tests {
             "{% set ns.a = namespace() %}",
             "{% set f = namespace %}",
             "{% with b = namespace() %}",
+            "{% macro f(a=namespace) %}",
+            "{% macro f(a=g(1, namespace)) %}",
         ] {
             check(&[good[0], bad]).unwrap_err();
         }
