@@ -145,7 +145,7 @@ fn bad_input_is_named_with_its_line_and_what_to_do() {
     }
     assert!(message(&[log(BASE), log(TUNED)], &Choice::default()).contains("both hold the task gsm8k"));
     assert!(message(&[log(BASE), log(BASE)], &Choice::default()).contains("is the same file"));
-    assert!(message(&[log(ARC), log(TUNED)], &Choice::default()).contains("of the model tiny-base"));
+    assert!(message(&[log(ARC), log(TUNED)], &Choice::default()).contains("tiny-base"));
 }
 
 #[test]
