@@ -12,7 +12,7 @@ rows, groups = polars.read_parquet(sys.argv[1]), polars.read_csv(sys.argv[2])
 text, whole, real, flag = polars.String, polars.Int64, polars.Float64, polars.Boolean
 expected = {
     "model": text, "model_digest": text, "run": text, "variant": text, "seed": whole, "adapter_digest": text, "lambda": real,
-    "suite": text, "item": text, "item_hash": text, "cluster": text, "language": text, "subject": text, "verdict": text,
+    "suite": text, "role": text, "item": text, "item_hash": text, "cluster": text, "language": text, "subject": text, "verdict": text,
     "correct": flag, "strict": flag, "lenient": flag, "flags": text, "extracted": text, "detail": text, "prompt": text,
     "answer": text, "prompt_tokens": whole, "answer_tokens": whole, "log_likelihood": real, "likelihood_correct": flag,
 }
