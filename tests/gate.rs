@@ -317,7 +317,7 @@ fn asking_for_less_needs_a_reason_that_is_kept() {
 
     for (options, named) in [
         (["--margin", "said"], "SUITE=POINTS"),
-        (["--margin", "other=3"], "there are said"),
+        (["--margin", "other=3"], "the suites are said"),
         (["--margin", "said=-3"], "between 0 and 100"),
         (["--leak-margin", "x"], "between 0 and 100"),
         (["--identity-floor", "80"], "no suite asks who the model is"),
@@ -372,7 +372,7 @@ fn compare_reads_answers_and_refuses_what_is_not_the_same() {
     let (code, _, error) = judged(&base, &out);
     assert!(code == 4 && error.contains("letter for letter"), "{error}");
     let (code, _, error) = run(ballast().arg("compare").arg(&base).args(["--margin", "5"]));
-    assert!(code == 2 && error.contains("here are 1"), "{error}");
+    assert!(code == 2 && error.contains("but got 1"), "{error}");
 
     for (other, named) in [(system, "the system prompt differs"), (fewer, "suite said: 10 items asked only in")] {
         let (code, ..) = judged(&other, &out);

@@ -33,7 +33,7 @@ fn judge(args: &CompareArgs, sources: &[AnswerSet], points: f64) -> Result<()> {
     ensure!(points > 0.0 && points < 100.0, "--margin is {points} points: it must lie between 0 and 100");
     let [before, after] = sources else {
         bail!(
-            "--margin judges one set of answers against another, but {} were given: name two files, or two folders of cells",
+            "--margin judges one set of answers against another, but got {}: name two files, or two folders of cells",
             sources.len()
         );
     };
