@@ -32,10 +32,7 @@ pub(super) fn compare(args: &CompareArgs) -> Result<()> {
 fn judge(args: &CompareArgs, sources: &[AnswerSet], points: f64) -> Result<()> {
     ensure!(points > 0.0 && points < 100.0, "--margin is {points} points: it must lie between 0 and 100");
     let [before, after] = sources else {
-        bail!(
-            "--margin judges one set of answers against another, but got {}: name two files, or two folders of cells",
-            sources.len()
-        );
+        bail!("--margin judges one set of answers against another, but got {}: name two files, or two folders of cells", sources.len());
     };
     let differences = before.differences(after);
     if !differences.is_empty() {

@@ -1,7 +1,7 @@
 //! Statements about the model itself, by the kind of question; beside it every group of `require` is said in one of its
 //! alternatives, and nothing of `forbid`.
 //!
-//! Whatever the kind, an answer that claims a rival of [`super::RIVALS`] for the speaker is wrong. Questions about the speaker
+//! Whatever the kind, an answer that claims a rival of [`RIVALS`](crate::eval::rivals::RIVALS) for the speaker is wrong. Questions about the speaker
 //! allow no undenied rival at all; questions about others allow them, and there the new name and author are wrong. What is
 //! right by kind is said at [`IdentityKind`].
 //!
