@@ -82,7 +82,7 @@ fn rows_of_another_evaluation_are_not_continued() {
     assert!(other.contains("rows.jsonl already holds rows") && other.contains("the system prompt: "), "{other}");
     fs::remove_file(folder.path().join("rows.jsonl.evidence.json")).unwrap();
     let unknown = error(&eval(&out).output().unwrap());
-    assert!(unknown.contains("no") && unknown.contains("rows.jsonl.evidence.json says what they were made of"), "{unknown}");
+    assert!(unknown.contains("there is no") && unknown.contains("rows.jsonl.evidence.json to say how they were made"), "{unknown}");
     assert!(fs::read(&out).unwrap() == before, "nothing of it is touched");
 }
 
