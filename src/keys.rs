@@ -19,7 +19,7 @@ pub enum Rule {
     Used,
     /// Not read, because it cannot change a result; the reason says why.
     Harmless(&'static str),
-    /// Known, and not implemented; the text says what to do about it.
+    /// Known, and refused: it changes what the file means. The text says what to do about it.
     Refused(&'static str),
 }
 

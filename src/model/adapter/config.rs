@@ -65,7 +65,7 @@ const TABLE: Table = Table {
         ("use_dora", Rule::Refused("DoRA scales the base weights: merge the adapter into its base first")),
         ("use_qalora", Rule::Refused("pooled inputs (QA-LoRA): merge the adapter into its base first")),
         ("use_rslora", Rule::Used),
-        ("velora_config", Rule::Refused("VeLoRA is not implemented: merge the adapter into its base first")),
+        ("velora_config", Rule::Refused("VeLoRA keeps compressed activations and trains otherwise: merge the adapter into its base first")),
     ],
 };
 

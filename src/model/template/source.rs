@@ -105,7 +105,9 @@ fn raw_end(rest: &str) -> Option<usize> {
 fn refuse_missing(tag: &str) -> Result<()> {
     for (at, word) in words(tag) {
         if MISSING.contains(&word) && !tag[..at].trim_end().ends_with(['.', '|']) {
-            bail!("the model's chat template uses `{word}` of jinja2, which is not implemented");
+            bail!(
+                "the model's chat template uses `{word}` of jinja2, which the template engine of Ballast lacks: give the model a template without it"
+            );
         }
     }
     Ok(())
