@@ -16,7 +16,7 @@ fn shipped() -> String {
 /// `ballast run`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ballast run                                   the shipped quick experiment, about ten minutes on two cores
+  ballast run                                   the shipped quick experiment
   ballast run --model qwen2.5-coder-0.5b-instruct
   ballast run my-experiment.toml                start from experiments/quick.toml; every key is explained there")]
 pub struct RunArgs {
