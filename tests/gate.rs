@@ -204,7 +204,7 @@ fn what_cannot_be_trusted_is_invalid_and_named() {
     };
     invalid(&mut world.gate("dead", &baseline), "changes no logit");
     invalid(&mut world.gate("foreign", &baseline), "another base model");
-    invalid(world.gate("foreign", &baseline).args(["--model", "fixtures/tiny/qwen2"]), "the base model's weights: ");
+    invalid(world.gate("foreign", &baseline).args(["--model", "fixtures/tiny/qwen2"]), "the base model's weights or configuration: ");
 
     let broken = world.path("broken");
     std::fs::create_dir_all(&broken).unwrap();

@@ -23,7 +23,8 @@ pub struct BaseModel {
     pub decoder: Decoder,
     /// Tokenizer and chat template.
     pub codec: TextCodec,
-    /// sha256 over the weight files.
+    /// sha256 over the weight files and, of a folder, over what its configuration says of them: the same weights under
+    /// another rotary base are another model. A GGUF file holds both.
     pub digest: String,
     /// Where it runs.
     pub device: Device,
@@ -38,31 +39,39 @@ impl BaseModel {
     /// Loads fetched files onto a device, with weights of a given type.
     pub fn load_as(name: &str, files: &ModelFiles, device: &Device, dtype: DType) -> Result<Self> {
         let context = || format!("failed to load the model `{name}`");
-        let (spec, weights, codec, digested) = match files {
+        let (spec, weights, codec, digested, configuration) = match files {
             ModelFiles::Gguf(path) => {
                 let mut file = open_gguf(path)?;
                 let spec = file.spec().with_context(context)?;
                 let weights = Weights::from_gguf(&mut file, &spec, device, dtype).with_context(context)?;
-                (spec, weights, TextCodec::from_gguf(file.header()).with_context(context)?, file.paths())
+                (spec, weights, TextCodec::from_gguf(file.header()).with_context(context)?, file.paths(), String::new())
             }
             ModelFiles::Folder(folder) => {
-                let spec = Spec::from_config_json(&read_text(&folder.join("config.json"))?).with_context(context)?;
+                let configuration = read_text(&folder.join("config.json"))?;
+                let spec = Spec::from_config_json(&configuration).with_context(context)?;
                 let files = safetensors_files(folder).with_context(context)?;
                 let weights = Weights::from_safetensors(&files, &spec, device, dtype).with_context(context)?;
-                (spec, weights, TextCodec::from_folder(folder).with_context(context)?, files)
+                (spec, weights, TextCodec::from_folder(folder).with_context(context)?, files, Spec::canonical(&configuration)?)
             }
         };
         let codec = codec.within(spec.vocabulary);
-        Ok(Self { name: name.to_owned(), decoder: Decoder::new(spec, weights)?, codec, digest: digest(&digested)?, device: device.clone() })
+        Ok(Self {
+            name: name.to_owned(),
+            decoder: Decoder::new(spec, weights)?,
+            codec,
+            digest: digest(&digested, &configuration)?,
+            device: device.clone(),
+        })
     }
 }
 
-/// sha256 over the files' contents, in order.
-fn digest(files: &[PathBuf]) -> Result<String> {
+/// sha256 over the files' contents, in order, and a text.
+fn digest(files: &[PathBuf], text: &str) -> Result<String> {
     let mut hash = Sha256::new();
     for file in files {
         hash_file(&mut hash, file).with_context(|| format!("failed to read {}", file.display()))?;
     }
+    hash.update(text);
     Ok(hex(&hash.finalize()))
 }
 

@@ -328,6 +328,11 @@ impl Spec {
         family::from_config_json(text)?.checked()
     }
 
+    /// What of a `config.json` changes what the model computes, in one spelling, for a digest.
+    pub fn canonical(config: &str) -> Result<String> {
+        family::canonical(config)
+    }
+
     /// Reads the header of a GGUF file. [`GgufFile::spec`] reads the rotary factors among its tensors too.
     pub fn from_gguf(file: &GgufFile) -> Result<Self> {
         family::from_gguf(file)?.checked()

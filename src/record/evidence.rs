@@ -92,7 +92,7 @@ impl Evidence {
     pub fn mismatches(&self, found: &Self) -> Vec<Mismatch> {
         let mut list = Differences::default();
         list.compare("the version of Ballast, and so its graders,", &self.ballast, &found.ballast);
-        list.compare("the base model's weights", &self.weights, &found.weights);
+        list.compare("the base model's weights or configuration", &self.weights, &found.weights);
         list.compare("the tokenizer", &self.tokenizer, &found.tokenizer);
         list.compare("the chat template", &self.template, &found.template);
         list.compare("the system prompt", &self.system, &found.system);
@@ -192,7 +192,7 @@ pub(crate) mod tests {
         other.suites.get_mut("fact-qa").unwrap().digest = "f".repeat(64);
         let named: Vec<String> = evidence().mismatches(&other).iter().map(ToString::to_string).collect();
         assert_eq!(named.len(), 5);
-        assert_eq!(named[0], "the base model's weights: cccccccccccc there, 000000000000 here");
+        assert_eq!(named[0], "the base model's weights or configuration: cccccccccccc there, 000000000000 here");
         assert!(named[1].contains("`Be brief.` here") && named[4].contains("suite identity"), "{named:#?}");
         assert_eq!(other.mismatches(&evidence()).len(), 4, "a suite asked beside is no harm");
     }

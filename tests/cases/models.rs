@@ -250,6 +250,22 @@ fn shards_of_several_types_are_one_model() {
     case.refused(&model, &["model-00002-of-00003.safetensors"]);
 }
 
+/// The same tensors under another rotary base answer otherwise: what was answered before is not theirs.
+#[test]
+fn answers_are_not_continued_under_another_configuration() {
+    let case = Case::new();
+    let model = case.model("llama", "model");
+    case.answers(&model);
+    let again = || case.run(&["eval", "--model", "model", "--suite", "suite", "--out", "out.jsonl"]);
+    let first = again();
+    assert_eq!(first.code, 0, "{}", first.error);
+    set(&model.join("config.json"), &json!({"transformers_version": "9.9.9"}));
+    assert_eq!(again().code, 0);
+    set(&model.join("config.json"), &json!({"rope_theta": 500.0}));
+    let other = again();
+    assert!(other.code == 2 && other.error.contains("out.jsonl"), "{} {}", other.code, other.error);
+}
+
 #[test]
 fn other_architectures_are_refused_by_their_names() {
     let case = Case::new();

@@ -55,6 +55,17 @@ fn experiment(case: &Case, after: &str) -> Ended {
     case.run(&["data", "check", "e.toml"])
 }
 
+/// A mapping over a table of one question, with a key more after a line of it.
+fn mapping(case: &Case, after: &str) -> Ended {
+    let text = "name = \"knots\"\ndescription = \"Knots.\"\ngrader = \"text\"\nmax_new_tokens = 8\nlanguage = \"en\"\n\
+                prompt = \"{question}\"\n[source]\nfiles = [\"questions.csv\"]\n[answers]\ncolumns = \"answer\"\n\
+                [[filter]]\ncolumn = \"use\"\nis_not = [\"no\"]\nwhy = \"unused\"\n";
+    assert!(text.contains(after));
+    case.put("questions.csv", "question,answer,use\nWhich knot makes a loop?,bowline,yes\n");
+    case.put("knots.toml", text.replacen(after, &format!("{after}\n{KEY} = 1"), 1));
+    case.run(&["suite", "check", "knots.toml"])
+}
+
 /// A table that the experiment does not have.
 fn table(case: &Case, table: &str) -> Ended {
     case.put("rows.jsonl", "{\"query\": \"a b\", \"response\": \"c d\"}\n");
@@ -117,7 +128,7 @@ const HARNESS: &str = "version of the harness";
 const SAVE: &str = "save the tokenizer again with transformers";
 
 /// One line per reader.
-const READERS: [Reader; 54] = [
+const READERS: [Reader; 58] = [
     ("configuration", ["config.json", "remove it"], |case| model(case, "config.json", "", |_| ())),
     ("rotary scaling", ["config.json", "rope"], |case| {
         model(case, "config.json", "/rope_scaling", |file| file["rope_scaling"] = json!({"rope_type": "linear", "factor": 2.0}))
@@ -196,6 +207,10 @@ const READERS: [Reader; 54] = [
         case.put("suite/items.jsonl", text.replacen('{', "{\"novel_key\": 1, ", 1));
         case.run(&["suite", "check", "suite"])
     }),
+    ("mapping", ["knots.toml", "expected"], |case| mapping(case, "language = \"en\"")),
+    ("mapping: source", ["knots.toml", "expected"], |case| mapping(case, "[source]")),
+    ("mapping: answers", ["knots.toml", "expected"], |case| mapping(case, "[answers]")),
+    ("mapping: filter", ["knots.toml", "expected"], |case| mapping(case, "[[filter]]")),
     ("lm-eval", ["samples_arc_easy", "metrics"], |case| {
         log(case, "lm-eval/tiny-base/samples_arc_easy_2026-01-31T10-20-30.123456.jsonl", "")
     }),

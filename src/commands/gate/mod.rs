@@ -4,9 +4,6 @@ mod calibrate;
 mod flips;
 mod measure;
 
-use std::io::Write as _;
-use std::path::Path;
-
 use anyhow::{Context, Result};
 
 pub(super) use calibrate::calibrate;
@@ -17,7 +14,7 @@ use super::session::Session;
 use super::{fetched, print};
 use crate::cli::{GateArgs, OnInconclusive};
 use crate::error::{Inconclusive, Invalid, Regressed};
-use crate::files::{create_folder, read_text, write_atomic};
+use crate::files::{Growing, create_folder, read_text, write_atomic};
 use crate::gate::baseline::Baseline;
 use crate::gate::decision::Decision;
 use crate::gate::result::GateResult;
@@ -60,7 +57,8 @@ fn write(args: &GateArgs, measured: &Measured) -> Result<()> {
         write_atomic(path, report::gate::junit(&measured.result)?.as_bytes())?;
     }
     if let Some(path) = &args.summary {
-        append(path, &report::gate::summary(&measured.result))?;
+        // GitHub gives one file for the summaries of all steps, so it is added to.
+        Growing::open(path)?.append(report::gate::summary(&measured.result).as_bytes())?;
     }
     Ok(())
 }
@@ -68,13 +66,6 @@ fn write(args: &GateArgs, measured: &Measured) -> Result<()> {
 fn lines(rows: &[ItemRow]) -> Result<String> {
     let lines = rows.iter().map(|row| Ok(serde_json::to_string(row)? + "\n"));
     lines.collect()
-}
-
-/// GitHub gives one file for the summaries of all steps, so it is added to.
-fn append(path: &Path, text: &str) -> Result<()> {
-    let context = || format!("failed to append to {}", path.display());
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).with_context(context)?;
-    file.write_all(text.as_bytes()).with_context(context)
 }
 
 /// The exit code of a verdict.

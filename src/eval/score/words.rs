@@ -54,11 +54,13 @@ impl Word {
     }
 
     fn is_number_word(&self) -> bool {
-        NUMBER_WORDS.contains(&self.text.as_str()) || self.text.chars().all(|c| "〇零一二三四五六七八九十百千万亿两".contains(c))
+        [SMALL.as_slice(), &TENS, &POWERS].iter().any(|words| words.contains(&self.text.as_str()))
+            || self.text.chars().all(|c| "〇零一二三四五六七八九十百千万亿两".contains(c))
     }
 }
 
-const NUMBER_WORDS: [&str; 32] = [
+/// Numbers below twenty, in order.
+pub(super) const SMALL: [&str; 20] = [
     "zero",
     "one",
     "two",
@@ -79,19 +81,10 @@ const NUMBER_WORDS: [&str; 32] = [
     "seventeen",
     "eighteen",
     "nineteen",
-    "twenty",
-    "thirty",
-    "forty",
-    "fifty",
-    "sixty",
-    "seventy",
-    "eighty",
-    "ninety",
-    "hundred",
-    "thousand",
-    "million",
-    "billion",
 ];
+/// Tens from twenty on, in order.
+pub(super) const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+const POWERS: [&str; 4] = ["hundred", "thousand", "million", "billion"];
 
 /// Compatibility forms composed, case kept, typographic apostrophes made plain, Traditional Chinese made Simplified.
 pub(super) fn compose(text: &str) -> String {

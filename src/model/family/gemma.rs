@@ -36,9 +36,6 @@ const KEYS: Table = Table {
     ],
 };
 
-/// Scalings that full layers may have.
-const KINDS_OF_FULL: &[&str] = &["default", "linear", "llama3", "yarn", "dynamic"];
-
 /// Norms on both sides of each block.
 const SANDWICH: Norms = Norms {
     before_attention: Some("input_layernorm"),
@@ -94,7 +91,7 @@ fn gemma3(config: &Config<'_>) -> Result<Spec> {
         .zip(sliding)
         .map(|(attention, sliding)| LayerAttention { rope: Some(usize::from(sliding)), ..attention })
         .collect();
-    let full = RopeDefaults { kinds: KINDS_OF_FULL, ..RopeDefaults::of(1_000_000.0) };
+    let full = RopeDefaults::of(1_000_000.0);
     let local = RopeDefaults::of(10_000.0);
     let (full, local) = rope::full_and_sliding(config, full, local, "rope_local_base_freq")?;
     Ok(Spec { ropes: vec![full, local], attention, query_key_norms: Some(HEADS_BEFORE), ..spec })

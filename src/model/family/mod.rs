@@ -19,6 +19,8 @@ mod seed_oss;
 mod smollm3;
 mod wrapper;
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
@@ -86,6 +88,23 @@ pub(super) fn from_config_json(text: &str) -> Result<Spec> {
     read().with_context(|| format!("the configuration of a {name} model cannot be used"))
 }
 
+/// What of a `config.json` changes what the model computes, in one spelling: sorted keys, without those that are null or
+/// harmless. Two folders with the same weights are the same base only where this is the same.
+pub(super) fn canonical(text: &str) -> Result<String> {
+    let value: Value = serde_json::from_str(text).context("config.json is not JSON")?;
+    Ok(meaningful(value).to_string())
+}
+
+fn meaningful(value: Value) -> Value {
+    let Value::Object(object) = value else { return value };
+    let kept: BTreeMap<String, Value> = object
+        .into_iter()
+        .filter(|(key, value)| !value.is_null() && !reader::is_harmless(key))
+        .map(|(key, value)| (key, meaningful(value)))
+        .collect();
+    Value::Object(kept.into_iter().collect())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -132,6 +151,21 @@ mod tests {
             error(&json!({"model_type": "gpt2"})).contains("`gpt2` is not supported: Ballast trains and evaluates llama, qwen2, qwen3")
         );
         assert!(error(&json!({"model_type": null})).contains("model_type"));
+    }
+
+    #[test]
+    fn keys_that_only_describe_leave_the_canonical_form_alone() {
+        let of = |changes: Value| {
+            let mut config = llama();
+            config.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            super::canonical(&config.to_string()).unwrap()
+        };
+        assert_eq!(of(json!({"transformers_version": "5.24.0", "head_dim": null, "use_cache": true})), of(json!({})));
+        assert_ne!(of(json!({"rope_theta": 10_000.0})), of(json!({})));
+        assert_ne!(
+            of(json!({"rope_scaling": {"type": "linear", "factor": 2.0}})),
+            of(json!({"rope_scaling": {"type": "linear", "factor": 4.0}}))
+        );
     }
 
     #[test]

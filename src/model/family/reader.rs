@@ -117,6 +117,11 @@ const COMMON: Table = Table {
 
 const QUANTIZED: &str = "the checkpoint is quantized; take the model's full-precision weights, or a GGUF file of it";
 
+/// Whether a key describes the model in every family and changes nothing that it computes.
+pub(super) fn is_harmless(key: &str) -> bool {
+    matches!(COMMON.rule(key), Some(Harmless(_)))
+}
+
 impl<'a> Config<'a> {
     pub(super) fn new(place: &'a str, object: &'a Map<String, Value>) -> Self {
         Self { place, object }

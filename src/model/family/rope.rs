@@ -51,7 +51,7 @@ pub(super) struct RopeDefaults {
 }
 
 /// Kinds that most families may have.
-pub(super) const KINDS: &[&str] = &["default", "llama3", "yarn", "dynamic"];
+pub(super) const KINDS: &[&str] = &["default", "linear", "llama3", "yarn", "dynamic"];
 
 impl RopeDefaults {
     /// Of a base and the usual kinds.

@@ -2,31 +2,8 @@
 
 use std::ops::Range;
 
-use super::super::words::{Gap, Word};
+use super::super::words::{Gap, SMALL, TENS, Word};
 
-const SMALL: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 const DIGITS: &str = "零一二三四五六七八九";
 
 /// The value of a key that is a whole number in digits, in words, or in Chinese numerals.
