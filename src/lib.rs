@@ -23,6 +23,7 @@
 //! | [`stats`] | pure f64: intervals, paired differences, Holm, non-inferiority, power |
 //! | [`analysis`] | rows to numbers, each once: pairs, shares, paired differences, retention, outcomes, dose; a run arranged, sources side by side, any number of runs as one frame |
 //! | [`gate`] | paired answers and margins to a verdict; the baseline it is judged by, or answers alone; the rule simulated |
+//! | [`recover`] | an adapter changed, from mildly to strongly: strength, depth, modules, rank, means of several; how large a change is |
 //! | [`report`] | records to tables, figures, Markdown; `page`, the same with every item as one HTML file; a gate's result to JSON, JUnit, Markdown (`gate`); runs side by side (`versus`) |
 //! | [`frame`] | Parquet in and out, the only file that names polars |
 //! | [`counted`] | counts in sentences: `1 item`, `2 items` |
@@ -85,6 +86,7 @@ pub mod plan;
 pub mod progress;
 pub mod random;
 pub mod record;
+pub mod recover;
 pub mod report;
 pub mod sandbox;
 pub mod shown;
