@@ -14,6 +14,7 @@ use ballast::model::ops::attention::{Heads, Segment, attention, attention_backwa
 use ballast::model::ops::cross_entropy::cross_entropy;
 use ballast::model::ops::elementwise::scale_rows;
 use ballast::model::ops::geglu::{geglu, geglu_backward};
+use ballast::model::ops::linear::LowRankGradient;
 use ballast::model::ops::rms_norm::{rms_norm, rms_norm_backward};
 use ballast::model::ops::rope::{RopeTable, Turn};
 use ballast::model::ops::swiglu::{swiglu, swiglu_backward};
@@ -278,6 +279,31 @@ fn checkpointing_gives_the_same_gradients() {
 }
 
 /// Same values, not contiguous: takes the composed path.
+/// What an observer is shown makes the gradient of the whole weight, of which those of the pair are: `dB = s dW A^T` and
+/// `dA = s B^T dW`. The pair's are held against autograd above.
+#[test]
+fn observed_inputs_and_gradients_make_the_pairs_gradients() {
+    for kind in ["llama", "qwen2"] {
+        let decoder = tiny(kind);
+        let adapter = random_adapter(&decoder.spec);
+        let (_, expected) = gradients(&decoder, &adapter, &ROWS, None, Saving::Inputs, 0.1);
+        let batch = Packed::from_rows(&ROWS, Some(0));
+        let adapter_set = AdapterSet::new(&decoder, vec![&adapter]).unwrap();
+        let labels: Vec<Label> = labels(&ROWS).into_iter().map(Label::from).collect();
+        let mut made = Gradients::new();
+        let mut observe = |site: Site, x: &Tensor, d_y: &Tensor| {
+            let whole = d_y.t()?.matmul(x)?;
+            let pair = &adapter.pairs[&site];
+            let (a, b) = (pair.b.t()?.matmul(&whole)? * adapter.scale, whole.matmul(&pair.a.t()?)? * adapter.scale);
+            made.insert(site, LowRankGradient { a: a?, b: b? });
+            Ok(())
+        };
+        let (_, own) = decoder.observed_backward(&batch, &adapter_set, &labels, &[0.1.into()], &mut observe).unwrap().pop().unwrap();
+        assert_close(&own, &expected, 1e-5);
+        assert_close(&made, &expected, 1e-4);
+    }
+}
+
 fn strided(x: &Tensor) -> Tensor {
     x.t().unwrap().contiguous().unwrap().t().unwrap()
 }

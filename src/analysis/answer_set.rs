@@ -93,7 +93,7 @@ impl AnswerSet {
             path: path.display().to_string(),
             run: path.display().to_string(),
             is_file: true,
-            cell: Cell { record, items, probe: Vec::new(), train: Vec::new(), drift: Vec::new() },
+            cell: Cell { record, items, probe: Vec::new(), train: Vec::new(), drift: Vec::new(), interference: Vec::new() },
             model: evidence.map(|evidence| evidence.model.clone()),
             weights: evidence.map(|evidence| evidence.weights.clone()),
             facts,

@@ -1,7 +1,7 @@
 //! What the records say, in numbers: between the rows and whoever judges or shows them.
 //!
 //! `pair` joins the rows of two sets of answers, `share` is an accuracy with its interval, `comparison` a paired difference,
-//! `retention` what is left of the base above chance, `outcomes` how answers ended, `dose` what a variant was given. `view` arranges
+//! `retention` what is left of the base above chance, `outcomes` how answers ended, `dose` what a variant was given, `interference` why it forgot. `view` arranges
 //! a run for them, `answer_set` is a cell or a file, `versus` several of them side by side, `across` any number of runs as one
 //! frame. Each is written once, and `report`, `gate` and the commands take it from here. Nothing here knows a file format or a sentence.
 
@@ -10,6 +10,7 @@ pub mod answer_set;
 pub mod comparison;
 pub mod dose;
 pub mod flips;
+pub(crate) mod interference;
 pub mod outcomes;
 pub mod pair;
 pub mod results;

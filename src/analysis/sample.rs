@@ -149,6 +149,7 @@ pub(crate) fn cell(variant: &str, seed: u64, general: f64, identity: f64) -> Cel
         probe: probe.collect(),
         train,
         drift: drift.collect(),
+        interference: Vec::new(),
         record,
     }
 }

@@ -108,6 +108,7 @@ fn plan(args: &DataArgs) -> Result<(Cells, Vec<String>)> {
     let name = model_name(args)?;
     let (template, spec) = (model::template(&name)?, model::spec(&name)?);
     let suites = plan::suites(&experiment, &fetched::suite)?;
+    plan::interference(&experiment, &template)?;
     let (mut cells, mut doubts) = (BTreeMap::new(), Vec::new());
     for (variant, seed) in experiment.cells().filter(|(variant, _)| variant.of.is_none()) {
         let cell = format!("{}-s{seed}", variant.name);

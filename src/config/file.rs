@@ -49,6 +49,9 @@ pub struct Experiment {
     /// Small evaluations during training.
     #[serde(default)]
     pub probe: ProbeConfig,
+    /// Why variants forget, measured in training.
+    #[serde(default, skip_serializing_if = "InterferenceConfig::is_off")]
+    pub interference: InterferenceConfig,
     /// What variants are evaluated on.
     pub suites: Vec<SuiteChoice>,
     /// What is compared.
@@ -122,6 +125,42 @@ pub struct ProbeConfig {
 impl Default for ProbeConfig {
     fn default() -> Self {
         Self { every: 0, items: 20, suites: Vec::new() }
+    }
+}
+
+/// How what identity rows teach and what general rows teach pull at each linear, measured in training.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InterferenceConfig {
+    /// Steps between two measurements, from step 0 on; 0 for none.
+    pub every: usize,
+    /// Rows that teach the identity, written as a stage's `sources` are.
+    pub identity: Vec<String>,
+    /// Rows that teach nothing of it.
+    pub general: Vec<String>,
+}
+
+impl InterferenceConfig {
+    fn is_off(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn check(&self) -> Result<()> {
+        let sources = || self.identity.iter().chain(&self.general);
+        if self.every == 0 {
+            ensure!(sources().next().is_none(), "[interference] names rows, but every is 0: it would measure nothing");
+        } else {
+            ensure!(
+                !self.identity.is_empty() && !self.general.is_empty(),
+                "[interference] has every = {}, but not both `identity` and `general` rows: \
+                 identity = [\"ballast:identity#8\"], general = [\"ballast:general-en#8\"]",
+                self.every
+            );
+        }
+        for source in sources() {
+            SourceSpec::parse(source, |path| Path::new(path).exists()).context("[interference]")?;
+        }
+        Ok(())
     }
 }
 
@@ -275,6 +314,7 @@ impl Experiment {
             self.probe.every
         );
         ensure!((0.0..1.0).contains(&t.warmup_ratio), "training.warmup_ratio is {}: use 0 up to less than 1", t.warmup_ratio);
+        self.interference.check()?;
         for name in &self.probe.suites {
             ensure!(self.suites.iter().any(|suite| suite.name == *name), "probe.suites names `{name}`, which is not one of the [[suites]]");
         }

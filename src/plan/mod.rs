@@ -5,11 +5,13 @@
 
 mod doubts;
 mod groups;
+mod interference;
 pub mod run;
 mod stages;
 
 pub use doubts::{doubts, fits};
 pub use groups::{PlannedCell, cells_together, groups};
+pub use interference::{PlannedInterference, interference};
 pub use stages::{Answers, PlannedStage, asked, rows_digest, stages};
 
 use anyhow::{Result, bail};

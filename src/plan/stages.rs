@@ -103,7 +103,7 @@ fn plan_stage(
             let (kept, dropped) = remove_overlap_with(anchor, examples);
             (examples, removed) = (kept, dropped.len());
         }
-        let mut examples = filled(examples, placeholders, config, experiment)?;
+        let mut examples = filled(examples, placeholders, config.system.as_ref(), experiment)?;
         if replayed {
             let asked = examples.len();
             let most = config.replay_tokens.unwrap_or(REPLAY_TOKENS);
@@ -190,9 +190,14 @@ fn replay(examples: Vec<Example>, answers: Answers<'_>, most: usize) -> Result<V
     Ok(examples.into_iter().zip(answers).filter_map(answered).collect())
 }
 
-/// Rows with the identity written in and the system prompt set.
-fn filled(examples: Vec<Example>, placeholders: Placeholders, config: &StageConfig, experiment: &Experiment) -> Result<Vec<Example>> {
-    for system in [Some(&experiment.system), config.system.as_ref()].into_iter().flatten() {
+/// Rows with the identity written in and the system prompt set: that of a stage, or the experiment's where a row has none.
+pub(super) fn filled(
+    examples: Vec<Example>,
+    placeholders: Placeholders,
+    system: Option<&String>,
+    experiment: &Experiment,
+) -> Result<Vec<Example>> {
+    for system in [Some(&experiment.system), system].into_iter().flatten() {
         placeholder::check(system, "the system prompt")?;
     }
     examples
@@ -200,7 +205,7 @@ fn filled(examples: Vec<Example>, placeholders: Placeholders, config: &StageConf
         .map(|example| {
             let language = example.language;
             let example = placeholders.fill(example, &experiment.identity)?;
-            Ok(match &config.system {
+            Ok(match system {
                 Some(system) => inject_system(example, &experiment.identity.fill(system, language)),
                 None if example.system().is_none() => inject_system(example, &experiment.identity.fill(&experiment.system, language)),
                 None => example,

@@ -127,9 +127,9 @@ pub fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
 }
 
 /// Appends one row to a CSV file, with the header if it is the first, and has the disk hold it.
-pub fn append_csv<T: Serialize>(path: &Path, row: &T) -> Result<()> {
+pub fn append_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
     let mut file = Growing::open(path)?;
-    file.append(&csv_bytes(std::slice::from_ref(row), file.is_empty())?)?;
+    file.append(&csv_bytes(rows, file.is_empty())?)?;
     file.sync()
 }
 
@@ -197,10 +197,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.csv");
         for step in 1..=3 {
-            append_csv(&path, &row(step)).unwrap();
+            append_csv(&path, &[row(step)]).unwrap();
         }
         assert_eq!(retain_csv(&path, |r: &DriftRow| r.step <= 2).unwrap(), [row(1), row(2)]);
-        append_csv(&path, &row(3)).unwrap();
+        append_csv(&path, &[row(3)]).unwrap();
         assert_eq!(read_csv::<DriftRow>(&path).unwrap(), [row(1), row(2), row(3)]);
         assert!(retain_csv(&path, |_: &DriftRow| false).unwrap().is_empty());
         assert!(read_csv::<DriftRow>(&path).unwrap().is_empty());

@@ -9,6 +9,7 @@ use super::lines::{read_csv, read_json_lines};
 use super::rows::{CellRecord, DriftRow, ItemRow};
 use crate::error::Invalid;
 use crate::files::{create_folder, file_sha256, read_json, remove_partial_files};
+use crate::train::interference::InterferenceRow;
 use crate::train::telemetry::StepRow;
 
 /// A run's folder.
@@ -81,6 +82,10 @@ impl CellDir {
     pub fn drift(&self) -> PathBuf {
         self.0.join("drift.csv")
     }
+    /// `interference.csv`
+    pub fn interference(&self) -> PathBuf {
+        self.0.join("interference.csv")
+    }
     /// `adapter/`
     pub fn adapter(&self) -> PathBuf {
         self.0.join("adapter")
@@ -132,8 +137,15 @@ impl CellDir {
 pub type Digests = BTreeMap<String, String>;
 
 /// What a finished cell is made of.
-const FILES: [&str; 6] =
-    ["adapter/adapter_config.json", "adapter/adapter_model.safetensors", "train.csv", "drift.csv", "probe.jsonl", "items.jsonl"];
+const FILES: [&str; 7] = [
+    "adapter/adapter_config.json",
+    "adapter/adapter_model.safetensors",
+    "train.csv",
+    "drift.csv",
+    "interference.csv",
+    "probe.jsonl",
+    "items.jsonl",
+];
 
 /// A finished cell read back.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,6 +160,8 @@ pub struct Cell {
     pub train: Vec<StepRow>,
     /// Drift during training.
     pub drift: Vec<DriftRow>,
+    /// How identity rows and general rows pull at each linear, during training.
+    pub interference: Vec<InterferenceRow>,
 }
 
 impl Cell {
@@ -160,6 +174,13 @@ impl Cell {
         // Items are written as they finish; reports want them in one order.
         items.sort_by_key(|row| (suites.iter().position(|suite| *suite == row.suite), row.item.clone()));
         let probe = if dir.probe().exists() { read_json_lines(&dir.probe())? } else { Vec::new() };
-        Ok(Some(Self { record: read_json(&dir.record())?, items, probe, train: read_csv(&dir.train())?, drift: read_csv(&dir.drift())? }))
+        Ok(Some(Self {
+            record: read_json(&dir.record())?,
+            items,
+            probe,
+            train: read_csv(&dir.train())?,
+            drift: read_csv(&dir.drift())?,
+            interference: read_csv(&dir.interference())?,
+        }))
     }
 }

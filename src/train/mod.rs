@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod checkpoint;
+pub mod interference;
 pub mod optim;
 pub mod run;
 pub mod schedule;

@@ -18,6 +18,7 @@ use crate::random::derive;
 use crate::record::lines::{read_csv, read_json_lines, retain_csv, retain_json_lines, write_json_lines};
 use crate::record::rows::{CellRecord, CellState, DriftRow, ItemRow, Liveness, SCHEMA, StageCount};
 use crate::record::run_dir::CellDir;
+use crate::train::interference::InterferenceRow;
 use crate::train::run::TrainSettings;
 use crate::train::step::StepSettings;
 use crate::train::telemetry::StepRow;
@@ -64,6 +65,7 @@ pub(super) fn state(dir: &CellDir) -> Result<CellState> {
 pub(super) fn begin(prepared: &Prepared, dir: &CellDir, done: usize) -> Result<()> {
     retain_csv(&dir.train(), |row: &StepRow| row.step <= done)?;
     retain_csv(&dir.drift(), |row: &DriftRow| row.step <= done && done > 0)?;
+    retain_csv(&dir.interference(), |row: &InterferenceRow| row.step <= done && done > 0)?;
     if done > 0 {
         return retain_json_lines(&dir.probe(), |row: &ItemRow| row.step.is_some_and(|step| step <= done));
     }

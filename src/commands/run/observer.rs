@@ -19,6 +19,7 @@ use crate::random::{derive, shuffle};
 use crate::record::lines::{JsonLines, append_csv, read_csv};
 use crate::record::rows::{DriftRow, ItemRow};
 use crate::record::run_dir::CellDir;
+use crate::train::interference;
 use crate::train::run::Observer;
 use crate::train::telemetry::StepRow;
 
@@ -50,7 +51,7 @@ impl Observer for Recorder<'_> {
         let loss = row.loss.map_or(String::new(), |loss| format!(", loss {loss:.3}"));
         self.prepared.progress.doing(&format!("{}: training, {}{loss}", self.cell, row.stage));
         self.prepared.progress.done(work::TRAINING, work);
-        if self.writes { append_csv(&self.dir.train(), row) } else { Ok(()) }
+        if self.writes { append_csv(&self.dir.train(), std::slice::from_ref(row)) } else { Ok(()) }
     }
 
     fn on_adapter(&mut self, step: usize, adapter: &Adapter) -> Result<()> {
@@ -66,12 +67,18 @@ impl Observer for Recorder<'_> {
             self.prepared.progress.done(work::DRIFT, work::drift(&self.prepared.drift));
             let row =
                 DriftRow { step, kl: drift.kl, agreement: drift.agreement, largest_change: drift.largest_change, tokens: drift.tokens };
-            append_csv(&self.dir.drift(), &row)?;
+            append_csv(&self.dir.drift(), &[row])?;
             if self.bound().is_some_and(|bound| drift.kl > bound) {
                 self.stopped = true;
                 let left = cell::work_after(self.prepared, self.cell, step);
                 self.prepared.progress.skip(work::TRAINING, left);
             }
+        }
+        if let Some(planned) = self.prepared.interference.as_ref().filter(|_| due(step, experiment.interference.every)) {
+            let [identity, general] = [&planned.identity, &planned.general].map(|rows| rows.iter().collect::<Vec<_>>());
+            let rows = interference::measure(&self.prepared.base.decoder, adapter, step, &identity, &general)?;
+            self.prepared.progress.done(work::INTERFERENCE, work::interference(planned));
+            append_csv(&self.dir.interference(), &rows)?;
         }
         // At step 0 an adapter changes nothing; the base's own probe stands for it.
         if step > 0 && due(step, experiment.probe.every) {

@@ -29,7 +29,7 @@ use crate::library;
 use crate::model::adapter_set::AdapterSet;
 use crate::model::base::BaseModel;
 use crate::model::device::DeviceChoice;
-use crate::plan::{self, PlannedCell, PlannedStage, PlannedSuite};
+use crate::plan::{self, PlannedCell, PlannedInterference, PlannedStage, PlannedSuite};
 use crate::progress::Overall;
 use crate::random::{derive, shuffle};
 use crate::record::evidence::Evidence;
@@ -52,6 +52,8 @@ pub(super) struct Prepared {
     pub(super) sandbox: Sandbox,
     pub(super) budgets: Budgets,
     pub(super) drift: DriftProbe,
+    /// Rows on which interference is measured.
+    pub(super) interference: Option<PlannedInterference>,
     pub(super) dir: RunDir,
     pub(super) report: PathBuf,
     pub(super) stop: Arc<AtomicBool>,
@@ -105,10 +107,13 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
             stages.insert((variant.name.clone(), seed), plan::stages(&experiment, variant, seed, &template, &suites, Some(&answers))?);
         }
     }
+    let interference = plan::interference(&experiment, &template)?;
     plan::fits(&experiment, &base.decoder.spec, &suites, stages.values().flatten())?;
     let together = plan::cells_together(&experiment, device == DeviceChoice::Cpu);
     let plan_text = toml::to_string_pretty(&experiment).context("failed to write the plan")?;
-    let fingerprint = fingerprint(&plan_text, together, &base, &template, &suites, &stages, device);
+    let of_stages = stages.values().map(|planned| plan::rows_digest(planned));
+    let rows: Vec<String> = of_stages.chain(interference.as_ref().map(PlannedInterference::digest)).collect();
+    let fingerprint = fingerprint(&plan_text, together, &base, &template, &suites, &rows, device);
     let identity = IdentityTerms { taught: taught(&experiment)?, ..IdentityTerms::from(&experiment.identity) };
     let budgets = Budgets::default();
     let adapter_set = AdapterSet::base();
@@ -165,6 +170,7 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
         sandbox,
         budgets,
         drift,
+        interference,
         dir,
         report,
         stop,
@@ -240,7 +246,7 @@ fn fingerprint(
     base: &BaseModel,
     template: &ChatTemplate,
     suites: &[PlannedSuite],
-    stages: &BTreeMap<(String, u64), Vec<PlannedStage>>,
+    rows: &[String],
     device: DeviceChoice,
 ) -> String {
     let mut text =
@@ -251,9 +257,7 @@ fn fingerprint(
             text.push_str(&item.content_hash());
         }
     }
-    for planned in stages.values() {
-        text.push_str(&plan::rows_digest(planned));
-    }
+    text.extend(rows.iter().map(String::as_str));
     sha256(text.as_bytes())
 }
 

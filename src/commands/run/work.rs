@@ -4,12 +4,13 @@
 use super::setup::Prepared;
 use crate::eval::drift::DriftProbe;
 use crate::eval::suite::{EvalSettings, Item, Scoring};
-use crate::plan::{PlannedCell, PlannedStage, PlannedSuite, groups};
+use crate::plan::{PlannedCell, PlannedInterference, PlannedStage, PlannedSuite, groups};
 
 /// Names of kinds of work, each with a rate of its own; a suite's kind is its name.
 pub(super) const TRAINING: &str = "training";
 pub(super) const DRIFT: &str = "drift";
 pub(super) const PROBES: &str = "probes";
+pub(super) const INTERFERENCE: &str = "interference";
 
 /// Backward costs about twice what forward does, and layers computed again once more.
 pub(super) fn step(prepared: &Prepared, planned: &PlannedStage) -> f64 {
@@ -30,6 +31,12 @@ pub(super) fn item(item: &Item, asking: EvalSettings) -> f64 {
 /// One measurement of drift.
 pub(super) fn drift(probe: &DriftProbe) -> f64 {
     probe.tokens() as f64
+}
+
+/// One measurement of interference: layers are computed again, and every weight gets a gradient.
+pub(super) fn interference(planned: &PlannedInterference) -> f64 {
+    let rows = planned.identity.iter().chain(&planned.general);
+    5.0 * rows.map(|row| row.encoded.ids.len()).sum::<usize>() as f64
 }
 
 /// The items that one probe of training asks.
@@ -65,6 +72,9 @@ pub(super) fn plan(prepared: &Prepared) {
             progress.plan(TRAINING, steps as f64 * step(prepared, stage));
             progress.plan(DRIFT, every(steps, experiment.drift.every) * drift(&prepared.drift));
             progress.plan(PROBES, every(steps, experiment.probe.every) * probe(prepared));
+            if let Some(planned) = &prepared.interference {
+                progress.plan(INTERFERENCE, every(steps, experiment.interference.every) * interference(planned));
+            }
         }
     }
 }

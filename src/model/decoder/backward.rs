@@ -63,6 +63,10 @@ pub(super) fn factors(labels: &[Label], owners: &[usize], scales: &[Scales]) -> 
     labels.iter().zip(owners).map(factor).collect()
 }
 
+/// Told of every linear's site, its input [tokens, in] and the gradient of its output [tokens, out], from the last layer to
+/// the first.
+pub type OnLinear<'a> = &'a mut dyn FnMut(Site, &Tensor, &Tensor) -> Result<()>;
+
 /// Label positions whose logits exist at one time: bounds memory at this many rows of the vocabulary.
 const HEAD_CHUNK: usize = 128;
 
@@ -90,11 +94,41 @@ impl Decoder {
                 None => self.layer(layer, &input, &pass, None, true)?.1,
             };
             d_x = match state {
-                Some(LayerState::Plain(state)) => self.layer_backward(layer, &input, state, &pass, &d_x, &mut results)?,
+                Some(LayerState::Plain(state)) => self.layer_backward(layer, &input, state, &pass, &d_x, &mut results, None)?,
                 #[cfg(feature = "cuda")]
                 Some(LayerState::Device(state)) => self.device_layer_backward(layer, &input, state, &pass, &d_x, &mut results)?,
                 None => unreachable!("asked to be saved"),
             };
+        }
+        let (losses, gradients): (Vec<LossSum>, Vec<Gradients>) = results.into_iter().unzip();
+        Ok(losses.into_iter().zip(adapter_set.joined(gradients)?).collect())
+    }
+
+    /// [`Self::backward`] after a forward pass without dropout, operation by operation on every device, telling of every linear
+    /// what the gradient of its whole weight is made of: `d_y^T x`.
+    pub fn observed_backward(
+        &self,
+        batch: &Packed,
+        adapter_set: &AdapterSet<'_>,
+        labels: &[Label],
+        scales: &[Scales],
+        on_linear: OnLinear<'_>,
+    ) -> Result<Vec<(LossSum, Gradients)>> {
+        let pass = Pass::new(self, batch, adapter_set, None, None)?.operation_by_operation();
+        let mut inputs = Vec::with_capacity(self.spec.layers);
+        let mut x = self.embed(&pass)?;
+        for layer in 0..self.spec.layers {
+            let (next, _) = self.layer(layer, &x, &pass, None, false)?;
+            inputs.push(x);
+            x = next;
+        }
+        let mut results = vec![(LossSum::default(), Gradients::new()); adapter_set.len()];
+        let mut d_x = self.head_backward(&x, batch, labels, scales, &mut results)?;
+        for (layer, input) in inputs.into_iter().enumerate().rev() {
+            let Some(LayerState::Plain(state)) = self.layer(layer, &input, &pass, None, true)?.1 else {
+                unreachable!("asked to be saved, operation by operation")
+            };
+            d_x = self.layer_backward(layer, &input, state, &pass, &d_x, &mut results, Some(&mut *on_linear))?;
         }
         let (losses, gradients): (Vec<LossSum>, Vec<Gradients>) = results.into_iter().unzip();
         Ok(losses.into_iter().zip(adapter_set.joined(gradients)?).collect())
@@ -193,6 +227,7 @@ impl Decoder {
         Ok(Some(ToBase { rows, d_logits }))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "a layer's state, and who is told of it")]
     fn layer_backward(
         &self,
         layer: usize,
@@ -201,9 +236,13 @@ impl Decoder {
         pass: &Pass<'_>,
         d_y: &Tensor,
         results: &mut [(LossSum, Gradients)],
+        mut on_linear: Option<OnLinear<'_>>,
     ) -> Result<Tensor> {
         let norms = &self.weights.layers[layer].norms;
         let mut linear = |module: Module, x: &Tensor, d_y: &Tensor| -> Result<Tensor> {
+            if let Some(on_linear) = &mut on_linear {
+                on_linear(Site { layer, module }, x, d_y)?;
+            }
             let (updates, mask) = pass.at(layer, module, x)?;
             let (d_x, gradients) = self.linear(layer, module).backward(x, &updates, mask.as_ref(), d_y)?;
             for (update, gradient) in updates.iter().zip(gradients) {

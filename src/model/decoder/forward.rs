@@ -68,6 +68,16 @@ impl<'a> Pass<'a> {
         })
     }
 
+    /// The same pass without the fused kernels of a GPU.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_mut, reason = "there are no other kernels"))]
+    pub(super) fn operation_by_operation(mut self) -> Self {
+        #[cfg(feature = "cuda")]
+        {
+            self.device = None;
+        }
+        self
+    }
+
     /// The low-rank updates of one linear, and the dropout mask of its input where dropout is on.
     pub(super) fn at(&self, layer: usize, module: Module, x: &Tensor) -> Result<(Vec<Update<'_>>, Option<DropoutMask>)> {
         let updates = self.adapter_set.updates(Site { layer, module }, self.batch);
@@ -167,7 +177,7 @@ impl Decoder {
         Ok(Tape { inputs, states, last: x, dropout })
     }
 
-    fn embed(&self, pass: &Pass<'_>) -> Result<Tensor> {
+    pub(super) fn embed(&self, pass: &Pass<'_>) -> Result<Tensor> {
         #[cfg(feature = "cuda")]
         if let Some(device) = &pass.device {
             return self.device_embed(pass, device);

@@ -11,8 +11,8 @@ mod forward;
 mod objective;
 mod packed;
 
-pub use backward::Gradients;
 pub(crate) use backward::insert;
+pub use backward::{Gradients, OnLinear};
 pub use forward::{Saving, Tape};
 pub use objective::{Label, LossSum, Scales};
 pub use packed::Packed;

@@ -12,6 +12,7 @@
 
 mod beside;
 mod gradient;
+mod interference;
 
 pub(super) use beside::{Beside, beside};
 
@@ -111,6 +112,7 @@ pub(super) fn findings(results: &Results) -> Vec<Finding> {
         findings.extend(results.view.identity().map(|suite| identity(results, variant, suite, level)));
     }
     findings.extend(gradient::findings(&results.view));
+    findings.extend(interference::findings(&results.view));
     findings
 }
 

@@ -1,6 +1,7 @@
 //! Which figures a report has, and the data of each. `plot` draws them.
 
 mod gradients;
+mod interference;
 mod retention;
 mod trajectory;
 
@@ -38,6 +39,7 @@ pub(super) fn all(view: &View) -> Result<Vec<Figure>> {
     }
     figures.extend(trajectory::figures(view)?);
     figures.extend(gradients::figure(view)?);
+    figures.extend(interference::figures(view)?);
     figures.push(outcomes_figure(view)?);
     Ok(figures)
 }

@@ -12,6 +12,7 @@
 pub mod accuracy;
 pub mod forest;
 pub mod gradients;
+pub mod heat;
 pub mod power;
 pub mod raster;
 pub mod retention;

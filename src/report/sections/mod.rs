@@ -9,6 +9,7 @@ mod drift;
 mod figures;
 mod flips;
 mod form;
+mod interference;
 mod letters;
 mod method;
 mod outcomes;
@@ -47,6 +48,7 @@ pub(super) fn page(results: &Results, figures: &[Figure], medium: Medium) -> Vec
         form::section(results),
         if medium == Medium::Markdown { flips::section(results) } else { Vec::new() },
         drift::section(results),
+        interference::section(results),
         method::section(results),
     ];
     head.into_iter().chain(sections.into_iter().flatten()).collect()

@@ -1,0 +1,187 @@
+//! Heat maps: a number for each place of a grid, by colour and, where there is room, in figures.
+//!
+//! Colours run from white to blue, or from orange through white to blue where a number has a sign: they stay apart for every kind of
+//! colour vision, and in grey the ends are dark and the middle is light.
+
+use anyhow::Result;
+use plotters::style::RGBColor;
+
+use super::sheet::{Rect, Sheet, figure};
+use super::style::{BODY, INK, MARGIN, PAPER, PX, SMALL, WIDTH};
+
+/// What the figure shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeatData {
+    /// What is shown, as a sentence.
+    pub title: String,
+    /// Size, seed and device of the measurement.
+    pub subtitle: String,
+    /// What a number is, and how it is coloured.
+    pub scale: HeatScale,
+    /// What rows are, above the first panel.
+    pub rows: String,
+    /// Grids side by side.
+    pub panels: Vec<HeatPanel>,
+}
+
+/// How numbers become colours.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HeatScale {
+    /// From -limit, orange, to limit, blue; numbers beyond are drawn as the end.
+    Signed(f64),
+    /// From 0, white, to 1, blue.
+    Share,
+}
+
+/// One grid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeatPanel {
+    /// Its name.
+    pub name: String,
+    /// Names of columns.
+    pub columns: Vec<String>,
+    /// Names of rows, from top to bottom.
+    pub rows: Vec<String>,
+    /// Values by row and column; None is drawn as an empty place.
+    pub values: Vec<Vec<Option<f64>>>,
+}
+
+/// Most panels side by side.
+const COLUMNS: usize = 3;
+const ABOVE: i32 = 40 * PX;
+const BELOW: i32 = 10 * PX;
+const LEFT: i32 = 34 * PX;
+const GUTTER: i32 = 16 * PX;
+/// Lowest and highest row.
+const ROW: (i32, i32) = (7 * PX, 22 * PX);
+/// All rows of a panel together, if they can be that low.
+const PANEL: i32 = 300 * PX;
+const KEY: i32 = 34 * PX;
+
+const BLUE: RGBColor = RGBColor(0x00, 0x5F, 0x96);
+const ORANGE: RGBColor = RGBColor(0xB5, 0x4A, 0x00);
+
+/// Draws the figure.
+pub fn heat(data: &HeatData) -> Result<String> {
+    let rows = data.panels.iter().map(|panel| panel.rows.len()).max().unwrap_or(0).max(1);
+    let row = (PANEL / rows as i32).clamp(ROW.0, ROW.1);
+    let bands = data.panels.len().div_ceil(COLUMNS).max(1);
+    let columns = data.panels.len().div_ceil(bands).max(1);
+    let band = ABOVE + rows as i32 * row + BELOW;
+    figure(&data.title, &data.subtitle, KEY + bands as i32 * band, |sheet, top| {
+        draw_key(sheet, &data.scale, top)?;
+        let width = (WIDTH - 2 * MARGIN - (columns as i32 - 1) * GUTTER) / columns as i32;
+        for (i, panel) in data.panels.iter().enumerate() {
+            let left = MARGIN + (i % columns) as i32 * (width + GUTTER);
+            let top = top + KEY + (i / columns) as i32 * band;
+            draw_panel(sheet, data, panel, Rect { left, right: left + width, top, bottom: top + band }, row)?;
+        }
+        Ok(())
+    })
+}
+
+fn draw_panel(sheet: &Sheet, data: &HeatData, panel: &HeatPanel, place: Rect, row: i32) -> Result<()> {
+    sheet.text(&BODY.fit(&panel.name, place.width()), (place.left + LEFT, place.top + 8 * PX), BODY)?;
+    sheet.text(&data.rows, (place.left, place.top + ABOVE - 9 * PX), SMALL)?;
+    let columns = panel.columns.len().max(1) as i32;
+    let width = (place.width() - LEFT) / columns;
+    let left_of = |column: usize| place.left + LEFT + column as i32 * width;
+    for (i, name) in panel.columns.iter().enumerate() {
+        sheet.text(&SMALL.fit(name, width), (left_of(i) + width / 2, place.top + ABOVE - 9 * PX), SMALL.centred())?;
+    }
+    // As many names as fit above each other.
+    let every = (SMALL.leading() + row - 1) / row;
+    for (i, (name, values)) in panel.rows.iter().zip(&panel.values).enumerate() {
+        let top = place.top + ABOVE + i as i32 * row;
+        if (i as i32) % every == 0 {
+            sheet.text(name, (place.left + LEFT - 5 * PX, top + row / 2), SMALL.right())?;
+        }
+        for (column, value) in values.iter().enumerate() {
+            let rect = Rect { left: left_of(column), right: left_of(column) + width, top, bottom: top + row };
+            draw_value(sheet, &data.scale, rect, *value)?;
+        }
+    }
+    Ok(())
+}
+
+fn draw_value(sheet: &Sheet, scale: &HeatScale, rect: Rect, value: Option<f64>) -> Result<()> {
+    let Some(value) = value else { return Ok(()) };
+    let (color, strength) = scale.color(value);
+    sheet.rect(rect, color, 1.0)?;
+    let text = scale.text(value);
+    if rect.height() >= SMALL.leading() && SMALL.width(&text) + 4 * PX <= rect.width() {
+        let ink = if strength > 0.55 { PAPER } else { INK };
+        sheet.text(&text, (rect.left + rect.width() / 2, rect.top + rect.height() / 2), SMALL.centred().colored(ink))?;
+    }
+    Ok(())
+}
+
+/// Colours from one end to the other, with numbers at the ends and the middle.
+fn draw_key(sheet: &Sheet, scale: &HeatScale, top: i32) -> Result<()> {
+    const STEPS: i32 = 40;
+    const STEP: i32 = 6 * PX;
+    let (low, high) = scale.ends();
+    let (left, y) = (MARGIN + LEFT, top + 12 * PX);
+    for i in 0..STEPS {
+        let value = low + (high - low) * (f64::from(i) + 0.5) / f64::from(STEPS);
+        let start = left + i * STEP;
+        sheet.rect(Rect { left: start, right: start + STEP, top: y - 5 * PX, bottom: y + 5 * PX }, scale.color(value).0, 1.0)?;
+    }
+    sheet.text(&scale.text(low), (left - 5 * PX, y), SMALL.right())?;
+    sheet.text(&scale.text(high), (left + STEPS * STEP + 5 * PX, y), SMALL)
+}
+
+impl HeatScale {
+    fn ends(&self) -> (f64, f64) {
+        match self {
+            Self::Signed(limit) => (-limit, *limit),
+            Self::Share => (0.0, 1.0),
+        }
+    }
+
+    /// The colour of a value, and how far it is from white.
+    fn color(&self, value: f64) -> (RGBColor, f64) {
+        let (_, high) = self.ends();
+        let (end, strength) = (if value < 0.0 { ORANGE } else { BLUE }, (value.abs() / high).clamp(0.0, 1.0));
+        let mix = |to: u8| (255.0 + (f64::from(to) - 255.0) * strength).round() as u8;
+        (RGBColor(mix(end.0), mix(end.1), mix(end.2)), strength)
+    }
+
+    fn text(&self, value: f64) -> String {
+        match self {
+            Self::Signed(_) => format!("{value:+.2}"),
+            Self::Share => format!("{:.0}", value * 100.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(scale: HeatScale, value: Option<f64>) -> HeatData {
+        let panel = HeatPanel {
+            name: "A".to_owned(),
+            columns: vec!["q".to_owned(), "v".to_owned()],
+            rows: (0..4).map(|layer| layer.to_string()).collect(),
+            values: vec![vec![value, Some(0.0)]; 4],
+        };
+        HeatData { title: "t".to_owned(), subtitle: String::new(), scale, rows: "layer".to_owned(), panels: vec![panel; 4] }
+    }
+
+    #[test]
+    fn numbers_stand_on_their_colours() {
+        let svg = heat(&data(HeatScale::Signed(1.0), Some(-1.0))).unwrap();
+        assert_eq!(svg.matches("#B54A00").count(), 16, "an end of the scale in every panel's first column");
+        assert!(svg.contains("-1.00") && svg.contains("+0.00"));
+        assert!(heat(&data(HeatScale::Share, Some(0.5))).unwrap().contains("\n50\n"));
+    }
+
+    #[test]
+    fn beyond_the_scale_is_its_end_and_nothing_is_an_empty_place() {
+        assert_eq!(HeatScale::Signed(2.0).color(9.0), (BLUE, 1.0));
+        assert_eq!(HeatScale::Share.color(0.0), (RGBColor(255, 255, 255), 0.0));
+        let (some, none) = (heat(&data(HeatScale::Share, Some(0.9))).unwrap(), heat(&data(HeatScale::Share, None)).unwrap());
+        assert!(none.matches("<rect").count() < some.matches("<rect").count());
+    }
+}
