@@ -21,9 +21,10 @@ const DATA: [(&str, &str); 5] = [
     ("calibration", include_str!("../fixtures/calibration.json")),
 ];
 
-const EXPERIMENTS: [(&str, &str); 4] = [
+const EXPERIMENTS: [(&str, &str); 5] = [
     ("quick", include_str!("../experiments/quick.toml")),
     ("recover", include_str!("../experiments/recover.toml")),
+    ("dose", include_str!("../experiments/dose.toml")),
     ("coder", include_str!("../experiments/coder.toml")),
     ("paper", include_str!("../experiments/paper.toml")),
 ];

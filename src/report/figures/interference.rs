@@ -60,27 +60,23 @@ pub(super) fn figures(view: &View) -> Result<Vec<Figure>> {
     }
     let first = if view.seeds() > 1 { "; the first seed of each variant" } else { "" };
     let draw = |kind: Kind| {
-        let panels = measured.iter().map(|(name, cell)| panel(name, cell, kind.value)).collect();
-        let data = HeatData {
-            title: kind.title.to_owned(),
-            subtitle: format!("{}{first}", view.subtitle()),
-            scale: kind.scale,
-            rows: "layer".to_owned(),
-            panels,
-        };
+        let panels = measured.iter().map(|(name, cell)| panel(name, cell, kind.scale, kind.value)).collect();
+        let data =
+            HeatData { title: kind.title.to_owned(), subtitle: format!("{}{first}", view.subtitle()), rows: "layer".to_owned(), panels };
         let svg = heat(&data).with_context(|| format!("failed to draw the figure {}", kind.name))?;
         Ok(Figure { name: kind.name.to_owned(), title: data.title, caption: kind.caption, svg })
     };
     kinds().into_iter().map(draw).collect()
 }
 
-fn panel(name: &str, cell: &Cell, value: fn(&InterferenceRow) -> Option<f64>) -> HeatPanel {
+fn panel(name: &str, cell: &Cell, scale: HeatScale, value: fn(&InterferenceRow) -> Option<f64>) -> HeatPanel {
     let layers = cell.interference.iter().map(|row| row.layer + 1).max().unwrap_or(0);
     let at = |layer: usize, module: Module| {
         mean(cell.interference.iter().filter(|row| row.layer == layer && row.module == module).filter_map(value))
     };
     HeatPanel {
         name: name.to_owned(),
+        scale,
         columns: Module::ALL.map(|module| module.name().to_owned()).to_vec(),
         rows: (0..layers).map(|layer| layer.to_string()).collect(),
         values: (0..layers).map(|layer| Module::ALL.map(|module| at(layer, module)).to_vec()).collect(),
@@ -98,7 +94,7 @@ mod tests {
         let mut run = run();
         assert!(figures(&View::new(&run)).unwrap().is_empty());
         run.cells[0].interference = vec![row(0, Module::Q, [1.0, 1.0], -1.0), row(4, Module::Q, [4.0, 1.0], 0.5)];
-        let panel = |value| panel("A", &run.cells[0], value).values[0][0];
+        let panel = |value| panel("A", &run.cells[0], HeatScale::Share, value).values[0][0];
         let values = kinds().map(|kind| panel(kind.value));
         assert_eq!(values, [Some(-0.25), Some(1.0), Some(0.25)]);
         let names: Vec<String> = figures(&View::new(&run)).unwrap().into_iter().map(|figure| figure.name).collect();

@@ -1,5 +1,6 @@
 //! Which figures a report has, and the data of each. `plot` draws them.
 
+mod dose;
 mod gradients;
 mod interference;
 mod retention;
@@ -37,6 +38,7 @@ pub(super) fn all(view: &View) -> Result<Vec<Figure>> {
     if !suites_in_the_mean(view).is_empty() && view.identity().next().is_some() && !view.variants().is_empty() {
         figures.push(retention::figure(view)?);
     }
+    figures.extend(dose::figure(view)?);
     figures.extend(trajectory::figures(view)?);
     figures.extend(gradients::figure(view)?);
     figures.extend(interference::figures(view)?);

@@ -16,8 +16,6 @@ pub struct HeatData {
     pub title: String,
     /// Size, seed and device of the measurement.
     pub subtitle: String,
-    /// What a number is, and how it is coloured.
-    pub scale: HeatScale,
     /// What rows are, above the first panel.
     pub rows: String,
     /// Grids side by side.
@@ -25,12 +23,14 @@ pub struct HeatData {
 }
 
 /// How numbers become colours.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum HeatScale {
     /// From -limit, orange, to limit, blue; numbers beyond are drawn as the end.
     Signed(f64),
-    /// From 0, white, to 1, blue.
+    /// From 0, white, to 1, blue, in percent; numbers beyond are drawn as the end.
     Share,
+    /// From 0, white, to this, orange: of what had better be little.
+    Harm(f64),
 }
 
 /// One grid.
@@ -38,6 +38,9 @@ pub enum HeatScale {
 pub struct HeatPanel {
     /// Its name.
     pub name: String,
+    /// What its numbers are, and how they are coloured. Panels of one scale share a key; where there are several, each place has
+    /// its number.
+    pub scale: HeatScale,
     /// Names of columns.
     pub columns: Vec<String>,
     /// Names of rows, from top to bottom.
@@ -56,6 +59,8 @@ const GUTTER: i32 = 16 * PX;
 const ROW: (i32, i32) = (7 * PX, 22 * PX);
 /// All rows of a panel together, if they can be that low.
 const PANEL: i32 = 300 * PX;
+/// With so few rows there is room for numbers.
+const FEW: usize = 12;
 const KEY: i32 = 34 * PX;
 
 const BLUE: RGBColor = RGBColor(0x00, 0x5F, 0x96);
@@ -64,25 +69,29 @@ const ORANGE: RGBColor = RGBColor(0xB5, 0x4A, 0x00);
 /// Draws the figure.
 pub fn heat(data: &HeatData) -> Result<String> {
     let rows = data.panels.iter().map(|panel| panel.rows.len()).max().unwrap_or(0).max(1);
-    let row = (PANEL / rows as i32).clamp(ROW.0, ROW.1);
+    let row = if rows <= FEW { ROW.1 } else { (PANEL / rows as i32).clamp(ROW.0, ROW.1) };
+    let scale = data.panels.first().map(|panel| panel.scale).filter(|first| data.panels.iter().all(|panel| panel.scale == *first));
+    let key = if scale.is_some() { KEY } else { 0 };
     let bands = data.panels.len().div_ceil(COLUMNS).max(1);
     let columns = data.panels.len().div_ceil(bands).max(1);
     let band = ABOVE + rows as i32 * row + BELOW;
-    figure(&data.title, &data.subtitle, KEY + bands as i32 * band, |sheet, top| {
-        draw_key(sheet, &data.scale, top)?;
+    figure(&data.title, &data.subtitle, key + bands as i32 * band, |sheet, top| {
+        if let Some(scale) = scale {
+            draw_key(sheet, scale, top)?;
+        }
         let width = (WIDTH - 2 * MARGIN - (columns as i32 - 1) * GUTTER) / columns as i32;
         for (i, panel) in data.panels.iter().enumerate() {
             let left = MARGIN + (i % columns) as i32 * (width + GUTTER);
-            let top = top + KEY + (i / columns) as i32 * band;
-            draw_panel(sheet, data, panel, Rect { left, right: left + width, top, bottom: top + band }, row)?;
+            let top = top + key + (i / columns) as i32 * band;
+            draw_panel(sheet, &data.rows, panel, Rect { left, right: left + width, top, bottom: top + band }, row)?;
         }
         Ok(())
     })
 }
 
-fn draw_panel(sheet: &Sheet, data: &HeatData, panel: &HeatPanel, place: Rect, row: i32) -> Result<()> {
+fn draw_panel(sheet: &Sheet, rows: &str, panel: &HeatPanel, place: Rect, row: i32) -> Result<()> {
     sheet.text(&BODY.fit(&panel.name, place.width()), (place.left + LEFT, place.top + 8 * PX), BODY)?;
-    sheet.text(&data.rows, (place.left, place.top + ABOVE - 9 * PX), SMALL)?;
+    sheet.text(rows, (place.left, place.top + ABOVE - 9 * PX), SMALL)?;
     let columns = panel.columns.len().max(1) as i32;
     let width = (place.width() - LEFT) / columns;
     let left_of = |column: usize| place.left + LEFT + column as i32 * width;
@@ -98,13 +107,13 @@ fn draw_panel(sheet: &Sheet, data: &HeatData, panel: &HeatPanel, place: Rect, ro
         }
         for (column, value) in values.iter().enumerate() {
             let rect = Rect { left: left_of(column), right: left_of(column) + width, top, bottom: top + row };
-            draw_value(sheet, &data.scale, rect, *value)?;
+            draw_value(sheet, panel.scale, rect, *value)?;
         }
     }
     Ok(())
 }
 
-fn draw_value(sheet: &Sheet, scale: &HeatScale, rect: Rect, value: Option<f64>) -> Result<()> {
+fn draw_value(sheet: &Sheet, scale: HeatScale, rect: Rect, value: Option<f64>) -> Result<()> {
     let Some(value) = value else { return Ok(()) };
     let (color, strength) = scale.color(value);
     sheet.rect(rect, color, 1.0)?;
@@ -117,7 +126,7 @@ fn draw_value(sheet: &Sheet, scale: &HeatScale, rect: Rect, value: Option<f64>) 
 }
 
 /// Colours from one end to the other, with numbers at the ends and the middle.
-fn draw_key(sheet: &Sheet, scale: &HeatScale, top: i32) -> Result<()> {
+fn draw_key(sheet: &Sheet, scale: HeatScale, top: i32) -> Result<()> {
     const STEPS: i32 = 40;
     const STEP: i32 = 6 * PX;
     let (low, high) = scale.ends();
@@ -132,25 +141,29 @@ fn draw_key(sheet: &Sheet, scale: &HeatScale, top: i32) -> Result<()> {
 }
 
 impl HeatScale {
-    fn ends(&self) -> (f64, f64) {
+    fn ends(self) -> (f64, f64) {
         match self {
-            Self::Signed(limit) => (-limit, *limit),
+            Self::Signed(limit) => (-limit, limit),
             Self::Share => (0.0, 1.0),
+            Self::Harm(limit) => (0.0, limit),
         }
     }
 
     /// The colour of a value, and how far it is from white.
-    fn color(&self, value: f64) -> (RGBColor, f64) {
-        let (_, high) = self.ends();
-        let (end, strength) = (if value < 0.0 { ORANGE } else { BLUE }, (value.abs() / high).clamp(0.0, 1.0));
+    fn color(self, value: f64) -> (RGBColor, f64) {
+        let (low, high) = self.ends();
+        let orange = matches!(self, Self::Harm(_)) || value < 0.0;
+        let strength = (value.clamp(low, high).abs() / high).clamp(0.0, 1.0);
         let mix = |to: u8| (255.0 + (f64::from(to) - 255.0) * strength).round() as u8;
+        let end = if orange { ORANGE } else { BLUE };
         (RGBColor(mix(end.0), mix(end.1), mix(end.2)), strength)
     }
 
-    fn text(&self, value: f64) -> String {
+    fn text(self, value: f64) -> String {
         match self {
             Self::Signed(_) => format!("{value:+.2}"),
             Self::Share => format!("{:.0}", value * 100.0),
+            Self::Harm(_) => format!("{value:.2}"),
         }
     }
 }
@@ -162,11 +175,12 @@ mod tests {
     fn data(scale: HeatScale, value: Option<f64>) -> HeatData {
         let panel = HeatPanel {
             name: "A".to_owned(),
+            scale,
             columns: vec!["q".to_owned(), "v".to_owned()],
             rows: (0..4).map(|layer| layer.to_string()).collect(),
             values: vec![vec![value, Some(0.0)]; 4],
         };
-        HeatData { title: "t".to_owned(), subtitle: String::new(), scale, rows: "layer".to_owned(), panels: vec![panel; 4] }
+        HeatData { title: "t".to_owned(), subtitle: String::new(), rows: "layer".to_owned(), panels: vec![panel; 4] }
     }
 
     #[test]
@@ -181,6 +195,7 @@ mod tests {
     fn beyond_the_scale_is_its_end_and_nothing_is_an_empty_place() {
         assert_eq!(HeatScale::Signed(2.0).color(9.0), (BLUE, 1.0));
         assert_eq!(HeatScale::Share.color(0.0), (RGBColor(255, 255, 255), 0.0));
+        assert_eq!((HeatScale::Share.color(-0.5).1, HeatScale::Harm(1.0).color(1.0)), (0.0, (ORANGE, 1.0)));
         let (some, none) = (heat(&data(HeatScale::Share, Some(0.9))).unwrap(), heat(&data(HeatScale::Share, None)).unwrap());
         assert!(none.matches("<rect").count() < some.matches("<rect").count());
     }
