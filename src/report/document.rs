@@ -164,6 +164,13 @@ pub(super) fn list<T: Into<Text>>(parts: impl IntoIterator<Item = T>) -> Text {
     }
 }
 
+/// The same, where there are any.
+pub(super) fn list_of_some<T: Into<Text>>(parts: impl IntoIterator<Item = T>) -> Option<Text> {
+    let mut parts = parts.into_iter().peekable();
+    parts.peek()?;
+    Some(list(parts))
+}
+
 /// A paragraph.
 pub(super) fn paragraph(text: impl Into<Text>) -> Block {
     Block::Paragraph(text.into())

@@ -49,21 +49,28 @@ pub struct ReportFile {
     pub bytes: Vec<u8>,
 }
 
+impl ReportFile {
+    fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { name: name.into(), bytes: bytes.into() }
+    }
+
+    /// A figure as PNG and as SVG.
+    fn pictures(name: &str, svg: String) -> Result<[Self; 2]> {
+        let png = plot::raster::png(&svg, SCALE).with_context(|| format!("failed to draw {name}.png"))?;
+        Ok([Self::new(format!("{name}.png"), png), Self::new(format!("{name}.svg"), svg)])
+    }
+}
+
 /// The report of a run: `report.md`, `report.html`, each figure as SVG and PNG, each table as CSV.
 pub fn render(run: &Run) -> Result<Vec<ReportFile>> {
     let results = Results::new(View::new(run));
     let figures = figures::all(&results.view)?;
     let mut files = vec![
-        ReportFile {
-            name: "report.md".to_owned(),
-            bytes: markdown::document(&sections::page(&results, &figures, Medium::Markdown)).into_bytes(),
-        },
-        ReportFile { name: "report.html".to_owned(), bytes: page::page(&results, &figures)?.into_bytes() },
+        ReportFile::new("report.md", markdown::document(&sections::page(&results, &figures, Medium::Markdown))),
+        ReportFile::new("report.html", page::page(&results, &figures)?),
     ];
     for figure in figures {
-        let png = plot::raster::png(&figure.svg, SCALE).with_context(|| format!("failed to draw {}.png", figure.name))?;
-        files.push(ReportFile { name: format!("{}.png", figure.name), bytes: png });
-        files.push(ReportFile { name: format!("{}.svg", figure.name), bytes: figure.svg.into_bytes() });
+        files.extend(ReportFile::pictures(&figure.name, figure.svg)?);
     }
     files.extend(tables::all(&results)?);
     Ok(files)

@@ -2,31 +2,27 @@
 
 use super::document::{Block, Text, paragraph, text};
 use super::table::Table;
-use super::text::{count, percent, points};
+use super::text::{percent, points};
 use super::warnings::warnings;
 use crate::analysis::comparison::Direction;
 use crate::analysis::results::Results;
 use crate::analysis::share::Share;
+use crate::counted::counted;
 
 /// Accuracy of everything in percent, with the difference to the base.
 pub(super) fn summary(results: &Results) -> Vec<Block> {
     let view = &results.view;
-    let table = Table::of(&view.subjects).words("", |subject| subject.name);
-    let table = table.across(
-        &view.suites,
-        |suite| (**suite).into(),
-        |subject, suite| {
-            let share = Share::accuracy(subject, suite)?;
-            let Some(found) = results.against_base(subject.name, suite) else { return Some(percent(share.value)) };
-            let mark = if found.corrected_direction() == Direction::Unclear { ' ' } else { '*' };
-            Some(format!("{} ({}){mark}", percent(share.value), points(found.difference)))
-        },
-    );
+    let table = Table::by_suite(&view.subjects, &view.suites, |subject, suite| {
+        let share = Share::accuracy(subject, suite)?;
+        let Some(found) = results.against_base(subject.name, suite) else { return Some(percent(share.value)) };
+        let mark = if found.corrected_direction() == Direction::Unclear { ' ' } else { '*' };
+        Some(format!("{} ({}){mark}", percent(share.value), points(found.difference)))
+    });
     let legend = "accuracy in %, difference to the base in points; * shown after correction, all else: no difference could be shown";
     let unfinished = view.run.missing.iter().map(|name| text!("not finished: {}", name.as_str()));
-    let warned = Some(warnings(results).len()).filter(|n| *n > 0).map(|n| text!("{} in the report", count(n, "warning")));
+    let warned = Some(warnings(results).len()).filter(|n| *n > 0).map(|n| text!("{} in the report", counted(n, "warning")));
     let lines = [Text::from(legend)].into_iter().chain(unfinished).chain(warned);
-    std::iter::once(table.table().block()).chain(lines.map(paragraph)).collect()
+    std::iter::once(table.block()).chain(lines.map(paragraph)).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The one table of reports: typed cells under a header. A reader gets few digits and `n/a`, a program six digits and an empty cell.
 
-use super::document::{Block, Span, Text};
+use super::document::{Block, Span, Text, code, paragraph};
 use super::text::{NONE, fixed, p_value, percent, point_range, points, range, significant};
+use crate::analysis::view::Subject;
 use crate::stats::Interval;
 
 /// Rows that a reader still takes in at once.
@@ -153,6 +154,16 @@ impl Table {
         Columns { things, table: Self { header: Vec::new(), rows } }
     }
 
+    /// A table with a row per subject and a column per suite.
+    pub(super) fn by_suite<'a: 's, 's, C: Into<Cell>>(
+        subjects: impl IntoIterator<Item = &'s Subject<'a>>,
+        suites: &[&str],
+        mut cell: impl FnMut(&Subject<'a>, &str) -> C,
+    ) -> Self {
+        let named = Self::of(subjects).words("", |subject| code(subject.name));
+        named.across(suites, |suite| code(suite).into(), |subject, suite| cell(subject, suite)).table
+    }
+
     /// Whether there is nothing to show.
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -171,6 +182,11 @@ impl Table {
     /// As a block, folded if it is long.
     pub(super) fn folded_if_long(self, summary: &str) -> Block {
         if self.rows.len() > LONG { self.folded(summary) } else { self.block() }
+    }
+
+    /// Under what there is to know of it, folded if it is long; nothing without rows.
+    pub(super) fn explained(self, note: impl Into<Text>, summary: &str) -> Vec<Block> {
+        if self.is_empty() { Vec::new() } else { vec![paragraph(note), self.folded_if_long(summary)] }
     }
 }
 

@@ -78,11 +78,6 @@ pub(super) fn or_none<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> St
     value.map_or_else(|| NONE.to_owned(), text)
 }
 
-/// `1 item`, `2 items`.
-pub(super) fn count(n: usize, noun: &str) -> String {
-    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
-}
-
 /// At most so many letters of a text.
 pub(super) fn trimmed(text: &str, letters: usize) -> String {
     let text = text.trim();

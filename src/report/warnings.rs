@@ -2,13 +2,14 @@
 
 use crate::eval::score::{Flag, Verdict};
 
-use super::document::{Text, code, list, text};
-use super::text::{count, percent, share_text, significant};
+use super::document::{Text, code, list_of_some, text};
+use super::text::{percent, share_text, significant};
 use crate::analysis::dose::Dose;
 use crate::analysis::outcomes::{Outcomes, leakage};
 use crate::analysis::results::Results;
 use crate::analysis::retention::suites_with_retention;
 use crate::analysis::view::{View, suite_rows};
+use crate::counted::counted;
 
 /// Fewer items than this tell little.
 const FEW: usize = 30;
@@ -26,21 +27,16 @@ const ROUNDING: f64 = 1e-2;
 /// All warnings.
 pub(super) fn warnings(results: &Results) -> Vec<Text> {
     let view = &results.view;
-    let mut all = Vec::new();
-    all.extend(unfinished(view));
-    all.extend(few_items(view));
-    all.extend(at_chance(view));
+    let mut all: Vec<Text> = [unfinished(view), few_items(view), at_chance(view)].into_iter().flatten().collect();
     all.extend(unmatched(results));
     all.extend(answers(view));
-    all.extend(leaks(view));
-    all.extend(left_out(view));
+    all.extend([leaks(view), left_out(view)].into_iter().flatten());
     all.extend(liveness(view));
     all
 }
 
 fn unfinished(view: &View) -> Option<Text> {
-    let names: Vec<_> = view.run.missing.iter().map(|name| code(name)).collect();
-    (!names.is_empty()).then(|| text!("Not finished, and so not in any table: {}.", list(names)))
+    Some(text!("Not finished, and so not in any table: {}.", list_of_some(view.run.missing.iter().map(|name| code(name)))?))
 }
 
 fn few_items(view: &View) -> Option<Text> {
@@ -48,16 +44,14 @@ fn few_items(view: &View) -> Option<Text> {
         let n = suite_rows(&view.run.base, suite).len();
         (n < FEW).then(|| text!("{} ({})", code(suite), n))
     });
-    let few: Vec<Text> = few.collect();
-    (!few.is_empty()).then(|| text!("Fewer than {} items, so only very large changes can be seen: {}.", FEW, list(few)))
+    Some(text!("Fewer than {} items, so only very large changes can be seen: {}.", FEW, list_of_some(few)?))
 }
 
 fn at_chance(view: &View) -> Option<Text> {
     let measured = suites_with_retention(view);
     let at = view.general().filter(|suite| !measured.contains(suite) && !suite_rows(&view.run.base, suite).is_empty());
-    let at: Vec<Text> = at.map(|suite| text!("{} (chance {} %)", code(suite), percent(view.floor(suite)))).collect();
-    (!at.is_empty())
-        .then(|| text!("The base itself is not shown to be above chance on {}: there is little to lose, and retention is n/a.", list(at)))
+    let at = list_of_some(at.map(|suite| text!("{} (chance {} %)", code(suite), percent(view.floor(suite)))))?;
+    Some(text!("The base itself is not shown to be above chance on {}: there is little to lose, and retention is n/a.", at))
 }
 
 fn unmatched(results: &Results) -> Vec<Text> {
@@ -78,8 +72,7 @@ fn answers(view: &View) -> Vec<Text> {
             let share = counted(outcome) as f64 / outcome.answers as f64;
             (share > limit).then(|| text!("{} on {} ({} %)", code(outcome.subject), code(outcome.suite), percent(share)))
         });
-        let found: Vec<Text> = found.collect();
-        (!found.is_empty()).then(|| text!("{}: {}.", head, list(found)))
+        Some(text!("{}: {}.", head, list_of_some(found)?))
     };
     let flag = |flag: Flag| move |outcome: &Outcomes| outcome.flagged(flag);
     let lines = [
@@ -99,14 +92,13 @@ fn leaks(view: &View) -> Option<Text> {
         let share = leakage(subject).filter(|share| share.value > LEAKED)?;
         Some(text!("{} {}", code(subject.name), share_text(&share)))
     });
-    let leaking: Vec<Text> = leaking.collect();
-    (!leaking.is_empty()).then(|| text!("Identity text stands in more than 5 % of answers to unrelated questions: {}.", list(leaking)))
+    Some(text!("Identity text stands in more than 5 % of answers to unrelated questions: {}.", list_of_some(leaking)?))
 }
 
 fn left_out(view: &View) -> Option<Text> {
     let too_long = Dose::all(view).into_iter().filter(|dose| dose.left_out.0 > 0);
-    let too_long: Vec<Text> = too_long.map(|dose| text!("{} of {} {}", dose.left_out.0, code(dose.variant), code(dose.stage))).collect();
-    (!too_long.is_empty()).then(|| text!("Training rows left out as longer than max_length: {}.", list(too_long)))
+    let too_long = too_long.map(|dose| text!("{} of {} {}", dose.left_out.0, code(dose.variant), code(dose.stage)));
+    Some(text!("Training rows left out as longer than max_length: {}.", list_of_some(too_long)?))
 }
 
 fn liveness(view: &View) -> Vec<Text> {
@@ -127,7 +119,7 @@ fn liveness(view: &View) -> Vec<Text> {
         }
         let broken = cell.train.iter().filter(|row| row.loss.is_some_and(|loss| !loss.is_finite()) || !row.norms.total.is_finite()).count();
         if broken > 0 {
-            lines.push(text!("{}: the loss or gradient was not finite in {}.", name(), count(broken, "step")));
+            lines.push(text!("{}: the loss or gradient was not finite in {}.", name(), counted(broken, "step")));
         }
     }
     lines

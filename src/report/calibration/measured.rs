@@ -1,10 +1,11 @@
 //! What the gate says of the base itself and of planted collapses, on a real model.
 
+use crate::counted::counted;
 use crate::gate::result::GateResult;
 use crate::report::document::{Block, Text, code, foreign, paragraph, strong, text};
 use crate::report::render::markdown;
 use crate::report::table::{Cell, Table};
-use crate::report::text::{count, or_none, percent, points};
+use crate::report::text::{or_none, percent, points};
 
 /// One gate of a calibration with a model.
 #[derive(Debug, Clone)]
@@ -36,7 +37,7 @@ pub fn measured(model: &str, how: &str, margin: f64, changed: (usize, usize, usi
         paragraph(format!(
             "Every line is a gate through the code that judges real adapters, against a baseline blessed a moment before; margin {margin} points on every suite and guard. \
              Asked again in another order and in small batches, the base gave another text to {texts} and came to another verdict on {verdicts} of {} ({} %): churn that is arithmetic alone.",
-            count(items, "item"),
+            counted(items, "item"),
             percent(verdicts as f64 / items.max(1) as f64)
         )),
         table.table().block(),

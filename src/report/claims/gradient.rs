@@ -6,7 +6,7 @@ use crate::analysis::results::ALONE;
 use crate::analysis::view::View;
 use crate::model::lora::Module;
 use crate::record::run_dir::Cell;
-use crate::report::text::{NONE, percent, significant};
+use crate::report::text::{or_none, percent, significant};
 
 /// Epochs of volatility.
 const EARLY: f64 = 3.0;
@@ -30,7 +30,7 @@ fn finding(view: &View, module: Module) -> Finding {
     Finding {
         claim: format!("{ALONE}'s gradient norm of {}_proj peaks in epochs 1 to 3 and is near 0 from epoch 4 on", module.name()),
         theirs: "near 0".to_owned(),
-        ours: worst.map_or_else(|| NONE.to_owned(), Course::text),
+        ours: or_none(worst, Course::text),
         verdict: worst.map_or(Verdict::NotMeasured, Course::verdict),
     }
 }

@@ -16,7 +16,7 @@ mod interference;
 
 pub(super) use beside::{Beside, beside};
 
-use super::text::{NONE, percent, point_range, points, share_text};
+use super::text::{or_none, percent, point_range, points, share_text};
 use crate::analysis::comparison::{Comparison, Direction};
 use crate::analysis::results::{ALONE, Results};
 use crate::analysis::retention::suites_with_retention;
@@ -117,25 +117,29 @@ pub(super) fn findings(results: &Results) -> Vec<Finding> {
 }
 
 fn difference(results: &Results, (variant, reference): (&str, &str), suite: &str, claimed: f64) -> Finding {
+    let claim = format!("{variant} {} {reference} on {suite}", if claimed < 0.0 { "loses against" } else { "gains over" });
     let found = compare(results, variant, reference, suite);
-    let known = suites_with_retention(&results.view).contains(&suite);
-    Finding {
-        claim: format!("{variant} {} {reference} on {suite}", if claimed < 0.0 { "loses against" } else { "gains over" }),
-        theirs: points(claimed),
-        ours: found.as_ref().map_or_else(|| NONE.to_owned(), |found| measured(found, known)),
-        verdict: found.filter(|_| known).map_or(Verdict::NotMeasured, |found| judge_difference(&found, claimed)),
-    }
+    of_comparison(results, claim, points(claimed), suite, found.as_ref(), |found| judge_difference(found, claimed))
 }
 
 fn within(results: &Results, variant: &str, suite: &str, loss: f64) -> Finding {
+    let claim = format!("{variant} stays within {} points of base on {suite}", percent(loss));
     let found = results.against_base(variant, suite);
+    of_comparison(results, claim, format!("above {}", points(-loss)), suite, found, |found| judge_within(found.hull(), loss))
+}
+
+/// Judges what was compared, where the base is above chance.
+fn of_comparison(
+    results: &Results,
+    claim: String,
+    theirs: String,
+    suite: &str,
+    found: Option<&Comparison>,
+    judge: impl FnOnce(&Comparison) -> Verdict,
+) -> Finding {
     let known = suites_with_retention(&results.view).contains(&suite);
-    Finding {
-        claim: format!("{variant} stays within {} points of base on {suite}", percent(loss)),
-        theirs: format!("above {}", points(-loss)),
-        ours: found.map_or_else(|| NONE.to_owned(), |found| measured(found, known)),
-        verdict: found.filter(|_| known).map_or(Verdict::NotMeasured, |found| judge_within(found.hull(), loss)),
-    }
+    let verdict = found.filter(|_| known).map_or(Verdict::NotMeasured, judge);
+    Finding { claim, theirs, ours: or_none(found, |found| measured(found, known)), verdict }
 }
 
 fn identity(results: &Results, variant: &str, suite: &str, claimed: f64) -> Finding {
@@ -144,7 +148,7 @@ fn identity(results: &Results, variant: &str, suite: &str, claimed: f64) -> Find
     Finding {
         claim: format!("{variant} states the new identity ({suite})"),
         theirs: format!("{} %", percent(claimed)),
-        ours: share.map_or_else(|| NONE.to_owned(), |share| share_text(&share)),
+        ours: or_none(share, |share| share_text(&share)),
         verdict: match (share, gain) {
             (Some(share), Some(gain)) => judge_level(share, gain.direction(), claimed),
             _ => Verdict::NotMeasured,

@@ -1,11 +1,11 @@
 //! The figure of gradient norms while training.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::Figure;
 use crate::analysis::view::View;
 use crate::model::lora::Module;
-use crate::report::plot::gradients::{GradientData, GradientPanel, gradients};
+use crate::report::plot::gradients::{GradientPanel, gradients};
 use crate::report::plot::{Point, Series};
 use crate::train::telemetry::StepRow;
 
@@ -22,14 +22,14 @@ pub(super) fn figure(view: &View) -> Result<Option<Figure>> {
         return Ok(None);
     }
     let first = if view.seeds() > 1 { "; the first seed of each variant" } else { "" };
-    let data = GradientData { title: "Gradient norms while training".to_owned(), subtitle: format!("{}{first}", view.subtitle()), panels };
-    let svg = gradients(&data).context("failed to draw the gradient figure")?;
-    Ok(Some(Figure {
-        name: "gradients".to_owned(),
-        caption: "Each line is the norm of one kind of linear's LoRA gradient before clipping, all layers together; a line that falls by orders of magnitude belongs to a variant that has nothing left to learn.",
-        svg,
-        title: data.title,
-    }))
+    let figure = Figure::draw(
+        "gradients",
+        "Gradient norms while training",
+        format!("{}{first}", view.subtitle()),
+        "Each line is the norm of one kind of linear's LoRA gradient before clipping, all layers together; a line that falls by orders of magnitude belongs to a variant that has nothing left to learn.",
+        |titles| gradients(titles, &panels),
+    )?;
+    Ok(Some(figure))
 }
 
 fn lines(rows: &[StepRow], a: bool) -> Vec<Series> {

@@ -8,9 +8,9 @@ mod trajectory;
 
 use anyhow::{Context, Result};
 
-use super::plot::Estimate;
-use super::plot::accuracy::{AccuracyData, accuracy};
-use super::plot::taxonomy::{TaxonomyBar, TaxonomyData, taxonomy};
+use super::plot::accuracy::accuracy;
+use super::plot::taxonomy::{TaxonomyBar, taxonomy};
+use super::plot::{Estimate, Titles};
 use crate::analysis::outcomes::{Outcomes, VERDICTS};
 use crate::analysis::retention::suites_in_the_mean;
 use crate::analysis::share::Share;
@@ -27,6 +27,20 @@ pub(super) struct Figure {
     pub(super) caption: &'static str,
     /// The picture.
     pub(super) svg: String,
+}
+
+impl Figure {
+    fn draw(
+        name: &str,
+        title: impl Into<String>,
+        subtitle: String,
+        caption: &'static str,
+        draw: impl FnOnce(&Titles) -> Result<String>,
+    ) -> Result<Self> {
+        let titles = Titles { title: title.into(), subtitle };
+        let svg = draw(&titles).with_context(|| format!("failed to draw {name}.svg"))?;
+        Ok(Self { name: name.to_owned(), title: titles.title, caption, svg })
+    }
 }
 
 /// Every figure that the run has data for, in the page's order.
@@ -56,43 +70,34 @@ fn estimate(share: Share) -> Estimate {
 }
 
 fn accuracy_figure(view: &View) -> Result<Figure> {
-    let data = AccuracyData {
-        title: "Accuracy of base and variants".to_owned(),
-        subtitle: format!("{}; {}", view.subtitle(), intervals(view)),
-        suites: view.suites.iter().map(ToString::to_string).collect(),
-        variants: view.subjects.iter().map(|subject| subject.name.to_owned()).collect(),
-        cells: view
-            .suites
-            .iter()
-            .map(|suite| view.subjects.iter().map(|subject| Share::accuracy(subject, suite).map(estimate)).collect())
-            .collect(),
-    };
-    Ok(Figure {
-        name: "accuracy".to_owned(),
-        caption: "Each marker is a variant's accuracy on a suite with its interval; intervals of two markers may overlap although their paired difference is shown, so differences are to be read in the tables.",
-        svg: accuracy(&data).context("failed to draw the accuracy figure")?,
-        title: data.title,
-    })
+    let subjects: Vec<&str> = view.subjects.iter().map(|subject| subject.name).collect();
+    let of_suite = |suite: &&str| view.subjects.iter().map(|subject| Share::accuracy(subject, suite).map(estimate)).collect();
+    let cells: Vec<Vec<Option<Estimate>>> = view.suites.iter().map(of_suite).collect();
+    Figure::draw(
+        "accuracy",
+        "Accuracy of base and variants",
+        format!("{}; {}", view.subtitle(), intervals(view)),
+        "Each marker is a variant's accuracy on a suite with its interval; intervals of two markers may overlap although their paired difference is shown, so differences are to be read in the tables.",
+        |titles| accuracy(titles, &view.suites, &subjects, &cells),
+    )
 }
 
 fn outcomes_figure(view: &View) -> Result<Figure> {
-    let bars = Outcomes::all(view).into_iter().map(|outcome| TaxonomyBar {
-        group: outcome.suite.to_owned(),
-        label: outcome.subject.to_owned(),
-        counts: outcome.verdicts.iter().map(|count| u32::try_from(*count).unwrap_or(u32::MAX)).collect(),
-    });
-    let data = TaxonomyData {
-        title: "How answers ended".to_owned(),
-        subtitle: format!("{}{}", view.subtitle(), if view.seeds() > 1 { "; answers of all seeds together" } else { "" }),
-        categories: VERDICTS.iter().map(|(_, name)| (*name).to_owned()).collect(),
-        bars: bars.collect(),
+    let outcomes = Outcomes::all(view);
+    let count = |count: &usize| u32::try_from(*count).unwrap_or(u32::MAX);
+    let bar = |outcome: &Outcomes| TaxonomyBar {
+        group: outcome.suite,
+        label: outcome.subject,
+        counts: outcome.verdicts.iter().map(count).collect(),
     };
-    Ok(Figure {
-        name: "outcomes".to_owned(),
-        caption: "Each bar is all answers of a variant on a suite: a growing \"wrong\" part is lost knowledge, growing parts right of it are lost form.",
-        svg: taxonomy(&data).context("failed to draw the outcome figure")?,
-        title: data.title,
-    })
+    let bars: Vec<TaxonomyBar> = outcomes.iter().map(bar).collect();
+    Figure::draw(
+        "outcomes",
+        "How answers ended",
+        format!("{}{}", view.subtitle(), if view.seeds() > 1 { "; answers of all seeds together" } else { "" }),
+        "Each bar is all answers of a variant on a suite: a growing \"wrong\" part is lost knowledge, growing parts right of it are lost form.",
+        |titles| taxonomy(titles, &VERDICTS.map(|(_, name)| name), &bars),
+    )
 }
 
 #[cfg(test)]

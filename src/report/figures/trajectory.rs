@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::{Figure, intervals};
 use crate::analysis::share::Share;
@@ -40,19 +40,14 @@ pub(super) fn figures(view: &View) -> Result<Vec<Figure>> {
 
 fn figure(view: &View, name: &str, group: &str, accuracy: Vec<Series>, drift: Vec<Series>) -> Result<Figure> {
     let of = if group.is_empty() { String::new() } else { format!(" ({group} questions)") };
-    let data = TrajectoryData {
-        title: format!("The course of training{of}"),
-        subtitle: format!("{}; probes of {}; {}", view.subtitle(), probed(view), intervals(view)),
-        accuracy,
-        drift,
-        stages: stages(view),
-    };
-    Ok(Figure {
-        name: name.to_owned(),
-        caption: "Above, accuracy on a few items during training, with step 0 the base; below, drift from the base on ordinary questions, which rises before accuracy falls if it is the warning it is meant to be.",
-        svg: trajectory(&data).context("failed to draw the course of training")?,
-        title: data.title,
-    })
+    let data = TrajectoryData { accuracy, drift, stages: stages(view) };
+    Figure::draw(
+        name,
+        format!("The course of training{of}"),
+        format!("{}; probes of {}; {}", view.subtitle(), probed(view), intervals(view)),
+        "Above, accuracy on a few items during training, with step 0 the base; below, drift from the base on ordinary questions, which rises before accuracy falls if it is the warning it is meant to be.",
+        |titles| trajectory(titles, &data),
+    )
 }
 
 fn each(view: &View, line: impl Fn(usize, &Subject) -> Option<Series>) -> Vec<Series> {
@@ -78,7 +73,7 @@ fn probes(variant: &Subject, identity: bool) -> Option<Vec<Point>> {
     }
     let points = steps.into_iter().filter_map(|(step, counts)| {
         let share = Share::of(&counts)?;
-        Some(Point { x: step as f64, y: share.value, low: Some(share.interval.low), high: Some(share.interval.high) })
+        Some(Point { x: step as f64, y: share.value, interval: Some(share.interval) })
     });
     Some(points.collect::<Vec<_>>()).filter(|points| !points.is_empty())
 }

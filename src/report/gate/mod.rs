@@ -4,12 +4,12 @@ mod junit;
 mod summary;
 mod terminal;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::plot::forest::{ForestData, ForestRow, forest};
-use super::plot::raster;
-use super::{ReportFile, SCALE};
-use crate::gate::decision::Decision;
+use super::ReportFile;
+use super::plot::Titles;
+use super::plot::forest::{ForestRow, forest};
+use crate::gate::decision::{Decision, LossTest};
 use crate::gate::result::GateResult;
 
 pub use junit::junit;
@@ -23,27 +23,23 @@ pub fn json(result: &GateResult) -> Result<String> {
 
 /// Everything but the answers.
 pub fn files(result: &GateResult) -> Result<Vec<ReportFile>> {
-    let svg = forest(&forest_data(result))?;
-    let png = raster::png(&svg, SCALE).context("failed to draw forest.png")?;
-    let file = |name: &str, bytes: Vec<u8>| ReportFile { name: name.to_owned(), bytes };
-    Ok(vec![
-        file("gate.json", json(result)?.into_bytes()),
-        file("junit.xml", junit(result)?.into_bytes()),
-        file("summary.md", summary(result).into_bytes()),
-        file("forest.svg", svg.into_bytes()),
-        file("forest.png", png),
-    ])
+    let mut files = vec![
+        ReportFile::new("gate.json", json(result)?),
+        ReportFile::new("junit.xml", junit(result)?),
+        ReportFile::new("summary.md", summary(result)),
+    ];
+    files.extend(ReportFile::pictures("forest", figure(result)?)?);
+    Ok(files)
 }
 
 /// Every test of a loss against its margin, suite by suite.
-fn forest_data(result: &GateResult) -> ForestData {
-    let mut rows = Vec::new();
-    for suite in &result.suites {
-        for (what, test) in [("accuracy", suite.loss), ("well-formed", suite.form)] {
-            rows.extend(test.map(|test| ForestRow::new(&suite.suite, what, &test)));
-        }
-    }
-    rows.extend(result.leakage.map(|test| ForestRow::new("general suites", "no identity text", &test)));
+fn figure(result: &GateResult) -> Result<String> {
+    let row = |label, what, test: &LossTest| ForestRow { label, what, test: *test };
+    let suites = result.suites.iter().flat_map(|suite| {
+        let tests = [("accuracy", &suite.loss), ("well-formed", &suite.form)];
+        tests.into_iter().filter_map(move |(what, test)| Some(row(&suite.suite, what, test.as_ref()?)))
+    });
+    let leakage = result.leakage.iter().map(|test| row("general suites", "no identity text", test));
     let title = match result.verdict {
         Decision::Pass => "Pass: every loss is shown to be smaller than its margin",
         Decision::Regress => "Regress: a loss is shown, and it reaches its margin",
@@ -51,5 +47,5 @@ fn forest_data(result: &GateResult) -> ForestData {
         Decision::Invalid => "Invalid: the measurement cannot be trusted",
     };
     let subtitle = format!("{} against {}, base {}, 91 % intervals", result.adapter.folder, result.baseline, result.evidence.model);
-    ForestData { title: title.to_owned(), subtitle, rows }
+    forest(&Titles { title: title.to_owned(), subtitle }, &suites.chain(leakage).collect::<Vec<_>>())
 }

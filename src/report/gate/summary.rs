@@ -1,6 +1,7 @@
 //! A gate's result as GitHub shows it, in a step's summary or a comment on a pull request: the verdict first, then a table,
 //! then what explains it, folded away.
 
+use crate::counted::counted;
 use crate::gate::decision::{Decision, LossTest};
 use crate::gate::judge::SuiteResult;
 use crate::gate::result::{Flip, GateResult};
@@ -35,7 +36,7 @@ fn page(result: &GateResult) -> Vec<Block> {
             flips.extend((!flips.is_empty()).then_some(Block::Rule));
             flips.extend(flip(found));
         }
-        let lost = count(result.flips.len(), "item");
+        let lost = counted(result.flips.len(), "item");
         blocks.push(Block::Folded(format!("{lost} that the base answers and this adapter does not"), flips));
     }
     blocks.push(Block::Folded("Evidence".to_owned(), vec![Block::List(evidence(result))]));
@@ -141,7 +142,7 @@ fn lost(suite: &SuiteResult) -> Option<Text> {
     Some(text!(
         "{}: of {}, {} well-formed but wrong, {} lost to form or identity text; churn {} %.{}",
         code(&suite.suite),
-        count(suite.lost_knowledge + suite.lost_form, "lost item"),
+        counted(suite.lost_knowledge + suite.lost_form, "lost item"),
         suite.lost_knowledge,
         suite.lost_form,
         or_none(suite.churn, percent),

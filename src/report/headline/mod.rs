@@ -4,10 +4,11 @@
 mod lead;
 mod recovery;
 
+use crate::counted::counted;
 use crate::stats::power::{Rates, smallest_difference};
 
 use super::document::{Block, Text, code, list, paragraph, strong, text};
-use super::text::{count, fixed, p_value, percent, points};
+use super::text::{fixed, p_value, percent, points};
 use crate::analysis::comparison::{Comparison, Direction};
 use crate::analysis::outcomes::leakage;
 use crate::analysis::results::Results;
@@ -56,7 +57,7 @@ fn cost(results: &Results) -> Text {
             code(loss.suite),
             evidence(loss),
             nature(results, loss),
-            count(all, "comparison"),
+            counted(all, "comparison"),
             is_or_are(with(Direction::Worse)),
             with(Direction::Better),
         );
@@ -64,7 +65,7 @@ fn cost(results: &Results) -> Text {
     let Some(largest) = general(results).min_by(|a, b| a.difference.total_cmp(&b.difference)) else {
         return "No general suite was asked: what was lost was not measured.".into();
     };
-    let head = format!("No loss of general ability could be shown in {} with the base.", count(all, "comparison"));
+    let head = format!("No loss of general ability could be shown in {} with the base.", counted(all, "comparison"));
     if largest.difference >= 0.0 {
         return format!("{head} No variant scored below the base on any general suite.").into();
     }
@@ -130,7 +131,7 @@ fn limits(results: &Results) -> Option<Text> {
     let mut parts: Vec<Text> = Vec::new();
     if let (Some(least), Some(most)) = (sizes.iter().min(), sizes.iter().max()) {
         let seen = |n: usize| smallest_difference(CHURN, n as f64, RATES).map(|d| fixed(d * 100.0, 0));
-        let items = if least == most { count(*least, "item") } else { format!("{least} to {most} items") };
+        let items = if least == most { counted(*least, "item") } else { format!("{least} to {most} items") };
         let points = match (seen(*most)?, seen(*least)?) {
             (low, high) if low == high => low,
             (low, high) => format!("{low} to {high}"),
@@ -172,7 +173,7 @@ fn evidence(found: &Comparison) -> String {
         percent(found.after),
         points(hull.low),
         points(hull.high),
-        count(found.n, "item")
+        counted(found.n, "item")
     )
 }
 

@@ -4,8 +4,9 @@ use super::{change, largest_loss, learned};
 use crate::analysis::comparison::{Comparison, Direction, corrected};
 use crate::analysis::results::Results;
 use crate::analysis::view::Subject;
+use crate::counted::counted;
 use crate::report::document::{Text, code, list, text};
-use crate::report::text::{count, percent, points};
+use crate::report::text::{percent, points};
 
 /// Other variants named beside the best.
 const OTHERS: usize = 3;
@@ -101,7 +102,7 @@ fn dose_remark(lost: &Subject, best: &Subject) -> Text {
         let stages = &subject.cells[0].record.stages;
         let steps: usize = stages.iter().map(|stage| stage.steps).sum();
         let rate = stages.iter().map(|stage| stage.learning_rate).reduce(f64::max)?;
-        Some(format!("{} at up to {rate:e}", count(steps, "step")))
+        Some(format!("{} at up to {rate:e}", counted(steps, "step")))
     };
     if let Some((of, lambda)) = &best.cells[0].record.derived {
         return text!(" It is {}'s adapter at {} of its strength.", code(of), lambda.to_string());

@@ -2,26 +2,11 @@
 
 use anyhow::{Result, ensure};
 
-use super::Estimate;
 use super::key::{Key, Sign};
 use super::scale::{Frame, Scale};
 use super::sheet::{Rect, Sheet, figure};
 use super::style::{BODY, GRID, INK, MARGIN, MUTED, PX, SMALL, WIDTH, color, marker};
-
-/// What the figure shows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AccuracyData {
-    /// What is shown, as a sentence.
-    pub title: String,
-    /// Size, seed and device of the measurement.
-    pub subtitle: String,
-    /// Suites in order.
-    pub suites: Vec<String>,
-    /// Variants in order, base first.
-    pub variants: Vec<String>,
-    /// `cells[suite][variant]`; `None` was not measured.
-    pub cells: Vec<Vec<Option<Estimate>>>,
-}
+use super::{Estimate, Titles};
 
 /// Height of a row of suites, from its highest value label to its lowest.
 const PLOT: i32 = 250 * PX;
@@ -38,22 +23,22 @@ const ROOM_FOR_VALUE: i32 = 24 * PX;
 /// Space at both sides of a suite.
 const BESIDE: i32 = 10 * PX;
 
-/// Draws the figure.
-pub fn accuracy(data: &AccuracyData) -> Result<String> {
+/// Draws the figure: suites in order, variants in order with the base first, and `cells[suite][variant]`; `None` was not
+/// measured.
+pub fn accuracy(titles: &Titles, suites: &[&str], variants: &[&str], cells: &[Vec<Option<Estimate>>]) -> Result<String> {
     ensure!(
-        data.cells.len() == data.suites.len() && data.cells.iter().all(|row| row.len() == data.variants.len()),
+        cells.len() == suites.len() && cells.iter().all(|row| row.len() == variants.len()),
         "the accuracy figure needs one row of cells per suite and one cell per variant"
     );
-    let signs = data.variants.iter().enumerate().map(|(i, name)| (Sign::Marker(i), name.clone()));
-    let key = Key::new(signs, WIDTH - 2 * MARGIN);
-    let rows = rows(data.suites.len(), data.variants.len());
+    let key = Key::new(variants.iter().enumerate().map(|(i, name)| (Sign::Marker(i), (*name).to_owned())));
+    let rows = rows(suites.len(), variants.len());
     let body = key.height() + rows.len() as i32 * (ABOVE + PLOT + BELOW);
-    figure(&data.title, &data.subtitle, body, |sheet, top| {
+    figure(titles, body, |sheet, top| {
         key.draw(sheet, MARGIN, top)?;
         let mut top = top + key.height();
         for row in &rows {
             let rect = Rect { left: LEFT, right: WIDTH - MARGIN, top: top + ABOVE, bottom: top + ABOVE + PLOT };
-            draw_row(sheet, data, row.clone(), rect)?;
+            draw_row(sheet, &suites[row.clone()], &cells[row.clone()], rect)?;
             top += ABOVE + PLOT + BELOW;
         }
         Ok(())
@@ -68,22 +53,22 @@ fn rows(suites: usize, variants: usize) -> Vec<std::ops::Range<usize>> {
     (0..count).map(|row| row * suites / count..(row + 1) * suites / count).collect()
 }
 
-fn draw_row(sheet: &Sheet, data: &AccuracyData, row: std::ops::Range<usize>, rect: Rect) -> Result<()> {
+fn draw_row(sheet: &Sheet, suites: &[&str], cells: &[Vec<Option<Estimate>>], rect: Rect) -> Result<()> {
     let frame = Frame { rect, x: Scale::linear(0.0, 1.0, 1), y: Scale::percent(0.0, 1.0, 0.25) };
-    let width = rect.width() / row.len().max(1) as i32;
+    let width = rect.width() / suites.len().max(1) as i32;
     sheet.text("accuracy", (MARGIN, rect.top - 22 * PX), SMALL)?;
-    for (place, _) in row.clone().enumerate().filter(|(place, _)| place % 2 == 1) {
+    for place in (1..suites.len()).step_by(2) {
         let left = rect.left + place as i32 * width;
         sheet.rect(Rect { left, right: left + width, top: rect.top - 14 * PX, bottom: rect.bottom }, GRID, 0.35)?;
     }
     frame.draw_y(sheet, true)?;
     sheet.axis((rect.left, rect.bottom), (rect.right, rect.bottom))?;
-    for (place, suite) in row.enumerate() {
+    for (place, (suite, cells)) in suites.iter().zip(cells).enumerate() {
         let left = rect.left + place as i32 * width;
-        draw_suite(sheet, &frame, &data.cells[suite], left, width)?;
+        draw_suite(sheet, &frame, cells, left, width)?;
         let middle = left + width / 2;
-        sheet.text(&BODY.fit(&data.suites[suite], width - 4 * PX), (middle, rect.bottom + 8 * PX), BODY.centred().top())?;
-        sheet.text(&sizes(&data.cells[suite]), (middle, rect.bottom + 25 * PX), SMALL.centred().top())?;
+        sheet.text(&BODY.fit(suite, width - 4 * PX), (middle, rect.bottom + 8 * PX), BODY.centred().top())?;
+        sheet.text(&sizes(cells), (middle, rect.bottom + 25 * PX), SMALL.centred().top())?;
     }
     Ok(())
 }
@@ -129,37 +114,30 @@ mod tests {
     use super::*;
     use crate::report::plot::samples;
 
-    fn data(suites: usize, variants: usize, cell: impl Fn(usize, usize) -> Option<Estimate>) -> AccuracyData {
-        AccuracyData {
-            title: "Accuracy".to_owned(),
-            subtitle: "seed 1".to_owned(),
-            suites: (0..suites).map(samples::name).collect(),
-            variants: (0..variants).map(samples::name).collect(),
-            cells: (0..suites).map(|s| (0..variants).map(|v| cell(s, v)).collect()).collect(),
-        }
+    fn draw(suites: usize, variants: usize, cell: impl Fn(usize, usize) -> Option<Estimate>) -> Result<String> {
+        let names: Vec<String> = (0..suites.max(variants)).map(samples::name).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let cells: Vec<_> = (0..suites).map(|s| (0..variants).map(|v| cell(s, v)).collect()).collect();
+        accuracy(&samples::titles(), &names[..suites], &names[..variants], &cells)
     }
 
     #[test]
     fn any_data_is_drawn_as_valid_svg() {
         let cell = |value: f64| move |_, _| Some(Estimate { value, low: value, high: value, n: 60 });
-        for data in [
-            data(5, 4, |s, v| (s != v).then(|| samples::estimate(s as f64 / 5.0))),
-            data(1, 1, cell(0.5)),
-            data(5, 4, cell(0.0)),
-            data(5, 4, cell(1.0)),
-            data(9, 12, |_, v| Some(samples::estimate(v as f64 / 12.0))),
-            data(2, 3, cell(f64::NAN)),
-            data(3, 2, |_, _| None),
-            data(0, 0, |_, _| None),
-            data(2, 0, |_, _| None),
-        ] {
-            samples::check(|| accuracy(&data));
+        samples::check(|| draw(5, 4, |s, v| (s != v).then(|| samples::estimate(s as f64 / 5.0))));
+        samples::check(|| draw(1, 1, cell(0.5)));
+        samples::check(|| draw(5, 4, cell(0.0)));
+        samples::check(|| draw(5, 4, cell(1.0)));
+        samples::check(|| draw(9, 12, |_, v| Some(samples::estimate(v as f64 / 12.0))));
+        samples::check(|| draw(2, 3, cell(f64::NAN)));
+        for (suites, variants) in [(3, 2), (0, 0), (2, 0)] {
+            samples::check(|| draw(suites, variants, |_, _| None));
         }
     }
 
     #[test]
     fn what_was_not_measured_says_so() -> Result<()> {
-        let svg = accuracy(&data(2, 2, |s, _| (s == 0).then(|| samples::estimate(0.5))))?;
+        let svg = draw(2, 2, |s, _| (s == 0).then(|| samples::estimate(0.5)))?;
         assert_eq!(svg.matches("n/a").count(), 2);
         assert!(svg.contains("not measured") && svg.contains("n = 60"));
         Ok(())
@@ -167,8 +145,7 @@ mod tests {
 
     #[test]
     fn cells_that_do_not_fit_the_names_are_an_error() {
-        let mut data = data(2, 2, |_, _| None);
-        data.cells.pop();
-        assert!(accuracy(&data).is_err());
+        assert!(accuracy(&samples::titles(), &["a", "b"], &["base"], &[vec![None]]).is_err());
+        assert!(accuracy(&samples::titles(), &["a"], &["base", "b"], &[vec![None]]).is_err());
     }
 }

@@ -3,25 +3,16 @@
 //! B starts at zero, and A's gradient runs through B: at the first step it is exactly zero, which a logarithmic axis
 //! shows as a gap. A line that is a gap throughout is a module that does not learn.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 
-use super::Series;
 use super::key::{Key, Sign};
-use super::line::{draw_line, draw_markers, end};
+use super::line::{draw_lines, end};
 use super::scale::{Frame, Scale};
 use super::sheet::{Rect, Sheet, figure};
 use super::style::{BODY, MARGIN, PX, SMALL, WIDTH};
-
-/// What the figure shows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GradientData {
-    /// What is shown, as a sentence.
-    pub title: String,
-    /// Size, seed and device of the measurement.
-    pub subtitle: String,
-    /// One panel a variant.
-    pub panels: Vec<GradientPanel>,
-}
+use super::{Series, Titles};
 
 /// One variant's gradient norms before clipping. A series' `variant_index` is its module kind's place (q, k, v, o,
 /// gate, up, down), the same in every panel.
@@ -51,19 +42,19 @@ const GUTTER: i32 = 14 * PX;
 const NOTE_ON_LINES: &str = "A gap is a norm of exactly zero: A has no gradient before B has moved. \
     Where steps are dense, lines are medians of neighbours and shading is their range.";
 
-/// Draws the figure.
-pub fn gradients(data: &GradientData) -> Result<String> {
-    let key = Key::new(module_kinds(data), WIDTH - 2 * MARGIN);
+/// Draws the figure, one panel a variant.
+pub fn gradients(titles: &Titles, panels: &[GradientPanel]) -> Result<String> {
+    let key = Key::new(module_kinds(panels));
     // As many columns in every band as fill it evenly.
-    let bands = data.panels.len().div_ceil(COLUMNS).max(1);
-    let columns = data.panels.len().div_ceil(bands).max(1);
+    let bands = panels.len().div_ceil(COLUMNS).max(1);
+    let columns = panels.len().div_ceil(bands).max(1);
     let band = NAMES + 2 * HEIGHT + BETWEEN + BELOW;
-    let y = Scale::log(values(data));
+    let y = Scale::log(lines(panels).flat_map(|line| line.points.iter().map(|p| p.y)));
     let body = key.height() + bands as i32 * band + 6 * PX + SMALL.leading();
-    figure(&data.title, &data.subtitle, body, |sheet, top| {
+    figure(titles, body, |sheet, top| {
         key.draw(sheet, MARGIN, top)?;
         let mut top = top + key.height();
-        for panels in data.panels.chunks(columns) {
+        for panels in panels.chunks(columns) {
             sheet.text("gradient norm before clipping, logarithmic", (MARGIN, top + 12 * PX), SMALL)?;
             for (column, panel) in panels.iter().enumerate() {
                 draw_variant(sheet, panel, &y, (column, columns), top + NAMES)?;
@@ -75,26 +66,20 @@ pub fn gradients(data: &GradientData) -> Result<String> {
 }
 
 /// Every module kind once, in order.
-fn module_kinds(data: &GradientData) -> Vec<(Sign, String)> {
-    let mut kinds: Vec<(usize, usize, String)> = Vec::new();
-    for line in data.panels.iter().flat_map(|panel| panel.a.iter().chain(&panel.b)) {
-        if !kinds.iter().any(|(index, _, label)| (*index, label) == (line.variant_index, &line.label)) {
-            kinds.push((line.variant_index, line.dash, line.label.clone()));
-        }
-    }
-    kinds.sort();
-    kinds.into_iter().map(|(variant, dash, label)| (Sign::Line { variant, dash }, label)).collect()
+fn module_kinds(panels: &[GradientPanel]) -> impl Iterator<Item = (Sign, String)> {
+    let kinds: BTreeMap<_, _> = lines(panels).rev().map(|line| ((line.variant_index, &line.label), line)).collect();
+    kinds.into_values().map(|line| (line.into(), line.label.clone()))
 }
 
-fn values(data: &GradientData) -> impl Iterator<Item = f64> + Clone {
-    data.panels.iter().flat_map(|panel| panel.a.iter().chain(&panel.b)).flat_map(|line| line.points.iter().map(|p| p.y))
+fn lines(panels: &[GradientPanel]) -> impl DoubleEndedIterator<Item = &Series> + Clone {
+    panels.iter().flat_map(|panel| panel.a.iter().chain(&panel.b))
 }
 
 fn draw_variant(sheet: &Sheet, panel: &GradientPanel, y: &Scale, (column, columns): (usize, usize), top: i32) -> Result<()> {
     let width = (WIDTH - MARGIN - LEFT - GUTTER * (columns as i32 - 1)) / columns as i32;
     let left = LEFT + column as i32 * (width + GUTTER);
-    let lines = || panel.a.iter().chain(&panel.b);
-    let last = lines().flat_map(|line| line.points.iter().map(|p| p.x)).filter(|x| x.is_finite()).fold(1.0, f64::max);
+    let last =
+        lines(std::slice::from_ref(panel)).flat_map(|line| line.points.iter().map(|p| p.x)).filter(|x| x.is_finite()).fold(1.0, f64::max);
     let x = Scale::steps(last, (width / (34 * PX)).max(1) as usize);
     sheet.text(&BODY.fit(&panel.variant, width), (left, top - 10 * PX), BODY)?;
     for (row, (name, lines)) in [("LoRA A", &panel.a), ("LoRA B", &panel.b)].into_iter().enumerate() {
@@ -106,24 +91,20 @@ fn draw_variant(sheet: &Sheet, panel: &GradientPanel, y: &Scale, (column, column
         if column == 0 {
             sheet.text(name, (MARGIN + 8 * PX, top + HEIGHT / 2), BODY.centred().upwards())?;
         }
-        draw_lines(sheet, &frame, lines)?;
+        draw_panel(sheet, &frame, lines)?;
+        if row == 1 {
+            frame.name_x(sheet, "optimizer step")?;
+        }
     }
-    let foot = top + 2 * HEIGHT + BETWEEN + 24 * PX;
-    sheet.text("optimizer step", (left + width / 2, foot), SMALL.centred().top())
+    Ok(())
 }
 
-fn draw_lines(sheet: &Sheet, frame: &Frame, lines: &[Series]) -> Result<()> {
+fn draw_panel(sheet: &Sheet, frame: &Frame, lines: &[Series]) -> Result<()> {
     if lines.iter().all(|line| end(frame, line).is_none()) {
         let silent = lines.iter().all(|line| line.points.is_empty());
         return sheet.remark(if silent { "no data" } else { "zero at every step" }, frame.rect);
     }
-    for line in lines {
-        draw_line(sheet, frame, line, 12)?;
-    }
-    for (turn, line) in lines.iter().enumerate() {
-        draw_markers(sheet, frame, line, 28, turn)?;
-    }
-    Ok(())
+    draw_lines(sheet, frame, lines, 12, 28)
 }
 
 #[cfg(test)]
@@ -131,32 +112,28 @@ mod tests {
     use super::*;
     use crate::report::plot::samples;
 
-    fn data(panels: usize, kinds: usize, points: usize, y: impl Fn(usize, usize) -> f64) -> GradientData {
+    fn draw(panels: usize, kinds: usize, points: usize, y: impl Fn(usize, usize) -> f64) -> Result<String> {
         let lines = || (0..kinds).map(|kind| samples::series(kind, points, |i| y(kind, i))).collect();
         let panel = |i| GradientPanel { variant: samples::name(i), a: lines(), b: lines() };
-        GradientData { title: "Gradients".to_owned(), subtitle: "seed 1".to_owned(), panels: (0..panels).map(panel).collect() }
+        gradients(&samples::titles(), &(0..panels).map(panel).collect::<Vec<_>>())
     }
 
     #[test]
     fn any_data_is_drawn_as_valid_svg() {
-        for data in [
-            data(3, 7, 60, |kind, i| (kind + 1) as f64 / (i + 1) as f64),
-            data(1, 1, 1, |_, _| 3.0),
-            data(2, 7, 9, |_, _| 0.0),
-            data(4, 7, 9, |_, _| 1.0),
-            data(12, 7, 2000, |kind, i| (kind + 1) as f64 * (i as f64 / 30.0).cos().powi(2)),
-            data(2, 3, 9, |kind, i| if (kind + i) % 2 == 0 { f64::NAN } else { 1e-12 }),
-            data(2, 0, 0, |_, _| 0.0),
-            data(0, 0, 0, |_, _| 0.0),
-        ] {
-            samples::check(|| gradients(&data));
-        }
+        samples::check(|| draw(3, 7, 60, |kind, i| (kind + 1) as f64 / (i + 1) as f64));
+        samples::check(|| draw(1, 1, 1, |_, _| 3.0));
+        samples::check(|| draw(2, 7, 9, |_, _| 0.0));
+        samples::check(|| draw(4, 7, 9, |_, _| 1.0));
+        samples::check(|| draw(12, 7, 2000, |kind, i| (kind + 1) as f64 * (i as f64 / 30.0).cos().powi(2)));
+        samples::check(|| draw(2, 3, 9, |kind, i| if (kind + i) % 2 == 0 { f64::NAN } else { 1e-12 }));
+        samples::check(|| draw(2, 0, 0, |_, _| 0.0));
+        samples::check(|| draw(0, 0, 0, |_, _| 0.0));
     }
 
     #[test]
     fn a_module_that_never_learns_is_named() -> Result<()> {
-        assert!(gradients(&data(1, 7, 9, |_, _| 0.0))?.contains("zero at every step"));
-        assert!(gradients(&data(1, 7, 0, |_, _| 0.0))?.contains("no data"));
+        assert!(draw(1, 7, 9, |_, _| 0.0)?.contains("zero at every step"));
+        assert!(draw(1, 7, 0, |_, _| 0.0)?.contains("no data"));
         Ok(())
     }
 }

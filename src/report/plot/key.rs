@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 
+use super::Series;
 use super::sheet::{Rect, Sheet};
-use super::style::{BODY, Fill, PX, color, dash, marker};
+use super::style::{BODY, Fill, MARGIN, PX, WIDTH, color, dash, marker};
 
 /// Height of a row.
 const ROW: i32 = 19 * PX;
@@ -25,6 +26,12 @@ pub(super) enum Sign {
     Filled(Fill),
 }
 
+impl From<&Series> for Sign {
+    fn from(line: &Series) -> Self {
+        Self::Line { variant: line.variant_index, dash: line.dash }
+    }
+}
+
 /// An entry with its place relative to the legend's.
 #[derive(Debug)]
 struct Entry {
@@ -42,7 +49,8 @@ pub(super) struct Key {
 }
 
 impl Key {
-    pub(super) fn new(signs: impl IntoIterator<Item = (Sign, String)>, width: i32) -> Self {
+    pub(super) fn new(signs: impl IntoIterator<Item = (Sign, String)>) -> Self {
+        let width = WIDTH - 2 * MARGIN;
         let signs: Vec<(Sign, String)> = signs.into_iter().map(|(sign, label)| (sign, BODY.fit(&label, LONGEST))).collect();
         let widths: Vec<i32> = signs.iter().map(|(_, label)| SIGN + BODY.width(label) + BETWEEN).collect();
         let one_row = widths.iter().sum::<i32>() - BETWEEN <= width;
@@ -58,6 +66,11 @@ impl Key {
         }
         let rows = entries.last().map_or(0, |last| last.row + 1);
         Self { entries, rows }
+    }
+
+    /// What lines are.
+    pub(super) fn of_lines(lines: &[Series]) -> Self {
+        Self::new(lines.iter().map(|line| (line.into(), line.label.clone())))
     }
 
     pub(super) fn height(&self) -> i32 {

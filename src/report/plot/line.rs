@@ -17,8 +17,8 @@ const COLUMN: i32 = 3 * PX;
 /// Shades the interval around a line.
 pub(super) fn draw_band(sheet: &Sheet, frame: &Frame, series: &Series) -> Result<()> {
     let bounds = series.points.iter().map(|p| {
-        let (low, high) = (p.low.filter(|_| p.y.is_finite())?, p.high?);
-        Some((frame.at(p.x, low)?, frame.at(p.x, high)?))
+        let interval = p.interval.filter(|_| p.y.is_finite())?;
+        Some((frame.at(p.x, interval.low)?, frame.at(p.x, interval.high)?))
     });
     for run in runs(bounds) {
         if let [(low, high)] = run[..] {
@@ -31,9 +31,20 @@ pub(super) fn draw_band(sheet: &Sheet, frame: &Frame, series: &Series) -> Result
     Ok(())
 }
 
+/// Draws lines, and their markers over them all.
+pub(super) fn draw_lines(sheet: &Sheet, frame: &Frame, lines: &[Series], thickness: i32, radius: i32) -> Result<()> {
+    for line in lines {
+        draw_line(sheet, frame, line, thickness)?;
+    }
+    for (turn, line) in lines.iter().enumerate() {
+        draw_markers(sheet, frame, line, radius, turn)?;
+    }
+    Ok(())
+}
+
 /// Draws a line. Where its points are denser than can be seen, it runs through the medians of neighbours, and shading
 /// shows how far they spread.
-pub(super) fn draw_line(sheet: &Sheet, frame: &Frame, series: &Series, thickness: i32) -> Result<()> {
+fn draw_line(sheet: &Sheet, frame: &Frame, series: &Series, thickness: i32) -> Result<()> {
     let ink = color(series.variant_index);
     for run in runs(places(frame, series)) {
         let columns = condense(&run);
@@ -50,7 +61,7 @@ pub(super) fn draw_line(sheet: &Sheet, frame: &Frame, series: &Series, thickness
 
 /// Draws a line's markers, every one or as many as there is room for; `turn` moves them along, so that those of
 /// neighbouring lines do not cover each other.
-pub(super) fn draw_markers(sheet: &Sheet, frame: &Frame, series: &Series, radius: i32, turn: usize) -> Result<()> {
+fn draw_markers(sheet: &Sheet, frame: &Frame, series: &Series, radius: i32, turn: usize) -> Result<()> {
     let mut next = i32::MIN;
     for run in runs(places(frame, series)) {
         let columns = condense(&run);

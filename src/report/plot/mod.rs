@@ -29,6 +29,15 @@ mod style;
 
 use crate::stats::Interval;
 
+/// What stands over a figure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Titles {
+    /// What is shown, as a sentence.
+    pub title: String,
+    /// Size, seed and device of the measurement.
+    pub subtitle: String,
+}
+
 /// A measured value with its interval and the number of items behind it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
@@ -69,15 +78,13 @@ pub struct Point {
     pub x: f64,
     /// The value there.
     pub y: f64,
-    /// Lower bound of its interval, where there is one.
-    pub low: Option<f64>,
-    /// Upper bound of its interval, where there is one.
-    pub high: Option<f64>,
+    /// Its interval, where there is one.
+    pub interval: Option<Interval>,
 }
 
 impl Point {
     /// A value without an interval.
     pub fn new(x: f64, y: f64) -> Self {
-        Self { x, y, low: None, high: None }
+        Self { x, y, interval: None }
     }
 }

@@ -2,25 +2,12 @@
 
 use anyhow::Result;
 
-use super::Series;
-use super::key::{Key, Sign};
-use super::line::{draw_line, draw_markers};
+use super::key::Key;
+use super::line::draw_lines;
 use super::scale::{Frame, Scale};
 use super::sheet::{Rect, Sheet, figure};
 use super::style::{AXIS, BODY, MARGIN, PX, SMALL, WIDTH};
-
-/// What the figure shows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PowerData {
-    /// What is shown, as a sentence.
-    pub title: String,
-    /// How it was made.
-    pub subtitle: String,
-    /// Loss tolerated, in points.
-    pub margin: f64,
-    /// In reading order.
-    pub panels: Vec<PowerPanel>,
-}
+use super::{Series, Titles};
 
 /// One suite.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,19 +25,17 @@ const LEFT: i32 = 44 * PX;
 const BETWEEN: i32 = 26 * PX;
 const COLUMNS: usize = 2;
 
-/// Draws the figure.
-pub fn power(data: &PowerData) -> Result<String> {
-    let signs = data.panels.first().into_iter().flat_map(|panel| &panel.lines);
-    let key =
-        Key::new(signs.map(|line| (Sign::Line { variant: line.variant_index, dash: line.dash }, line.label.clone())), WIDTH - 2 * MARGIN);
-    let rows = data.panels.len().div_ceil(COLUMNS) as i32;
-    figure(&data.title, &data.subtitle, key.height() + rows * (ABOVE + PLOT + BELOW), |sheet, top| {
+/// Draws the figure, panels in reading order; `margin` is the loss tolerated, in points.
+pub fn power(titles: &Titles, margin: f64, panels: &[PowerPanel]) -> Result<String> {
+    let key = Key::of_lines(panels.first().map_or(&[], |panel| &panel.lines));
+    let rows = panels.len().div_ceil(COLUMNS) as i32;
+    figure(titles, key.height() + rows * (ABOVE + PLOT + BELOW), |sheet, top| {
         key.draw(sheet, MARGIN, top)?;
         let width = (WIDTH - 2 * MARGIN - BETWEEN) / COLUMNS as i32;
-        for (i, panel) in data.panels.iter().enumerate() {
+        for (i, panel) in panels.iter().enumerate() {
             let left = MARGIN + (i % COLUMNS) as i32 * (width + BETWEEN);
             let top = top + key.height() + (i / COLUMNS) as i32 * (ABOVE + PLOT + BELOW) + ABOVE;
-            draw_panel(sheet, panel, data.margin, Rect { left: left + LEFT, right: left + width, top, bottom: top + PLOT })?;
+            draw_panel(sheet, panel, margin, Rect { left: left + LEFT, right: left + width, top, bottom: top + PLOT })?;
         }
         Ok(())
     })
@@ -62,8 +47,7 @@ fn draw_panel(sheet: &Sheet, panel: &PowerPanel, margin: f64, rect: Rect) -> Res
     sheet.text(&BODY.fit(&panel.title, rect.width()), (rect.left, rect.top - 14 * PX), BODY)?;
     frame.draw_y(sheet, true)?;
     frame.draw_x(sheet, true, false)?;
-    let middle = rect.left + rect.width() / 2;
-    sheet.text("true loss, percentage points", (middle, rect.bottom + 24 * PX), SMALL.centred().top())?;
+    frame.name_x(sheet, "true loss, percentage points")?;
     if let Some(x) = frame.across(margin) {
         sheet.dashed(&[(x, rect.top), (x, rect.bottom)], AXIS, 14, &[4 * PX, 3 * PX])?;
         sheet.text("margin", (x + 4 * PX, rect.top + 8 * PX), SMALL)?;
@@ -72,13 +56,7 @@ fn draw_panel(sheet: &Sheet, panel: &PowerPanel, margin: f64, rect: Rect) -> Res
         sheet.dashed(&[(rect.left, y), (rect.right, y)], AXIS, 10, &[15, 25])?;
         sheet.text("5%", (rect.right - 3 * PX, y - 8 * PX), SMALL.right())?;
     }
-    for line in &panel.lines {
-        draw_line(sheet, &frame, line, 16)?;
-    }
-    for (turn, line) in panel.lines.iter().enumerate() {
-        draw_markers(sheet, &frame, line, 30, turn)?;
-    }
-    Ok(())
+    draw_lines(sheet, &frame, &panel.lines, 16, 30)
 }
 
 #[cfg(test)]
@@ -93,8 +71,7 @@ mod tests {
             lines: (0..4).map(|i| samples::series(i, points, |x| 1.0 / (1.0 + x as f64))).collect(),
         };
         for panels in [vec![panel(16), panel(1), panel(0)], vec![]] {
-            let data = PowerData { title: "Power".to_owned(), subtitle: "seed 1".to_owned(), margin: 5.0, panels };
-            samples::check(|| power(&data));
+            samples::check(|| power(&samples::titles(), 5.0, &panels));
         }
     }
 }

@@ -2,25 +2,12 @@
 
 use anyhow::Result;
 
-use super::Estimate;
 use super::key::{Key, Sign};
 use super::scale::{Frame, Scale};
 use super::sheet::{Place, Rect, Sheet, figure};
 use super::style::{AXIS, BODY, INK, MARGIN, MUTED, PX, SMALL, WIDTH, color, marker};
+use super::{Estimate, Titles};
 use plotters::style::RGBColor;
-
-/// What the figure shows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RetentionData {
-    /// What is shown, as a sentence.
-    pub title: String,
-    /// Size, seed and device of the measurement.
-    pub subtitle: String,
-    /// The loss of retention that still counts as keeping: .05 draws the border at 95%.
-    pub margin: f64,
-    /// One point a variant, base included.
-    pub points: Vec<RetentionPoint>,
-}
 
 /// One variant.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,40 +35,40 @@ const LABEL_HEIGHT: i32 = 16 * PX;
 /// With more points than this, names would cover the figure: a key has them instead.
 const MOST_NAMES: usize = 8;
 
-/// Draws the figure.
-pub fn retention(data: &RetentionData) -> Result<String> {
-    let named = data.points.len() <= MOST_NAMES;
+/// Draws the figure: one point a variant, base included. `margin` is the loss of retention that still counts as keeping: .05
+/// draws the border at 95%.
+pub fn retention(titles: &Titles, margin: f64, points: &[RetentionPoint]) -> Result<String> {
+    let named = points.len() <= MOST_NAMES;
     let sign = |p: &RetentionPoint| (Sign::Marker(p.variant_index), p.label.clone());
-    let key = Key::new(data.points.iter().filter(|_| !named).map(sign), WIDTH - 2 * MARGIN);
-    figure(&data.title, &data.subtitle, key.height() + ABOVE + PLOT + BELOW, |sheet, top| {
+    let key = Key::new(points.iter().filter(|_| !named).map(sign));
+    figure(titles, key.height() + ABOVE + PLOT + BELOW, |sheet, top| {
         key.draw(sheet, MARGIN, top)?;
         let top = top + key.height();
         let rect = Rect { left: LEFT, right: WIDTH - MARGIN, top: top + ABOVE, bottom: top + ABOVE + PLOT };
         // A point at an end of the axis is a whole marker, not half of one.
-        let frame = Frame { rect, x: Scale::percent(-0.04, 1.04, 0.25), y: y_scale(data) };
+        let frame = Frame { rect, x: Scale::percent(-0.04, 1.04, 0.25), y: y_scale(margin, points) };
         sheet.text("general retention: accuracy above chance, relative to the base", (MARGIN, top + 10 * PX), SMALL)?;
-        let mut taken = draw_ground(sheet, &frame, data.margin)?;
-        let middle = rect.left + rect.width() / 2;
-        sheet.text("identity accuracy", (middle, rect.bottom + 24 * PX), SMALL.centred().top())?;
-        let places: Vec<(Place, &RetentionPoint)> = data.points.iter().filter_map(|p| Some((frame.at(p.x.value, p.y.value)?, p))).collect();
+        let mut taken = draw_ground(sheet, &frame, margin)?;
+        frame.name_x(sheet, "identity accuracy")?;
+        let places: Vec<(Place, &RetentionPoint)> = points.iter().filter_map(|p| Some((frame.at(p.x.value, p.y.value)?, p))).collect();
         taken.extend(places.iter().map(|(at, _)| around(*at, 14 * PX, 14 * PX)));
         let mut bars: Vec<Rect> = places.iter().flat_map(|(at, point)| bars(&frame, *at, point)).collect();
         taken.extend(draw_reference(sheet, &frame, &taken, &bars)?);
-        for y in [1.0, 1.0 - data.margin].into_iter().filter_map(|y| frame.up(y)) {
+        for y in [1.0, 1.0 - margin].into_iter().filter_map(|y| frame.up(y)) {
             bars.push(Rect { top: y - PX, bottom: y + PX, ..rect });
         }
         draw_points(sheet, &frame, &places)?;
         if named {
             draw_names(sheet, &frame, &places, taken, &bars)?;
         }
-        draw_missing(sheet, &frame, &data.points)
+        draw_missing(sheet, &frame, points)
     })
 }
 
 /// From a little below the lowest interval to a little above the highest; 100% and the border are always inside.
-fn y_scale(data: &RetentionData) -> Scale {
-    let bounds = || data.points.iter().flat_map(|p| [p.y.value, p.y.low, p.y.high]).filter(|v| v.is_finite());
-    let low = bounds().fold(1.0 - 2.0 * data.margin.clamp(0.02, 0.5), f64::min).max(-10.0);
+fn y_scale(margin: f64, points: &[RetentionPoint]) -> Scale {
+    let bounds = || points.iter().flat_map(|p| [p.y.value, p.y.low, p.y.high]).filter(|v| v.is_finite());
+    let low = bounds().fold(1.0 - 2.0 * margin.clamp(0.02, 0.5), f64::min).max(-10.0);
     let high = bounds().fold(1.05, f64::max).min(10.0);
     let step = [0.05, 0.1, 0.25, 0.5, 1.0].into_iter().find(|step| (high - low) / step <= 9.0).unwrap_or(2.5);
     Scale::percent((low / step).floor() * step, high + 0.03 * (high - low), step)
@@ -247,26 +234,22 @@ mod tests {
     use super::*;
     use crate::report::plot::samples;
 
-    fn data(points: usize, margin: f64, place: impl Fn(usize) -> (f64, f64)) -> RetentionData {
+    fn draw(points: usize, margin: f64, place: impl Fn(usize) -> (f64, f64)) -> Result<String> {
         let point = |i| {
             let (x, y) = place(i);
             RetentionPoint { label: samples::name(i), variant_index: i, x: samples::estimate(x), y: samples::estimate(y) }
         };
-        RetentionData { title: "Retention".to_owned(), subtitle: "seed 1".to_owned(), margin, points: (0..points).map(point).collect() }
+        retention(&samples::titles(), margin, &(0..points).map(point).collect::<Vec<_>>())
     }
 
     #[test]
     fn any_data_is_drawn_as_valid_svg() {
-        for data in [
-            data(4, 0.05, |i| (i as f64 / 3.0, 1.0 - i as f64 / 6.0)),
-            data(1, 0.05, |_| (0.0, 1.0)),
-            data(4, 0.05, |_| (0.0, 0.0)),
-            data(12, 0.0, |_| (1.0, 1.0)),
-            data(3, 0.05, |i| (0.5, [f64::NAN, -0.4, 1e9][i])),
-            data(0, 1.0, |_| (0.0, 0.0)),
-        ] {
-            samples::check(|| retention(&data));
-        }
+        samples::check(|| draw(4, 0.05, |i| (i as f64 / 3.0, 1.0 - i as f64 / 6.0)));
+        samples::check(|| draw(1, 0.05, |_| (0.0, 1.0)));
+        samples::check(|| draw(4, 0.05, |_| (0.0, 0.0)));
+        samples::check(|| draw(12, 0.0, |_| (1.0, 1.0)));
+        samples::check(|| draw(3, 0.05, |i| (0.5, [f64::NAN, -0.4, 1e9][i])));
+        samples::check(|| draw(0, 1.0, |_| (0.0, 0.0)));
     }
 
     #[test]
@@ -282,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_variant_without_retention_is_named() -> Result<()> {
-        let svg = retention(&data(2, 0.05, |i| (0.5, if i == 0 { 1.0 } else { f64::NAN })))?;
+        let svg = draw(2, 0.05, |i| (0.5, if i == 0 { 1.0 } else { f64::NAN }))?;
         assert!(svg.contains("n/a: "));
         Ok(())
     }

@@ -5,7 +5,7 @@ use resvg::usvg::{Options, Tree, roxmltree::Document};
 
 use crate::stats::Interval;
 
-use super::{Estimate, Point, Series, raster};
+use super::{Estimate, Point, Series, Titles, raster};
 
 /// Names as they come, one of them too long for its place and one that XML would trip over.
 pub(super) fn name(index: usize) -> String {
@@ -17,6 +17,10 @@ pub(super) fn name(index: usize) -> String {
     }
 }
 
+pub(super) fn titles() -> Titles {
+    Titles { title: "Title".to_owned(), subtitle: "seed 1".to_owned() }
+}
+
 pub(super) fn estimate(value: f64) -> Estimate {
     Estimate::new(value, Interval::new(value - 0.1, value + 0.1), 60)
 }
@@ -25,8 +29,8 @@ pub(super) fn estimate(value: f64) -> Estimate {
 pub(super) fn series(index: usize, points: usize, y: impl Fn(usize) -> f64) -> Series {
     let point = |i| {
         let value = y(i);
-        let bound = |by: f64| (i % 2 == 0).then_some(value + by);
-        Point { low: bound(-0.05), high: bound(0.05), ..Point::new(i as f64, value) }
+        let interval = (i % 2 == 0).then(|| Interval::new(value - 0.05, value + 0.05));
+        Point { interval, ..Point::new(i as f64, value) }
     };
     Series { label: name(index), variant_index: index, dash: index % 3, points: (0..points).map(point).collect() }
 }

@@ -142,6 +142,12 @@ impl Frame {
         }
         sheet.axis((self.rect.left, self.rect.bottom), (self.rect.right, self.rect.bottom))
     }
+
+    /// What the x axis shows, under its labels.
+    pub(super) fn name_x(&self, sheet: &Sheet, name: &str) -> Result<()> {
+        let middle = self.rect.left + self.rect.width() / 2;
+        sheet.text(name, (middle, self.rect.bottom + 24 * PX), SMALL.centred().top())
+    }
 }
 
 /// The whole multiples of a step between two values.

@@ -5,6 +5,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::Pos;
 
+use super::Titles;
 use super::style::{AXIS, Fill, GRID, Hatch, MARGIN, Marker, NOTE, PAPER, PX, SMALL, TITLE, Type, WIDTH};
 
 /// A place on the sheet, in tenths of a pixel from its upper left corner.
@@ -45,17 +46,17 @@ pub(super) struct Sheet<'a> {
 }
 
 /// Draws a figure: title and subtitle, then `draw` with the height at which the free part begins, `body` high.
-pub(super) fn figure(title: &str, subtitle: &str, body: i32, draw: impl FnOnce(&Sheet, i32) -> Result<()>) -> Result<String> {
+pub(super) fn figure(titles: &Titles, body: i32, draw: impl FnOnce(&Sheet, i32) -> Result<()>) -> Result<String> {
     let inner = WIDTH - 2 * MARGIN;
-    let (titles, notes) = (TITLE.wrap(title, inner), NOTE.wrap(subtitle, inner));
-    let header = titles.len() as i32 * TITLE.leading() + notes.len() as i32 * NOTE.leading() + 8 * PX;
+    let (lines, notes) = (TITLE.wrap(&titles.title, inner), NOTE.wrap(&titles.subtitle, inner));
+    let header = lines.len() as i32 * TITLE.leading() + notes.len() as i32 * NOTE.leading() + 8 * PX;
     let height = MARGIN + header + body + MARGIN / 2;
     let mut svg = String::new();
     {
         let sheet = Sheet { area: SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area() };
         sheet.area.fill(&PAPER)?;
         let mut top = MARGIN;
-        for (lines, style) in [(titles, TITLE), (notes, NOTE)] {
+        for (lines, style) in [(lines, TITLE), (notes, NOTE)] {
             for line in lines {
                 sheet.text(&line, (MARGIN, top), style.top())?;
                 top += style.leading();
@@ -64,7 +65,7 @@ pub(super) fn figure(title: &str, subtitle: &str, body: i32, draw: impl FnOnce(&
         draw(&sheet, MARGIN + header)?;
         sheet.area.present()?;
     }
-    Ok(in_pixels(&svg, height, title))
+    Ok(in_pixels(&svg, height, &titles.title))
 }
 
 /// The view box stays in our unit, the size becomes pixels, and a reader that cannot see gets the title.
@@ -233,7 +234,8 @@ mod tests {
 
     #[test]
     fn a_title_is_escaped_once() -> Result<()> {
-        let svg = figure("A < B & \"C\"", "", 100, |_, _| Ok(()))?;
+        let titles = Titles { title: "A < B & \"C\"".to_owned(), subtitle: String::new() };
+        let svg = figure(&titles, 100, |_, _| Ok(()))?;
         assert!(svg.contains("aria-label=\"A &lt; B &amp; &quot;C&quot;\""));
         assert!(svg.starts_with("<svg width=\"860\""));
         Ok(())

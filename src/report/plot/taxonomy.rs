@@ -2,31 +2,19 @@
 
 use anyhow::{Result, ensure};
 
+use super::Titles;
 use super::key::{Key, Sign};
 use super::scale::{Frame, Scale};
 use super::sheet::{Rect, Sheet, figure};
 use super::style::{BODY, Hatch, MARGIN, PX, SMALL, WIDTH, fill};
 
-/// What the figure shows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaxonomyData {
-    /// What is shown, as a sentence.
-    pub title: String,
-    /// Size, seed and device of the measurement.
-    pub subtitle: String,
-    /// Kinds of outcome, in the order of the bars' parts.
-    pub categories: Vec<String>,
-    /// Bars from top to bottom; neighbours of one group stand together.
-    pub bars: Vec<TaxonomyBar>,
-}
-
 /// The answers of one variant on one suite.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TaxonomyBar {
+pub struct TaxonomyBar<'a> {
     /// The suite.
-    pub group: String,
+    pub group: &'a str,
     /// The variant.
-    pub label: String,
+    pub label: &'a str,
     /// Answers of each category.
     pub counts: Vec<u32>,
 }
@@ -41,33 +29,28 @@ const LONGEST: i32 = 190 * PX;
 /// The number of items, right of the bars.
 const ITEMS: i32 = 56 * PX;
 
-/// Draws the figure.
-pub fn taxonomy(data: &TaxonomyData) -> Result<String> {
-    ensure!(
-        data.bars.iter().all(|bar| bar.counts.len() == data.categories.len()),
-        "the outcome figure needs one count per category in every bar"
-    );
-    let signs = data.categories.iter().enumerate().map(|(i, name)| (Sign::Filled(fill(i)), name.clone()));
-    let key = Key::new(signs, WIDTH - 2 * MARGIN);
-    let groups: Vec<&[TaxonomyBar]> = data.bars.chunk_by(|a, b| a.group == b.group).collect();
-    let bars = groups.len() as i32 * GROUP + data.bars.len() as i32 * (BAR + BETWEEN_BARS);
-    let labels = data.bars.iter().map(|bar| BODY.width(&bar.label)).max().unwrap_or(0).min(LONGEST);
-    figure(&data.title, &data.subtitle, key.height() + bars + BELOW, |sheet, top| {
+/// Draws the figure: kinds of outcome in the order of a bar's parts; bars from top to bottom, those of one group together.
+pub fn taxonomy(titles: &Titles, categories: &[&str], bars: &[TaxonomyBar]) -> Result<String> {
+    ensure!(bars.iter().all(|bar| bar.counts.len() == categories.len()), "the outcome figure needs one count per category in every bar");
+    let key = Key::new(categories.iter().enumerate().map(|(i, name)| (Sign::Filled(fill(i)), (*name).to_owned())));
+    let groups: Vec<&[TaxonomyBar]> = bars.chunk_by(|a, b| a.group == b.group).collect();
+    let height = groups.len() as i32 * GROUP + bars.len() as i32 * (BAR + BETWEEN_BARS);
+    let labels = bars.iter().map(|bar| BODY.width(bar.label)).max().unwrap_or(0).min(LONGEST);
+    figure(titles, key.height() + height + BELOW, |sheet, top| {
         key.draw(sheet, MARGIN, top)?;
         let top = top + key.height();
         let rect = Rect {
             left: MARGIN + 12 * PX + labels + 8 * PX,
             right: WIDTH - MARGIN - ITEMS,
-            top: top + GROUP.min(bars),
-            bottom: top + bars,
+            top: top + GROUP.min(height),
+            bottom: top + height,
         };
         let frame = Frame { rect, x: Scale::percent(0.0, 1.0, 0.25), y: Scale::linear(0.0, 1.0, 1) };
         frame.draw_x(sheet, true, true)?;
-        let middle = rect.left + rect.width() / 2;
-        sheet.text("share of answers", (middle, rect.bottom + 24 * PX), SMALL.centred().top())?;
+        frame.name_x(sheet, "share of answers")?;
         let mut y = top;
         for group in &groups {
-            sheet.text(&BODY.fit(&group[0].group, rect.right - MARGIN), (MARGIN, y + GROUP - 9 * PX), BODY)?;
+            sheet.text(&BODY.fit(group[0].group, rect.right - MARGIN), (MARGIN, y + GROUP - 9 * PX), BODY)?;
             y += GROUP;
             for bar in *group {
                 draw_bar(sheet, &frame, bar, y)?;
@@ -82,7 +65,7 @@ fn draw_bar(sheet: &Sheet, frame: &Frame, bar: &TaxonomyBar, top: i32) -> Result
     let Rect { left, right, .. } = frame.rect;
     let middle = top + BAR / 2;
     let total: u64 = bar.counts.iter().map(|count| u64::from(*count)).sum();
-    sheet.text(&BODY.fit(&bar.label, LONGEST), (left - 8 * PX, middle), BODY.right())?;
+    sheet.text(&BODY.fit(bar.label, LONGEST), (left - 8 * PX, middle), BODY.right())?;
     sheet.text(&format!("n = {total}"), (right + 8 * PX, middle), SMALL)?;
     if total == 0 {
         return sheet.text("no answers", (left + 6 * PX, middle), SMALL);
@@ -122,43 +105,39 @@ mod tests {
     use super::*;
     use crate::report::plot::samples;
 
-    fn data(suites: usize, variants: usize, counts: &[u32]) -> TaxonomyData {
-        let bar =
-            |i: usize| TaxonomyBar { group: samples::name(i / variants), label: samples::name(i % variants), counts: counts.to_vec() };
-        TaxonomyData {
-            title: "Outcomes".to_owned(),
-            subtitle: "seed 1".to_owned(),
-            categories: (0..counts.len()).map(samples::name).collect(),
-            bars: (0..suites * variants).map(bar).collect(),
-        }
+    fn draw(suites: usize, variants: usize, counts: &[u32]) -> Result<String> {
+        let names: Vec<String> = (0..20).map(samples::name).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let bar = |i: usize| TaxonomyBar { group: names[i / variants], label: names[i % variants], counts: counts.to_vec() };
+        let bars: Vec<TaxonomyBar> = (0..suites * variants).map(bar).collect();
+        taxonomy(&samples::titles(), &names[..counts.len()], &bars)
     }
 
     #[test]
     fn any_data_is_drawn_as_valid_svg() {
-        for data in [
-            data(5, 4, &[30, 20, 5, 4, 1]),
-            data(1, 1, &[1]),
-            data(2, 3, &[0, 0, 0]),
-            data(2, 3, &[60, 0, 0]),
-            data(3, 12, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
-            data(2, 2, &[u32::MAX, u32::MAX, 1]),
-            data(2, 2, &[]),
-            data(0, 1, &[]),
+        for (suites, variants, counts) in [
+            (5, 4, &[30, 20, 5, 4, 1][..]),
+            (1, 1, &[1]),
+            (2, 3, &[0, 0, 0]),
+            (2, 3, &[60, 0, 0]),
+            (3, 12, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
+            (2, 2, &[u32::MAX, u32::MAX, 1]),
+            (2, 2, &[]),
+            (0, 1, &[]),
         ] {
-            samples::check(|| taxonomy(&data));
+            samples::check(|| draw(suites, variants, counts));
         }
     }
 
     #[test]
     fn counts_that_do_not_fit_the_categories_are_an_error() {
-        let mut data = data(1, 2, &[3, 4]);
-        data.bars[1].counts.pop();
-        assert!(taxonomy(&data).is_err());
+        let bar = TaxonomyBar { group: "suite", label: "base", counts: vec![3] };
+        assert!(taxonomy(&samples::titles(), &["correct", "wrong"], &[bar]).is_err());
     }
 
     #[test]
     fn no_answers_are_not_an_empty_bar() -> Result<()> {
-        assert!(taxonomy(&data(1, 1, &[0, 0]))?.contains("no answers"));
+        assert!(draw(1, 1, &[0, 0])?.contains("no answers"));
         Ok(())
     }
 }

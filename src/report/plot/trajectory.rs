@@ -2,20 +2,16 @@
 
 use anyhow::Result;
 
-use super::Series;
-use super::key::{Key, Sign, draw_sign};
-use super::line::{draw_band, draw_line, draw_markers, end};
+use super::key::{Key, draw_sign};
+use super::line::{draw_band, draw_lines, end};
 use super::scale::{Frame, Scale};
 use super::sheet::{Place, Rect, Sheet, figure};
 use super::style::{AXIS, GRID, MARGIN, PX, SMALL, WIDTH};
+use super::{Series, Titles};
 
 /// What the figure shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrajectoryData {
-    /// What is shown, as a sentence.
-    pub title: String,
-    /// Size, seed and device of the measurement.
-    pub subtitle: String,
     /// One line per group of suites and variant, as fractions of 1.
     pub accuracy: Vec<Series>,
     /// One line per variant: mean KL(base || variant) in nats per token.
@@ -46,13 +42,13 @@ const SIGN: i32 = 24 * PX;
 const WIDE_RANGE: f64 = 50.0;
 
 /// Draws the figure.
-pub fn trajectory(data: &TrajectoryData) -> Result<String> {
+pub fn trajectory(titles: &Titles, data: &TrajectoryData) -> Result<String> {
     let layout = Layout::of(data);
-    let keys = [&data.accuracy, &data.drift].map(|lines| if layout.direct { Key::new([], 0) } else { key(lines) });
+    let keys = [&data.accuracy, &data.drift].map(|lines| Key::of_lines(if layout.direct { &[] } else { lines }));
     let rows = stage_rows(data, &layout);
     let stages = rows.iter().max().map_or(0, |row| (*row + 1) * STAGE_ROW);
     let body = NAME + keys[0].height() + stages + ACCURACY + BETWEEN + NAME + keys[1].height() + DRIFT + BELOW;
-    figure(&data.title, &data.subtitle, body, |sheet, top| {
+    figure(titles, body, |sheet, top| {
         sheet.text("accuracy", (MARGIN, top + 10 * PX), SMALL)?;
         keys[0].draw(sheet, MARGIN, top + NAME - 4 * PX)?;
         let top = top + NAME + keys[0].height() + stages;
@@ -69,16 +65,9 @@ pub fn trajectory(data: &TrajectoryData) -> Result<String> {
         let below = Frame { rect: Rect { left: LEFT, right: layout.right, top, bottom: top + DRIFT }, x: layout.steps.clone(), y };
         draw_panel(sheet, &above, &data.accuracy, layout.direct, false)?;
         draw_panel(sheet, &below, &data.drift, layout.direct, true)?;
-        let middle = below.rect.left + below.rect.width() / 2;
-        sheet.text("optimizer step", (middle, below.rect.bottom + 24 * PX), SMALL.centred().top())?;
+        below.name_x(sheet, "optimizer step")?;
         draw_stages(sheet, data, &rows, (&above, &below))
     })
-}
-
-/// What the lines of a panel are, where there is no room to say so at their ends.
-fn key(lines: &[Series]) -> Key {
-    let sign = |line: &Series| Sign::Line { variant: line.variant_index, dash: line.dash };
-    Key::new(lines.iter().map(|line| (sign(line), line.label.clone())), WIDTH - 2 * MARGIN)
 }
 
 /// What depends on all lines together.
@@ -112,8 +101,13 @@ fn names(data: &TrajectoryData) -> impl Iterator<Item = &str> {
 
 /// Linear from zero, or logarithmic when the drift grows by orders of magnitude, as it does on the way to collapse.
 fn drift_scale(lines: &[Series]) -> (Scale, &'static str) {
-    let values =
-        lines.iter().flat_map(|line| line.points.iter().flat_map(|p| [Some(p.y), p.low, p.high]).flatten().filter(|v| v.is_finite()));
+    let values = lines.iter().flat_map(|line| {
+        line.points
+            .iter()
+            .flat_map(|p| [Some(p.y), p.interval.map(|i| i.low), p.interval.map(|i| i.high)])
+            .flatten()
+            .filter(|v| v.is_finite())
+    });
     let highest = values.clone().fold(0.0, f64::max);
     let lowest = values.clone().filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
     if highest > WIDE_RANGE * lowest {
@@ -129,12 +123,7 @@ fn draw_panel(sheet: &Sheet, frame: &Frame, lines: &[Series], direct: bool, labe
     for line in lines {
         draw_band(sheet, frame, line)?;
     }
-    for line in lines {
-        draw_line(sheet, frame, line, 18)?;
-    }
-    for (turn, line) in lines.iter().enumerate() {
-        draw_markers(sheet, frame, line, 36, turn)?;
-    }
+    draw_lines(sheet, frame, lines, 18, 36)?;
     if lines.iter().all(|line| end(frame, line).is_none()) {
         sheet.remark("no data", frame.rect)?;
     }
@@ -150,7 +139,7 @@ fn draw_names(sheet: &Sheet, frame: &Frame, lines: &[Series]) -> Result<()> {
     for ((place, line), y) in ends.iter().zip(placed) {
         let left = frame.rect.right + LEADER;
         sheet.line(&[(place.0 + 5 * PX, place.1), (frame.rect.right + 5 * PX, place.1), (left - 2 * PX, y)], GRID, 10)?;
-        draw_sign(sheet, Sign::Line { variant: line.variant_index, dash: line.dash }, left, y)?;
+        draw_sign(sheet, (*line).into(), left, y)?;
         sheet.text(&line.label, (left + SIGN, y), SMALL)?;
     }
     Ok(())
@@ -219,8 +208,6 @@ mod tests {
     fn data(lines: usize, points: usize, y: impl Fn(usize, usize) -> f64) -> TrajectoryData {
         let lines: Vec<Series> = (0..lines).map(|line| samples::series(line, points, |i| y(line, i))).collect();
         TrajectoryData {
-            title: "Course".to_owned(),
-            subtitle: "seed 1".to_owned(),
             accuracy: lines.clone(),
             drift: lines,
             stages: vec![(0.0, "anchor".to_owned()), (1.0, "generalize".to_owned()), (1.0, "calibrate".to_owned())],
@@ -242,7 +229,7 @@ mod tests {
             data(2, 0, |_, _| 0.0),
             empty,
         ] {
-            samples::check(|| trajectory(&data));
+            samples::check(|| trajectory(&samples::titles(), &data));
         }
     }
 

@@ -10,5 +10,5 @@ pub(in crate::report) fn file(name: &str, table: &Table) -> Result<ReportFile> {
     let header: Vec<String> = table.header.iter().map(|heading| heading.words.letters()).collect();
     let rows = table.rows.iter().map(|row| row.iter().map(Cell::value));
     let bytes = crate::shown::csv(&header, rows).with_context(|| format!("failed to write {name}"))?;
-    Ok(ReportFile { name: name.to_owned(), bytes })
+    Ok(ReportFile::new(name, bytes))
 }

@@ -39,10 +39,7 @@ fn note(view: &View) -> Text {
 }
 
 fn by_suite(view: &View) -> Table {
-    Table::of(&view.subjects)
-        .words("", |subject| code(subject.name))
-        .across(&view.suites, |suite| code(suite).into(), |subject, suite| Share::accuracy(subject, suite).map(|share| share_text(&share)))
-        .table()
+    Table::by_suite(&view.subjects, &view.suites, |subject, suite| Share::accuracy(subject, suite).map(|share| share_text(&share)))
 }
 
 /// None where no suite has questions in both.

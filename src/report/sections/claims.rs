@@ -1,7 +1,7 @@
 //! What the article claims and what this run says to it.
 
 use crate::analysis::results::Results;
-use crate::report::claims::{Beside, Verdict, beside, findings};
+use crate::report::claims::{Verdict, beside, findings};
 use crate::report::document::{Block, Span, code, list, paragraph, text, under};
 use crate::report::table::Table;
 use crate::report::text::{or_none, percent, range};
@@ -45,27 +45,22 @@ pub(super) fn section(results: &Results) -> Vec<Block> {
         paragraph(
             "The article's accuracies beside this run's, in percent: article / this run [95 % interval]. Its base has one number for all questions, and none on identity.",
         ),
-        accuracies(&beside(results)).block(),
+        accuracies(results).block(),
         paragraph("Claim by claim:"),
         fates.table().block(),
     ];
     under("What reproduced and what did not", blocks)
 }
 
-/// One row per subject, one column per suite.
-fn accuracies(all: &[Beside]) -> Table {
+/// The article's and this run's.
+fn accuracies(results: &Results) -> Table {
+    let all = beside(results);
     let mut suites: Vec<&str> = all.iter().map(|one| one.suite).collect();
     suites.dedup();
-    let subjects = all.iter().filter(|one| Some(&one.suite) == suites.first()).map(|one| one.subject);
-    let table = Table::of(subjects).words("", |subject| code(subject));
-    let table = table.across(
-        &suites,
-        |suite| code(suite).into(),
-        |subject, suite| {
-            let one = all.iter().find(|one| one.subject == *subject && one.suite == **suite)?;
-            let ours = or_none(one.ours, |share| format!("{} {}", percent(share.value), range(share.interval)));
-            Some(format!("{} / {ours}", or_none(one.theirs, percent)))
-        },
-    );
-    table.table()
+    let subjects = results.view.subjects.iter().filter(|subject| all.iter().any(|one| one.subject == subject.name));
+    Table::by_suite(subjects, &suites, |subject, suite| {
+        let one = all.iter().find(|one| one.subject == subject.name && one.suite == suite)?;
+        let ours = or_none(one.ours, |share| format!("{} {}", percent(share.value), range(share.interval)));
+        Some(format!("{} / {ours}", or_none(one.theirs, percent)))
+    })
 }

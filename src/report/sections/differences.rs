@@ -52,17 +52,11 @@ fn note(compared: &[Comparison]) -> Text {
 fn matrix(results: &Results, compared: &[Comparison]) -> Table {
     let view = &results.view;
     let variants = view.variants().iter().filter(|variant| compared.iter().any(|found| found.variant == variant.name));
-    let table = Table::of(variants).words("", |variant| code(variant.name));
-    let table = table.across(
-        &view.suites,
-        |suite| code(suite).into(),
-        |variant, suite| {
-            let found = compared.iter().find(|found| found.variant == variant.name && found.suite == **suite)?;
-            let difference = strong_if(found.corrected_direction() != Direction::Unclear, points(found.difference));
-            Some(text!("{} {} n={}", difference, point_range(found.interval), items(found.n, found.seeds)))
-        },
-    );
-    table.table()
+    Table::by_suite(variants, &view.suites, |variant, suite| {
+        let found = compared.iter().find(|found| found.variant == variant.name && found.suite == suite)?;
+        let difference = strong_if(found.corrected_direction() != Direction::Unclear, points(found.difference));
+        Some(text!("{} {} n={}", difference, point_range(found.interval), items(found.n, found.seeds)))
+    })
 }
 
 /// One row per comparison.

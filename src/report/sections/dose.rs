@@ -3,7 +3,7 @@
 use crate::analysis::dose::Dose;
 use crate::analysis::results::Results;
 use crate::analysis::view::View;
-use crate::report::document::{Block, Text, code, list, paragraph, text, under};
+use crate::report::document::{Block, Text, code, list_of_some, paragraph, text, under};
 use crate::report::table::{Cell, Table};
 use crate::report::text::percent;
 
@@ -27,16 +27,12 @@ pub(super) fn section(results: &Results) -> Vec<Block> {
             derived.into_iter().chain(doses.iter().filter(|dose| dose.variant == variant.name).map(Row::Stage))
         })
         .collect();
-    if rows.is_empty() {
-        return Vec::new();
-    }
-    let mut blocks = vec![paragraph(note(view)), table(rows).folded_if_long("Every stage of every variant")];
-    let calibration: Vec<Text> =
-        doses.iter().filter(|dose| dose.calibration).map(|dose| text!("{} {} %", code(dose.variant), percent(dose.share))).collect();
-    if !calibration.is_empty() {
-        let share = text!("Share of the calibration stage in all steps: {} (the recipe's limit is 15 %).", list(calibration));
-        blocks.push(paragraph(share));
-    }
+    let mut blocks = table(rows).explained(note(view), "Every stage of every variant");
+    let calibration = doses.iter().filter(|dose| dose.calibration);
+    let shares = list_of_some(calibration.map(|dose| text!("{} {} %", code(dose.variant), percent(dose.share))));
+    blocks.extend(
+        shares.map(|shares| paragraph(text!("Share of the calibration stage in all steps: {} (the recipe's limit is 15 %).", shares))),
+    );
     under("Dose", blocks)
 }
 

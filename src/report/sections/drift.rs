@@ -16,11 +16,7 @@ pub(super) fn section(results: &Results) -> Vec<Block> {
         .numbers("drift KL, nats a token", |cell| Cell::fixed(cell.record.liveness.map(|proof| proof.kl), 4))
         .numbers("same first choice %, at step", |cell| cell.drift.last().map(|row| format!("{}, {}", percent(row.agreement), row.step)))
         .table();
-    let mut blocks = Vec::new();
-    if !table.is_empty() {
-        blocks.push(paragraph("An adapter that acts changes logits; with it off, only rounding may remain. Drift is the mean KL(base || variant) on ordinary questions continued by the base's own answers; the last column is the share of tokens with the same most probable token, at the last measurement in training."));
-        blocks.push(table.folded_if_long("Every cell"));
-    }
+    let mut blocks = table.explained("An adapter that acts changes logits; with it off, only rounding may remain. Drift is the mean KL(base || variant) on ordinary questions continued by the base's own answers; the last column is the share of tokens with the same most probable token, at the last measurement in training.", "Every cell");
     let warnings = warnings(results);
     if warnings.is_empty() {
         blocks.push(paragraph("No warnings."));

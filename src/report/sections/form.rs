@@ -20,17 +20,12 @@ pub(super) fn section(results: &Results) -> Vec<Block> {
     if view.suites.is_empty() {
         return Vec::new();
     }
-    let table = Table::of(&view.subjects).words("", |subject| code(subject.name));
-    let table = table.across(
-        &view.suites,
-        |suite| code(suite).into(),
-        |subject, suite| {
-            let read = READINGS.map(|hit| Share::among(subject, |row| row.suite == **suite, hit).map(|share| percent(share.value)));
-            read.into_iter().collect::<Option<Vec<String>>>().map(|read| read.join(" / "))
-        },
-    );
+    let table = Table::by_suite(&view.subjects, &view.suites, |subject, suite| {
+        let read = READINGS.map(|hit| Share::among(subject, |row| row.suite == suite, hit).map(|share| percent(share.value)));
+        read.into_iter().collect::<Option<Vec<String>>>().map(|read| read.join(" / "))
+    });
     let note = "The same answers under three readings, in percent: right in the asked form / right as graded, which the tables above use / the right answer found anywhere sensible. A variant whose first number falls while its last one stays has lost the form, not the knowledge.";
-    let mut blocks = vec![paragraph(note), table.table().block()];
+    let mut blocks = vec![paragraph(note), table.block()];
     blocks.extend(letters(results));
     blocks.extend(likelihoods(results));
     under("Knowledge against form", blocks)
@@ -79,13 +74,10 @@ fn likelihoods(results: &Results) -> Vec<Block> {
         .numbers("knows, does not say", |thought| thought.both(true, false))
         .numbers("says, does not prefer", |thought| thought.both(false, true))
         .table();
-    if table.is_empty() {
-        return Vec::new();
-    }
     let note = text!(
         "The third score asks what the model thinks of answers it did not give. Right by likelihood: the right option is the most probable one, by its letter where the question shows letters, else by its text in nats a byte; chance is one over the options. {}: right by likelihood, not correct as generated; {}: the reverse. Items with a number for an answer have no options; for them only the log-probability of the right answer counts.",
         Span::Emphasis("Knows, does not say"),
         Span::Emphasis("says, does not prefer")
     );
-    vec![paragraph(note), table.folded_if_long("Likelihood of the right answers")]
+    table.explained(note, "Likelihood of the right answers")
 }

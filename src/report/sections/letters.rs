@@ -5,7 +5,7 @@ use crate::analysis::share::Share;
 use crate::analysis::view::Subject;
 use crate::eval::score::Verdict;
 use crate::record::rows::ItemRow;
-use crate::report::document::{Block, code, paragraph};
+use crate::report::document::{Block, code};
 use crate::report::table::{Cell, Table};
 use crate::report::text::{NONE, share_text};
 use crate::stats::letters::{Lettered, score};
@@ -44,11 +44,8 @@ pub(super) fn letters(results: &Results) -> Vec<Block> {
         .numbers("without the liking for letters", |letters| Cell::fixed(score(&letters.answers), 3))
         .numbers("most frequent letter", |letters| favourite(&letters.answers))
         .table();
-    if table.is_empty() {
-        return Vec::new();
-    }
     let note = "Answers in letters: right as graded, which a model that always says one letter is as often as this letter is right; and the same without what the liking for letters earns, where always one letter is 0 and all right is 1. How often a letter is said where another is right shows the liking.";
-    vec![paragraph(note), table.folded_if_long("Letters")]
+    table.explained(note, "Letters")
 }
 
 /// The letters of a row that answers a choice; None for other rows, and for those asked in several orders.

@@ -3,7 +3,7 @@
 use crate::analysis::results::Results;
 use crate::analysis::retention::suites_in_the_mean;
 use crate::analysis::view::View;
-use crate::report::document::{Block, Span, Text, code, foreign, list, paragraph, text, under};
+use crate::report::document::{Block, Span, Text, code, foreign, list_of_some, paragraph, text, under};
 use crate::report::table::{Cell, Table};
 use crate::report::text::percent;
 use crate::shown::visible;
@@ -20,12 +20,8 @@ pub(super) fn section(results: &Results) -> Vec<Block> {
     let meta = &view.run.meta;
     let experiment = &view.run.experiment;
     let commit = meta.commit.as_deref().map(|commit| text!(", commit {}", code(commit))).unwrap_or_default();
-    let sandbox = if meta.sandbox.is_empty() {
-        "Programs in answers: none were run.".into()
-    } else {
-        text!("Programs in answers ran in a sandbox of {}.", list(meta.sandbox.iter().map(|layer| foreign(layer))))
-    };
-    let kept = suites_in_the_mean(view);
+    let layers = list_of_some(meta.sandbox.iter().map(|layer| foreign(layer)));
+    let sandbox = layers.map(|layers| text!("Programs in answers ran in a sandbox of {}.", layers));
     let mut lines = vec![
         text!("Model: {}, weights {}, chat template {}.", code(&meta.model), digest(&meta.model_digest), digest(&meta.template_digest)),
         text!("Device: {}. Date: {}. Ballast {}{}.", foreign(&meta.device), foreign(&meta.date), foreign(&meta.ballast), commit),
@@ -35,18 +31,17 @@ pub(super) fn section(results: &Results) -> Vec<Block> {
             percent(experiment.training.warmup_ratio)
         ),
         text!("Answers: greedy decoding, one answer an item, system prompt {}.", code(&experiment.system)),
-        sandbox,
+        sandbox.unwrap_or("Programs in answers: none were run.".into()),
         text!(
             "Identity text that counts as a leak: {}.",
-            if meta.entities.is_empty() { "none".into() } else { list(meta.entities.iter().map(|entity| code(entity))) }
+            list_of_some(meta.entities.iter().map(|entity| code(entity))).unwrap_or("none".into())
         ),
     ];
-    if !kept.is_empty() {
-        lines.push(text!(
-            "Retention is (variant - chance) / (base - chance). The figure's mean is over {}, where the base stands above chance by a distance known to within half of itself.",
-            list(kept.iter().map(|suite| code(suite)))
-        ));
-    }
+    let kept = list_of_some(suites_in_the_mean(view).into_iter().map(code));
+    lines.extend(kept.map(|kept| text!(
+        "Retention is (variant - chance) / (base - chance). The figure's mean is over {}, where the base stands above chance by a distance known to within half of itself.",
+        kept
+    )));
     let [installed, checkout] = commands(view);
     let plan = installed.contains(PLAN).then(|| text!(", with {} from the run directory", code(PLAN)));
     let again = text!("To measure it again{}:", plan.unwrap_or_default());

@@ -1,8 +1,11 @@
 //! The figure: how often each verdict falls, against the true loss.
 
+use anyhow::Result;
+
 use super::{CHURNS, Gates};
-use crate::report::plot::power::{PowerData, PowerPanel};
-use crate::report::plot::{Point, Series};
+use crate::gate::simulate::DecisionCounts;
+use crate::report::plot::power::{PowerPanel, power};
+use crate::report::plot::{Point, Series, Titles};
 use crate::report::text::percent;
 
 /// Places of the churns that are drawn.
@@ -10,26 +13,24 @@ const DRAWN: [usize; 3] = [0, 1, 3];
 /// Largest loss drawn, in points.
 const LAST: usize = 20;
 
-pub(super) fn curves(gates: &Gates) -> PowerData {
+/// What is counted, one dash each.
+const COUNTED: [(&str, fn(DecisionCounts) -> f64); 2] =
+    [("passes", |found| found.pass_rate()), ("regresses", |found| found.regress_rate())];
+
+pub(super) fn figure(gates: &Gates) -> Result<String> {
     let panel = |(place, (suite, n)): (usize, &(String, usize))| {
-        let by_churn = DRAWN.map(|index| {
+        let line = |dash: usize, index: usize| {
             let at = |loss: usize| {
                 let found = gates.alone(place, CHURNS[index], loss as f64 / 100.0);
-                (loss as f64, found.map_or(f64::NAN, |found| found.pass_rate()), found.map_or(f64::NAN, |found| found.regress_rate()))
+                Point::new(loss as f64, found.map_or(f64::NAN, COUNTED[dash].1))
             };
-            (index, (0..=LAST).map(at).collect::<Vec<_>>())
-        });
-        let line = |regress: bool| {
-            by_churn.iter().map(move |(index, rates)| Series {
-                label: format!("{}, churn {} %", if regress { "regresses" } else { "passes" }, percent(CHURNS[*index])),
-                variant_index: index + 1,
-                dash: usize::from(regress),
-                points: rates.iter().map(|(loss, pass, regressed)| Point::new(*loss, if regress { *regressed } else { *pass })).collect(),
-            })
+            let label = format!("{}, churn {} %", COUNTED[dash].0, percent(CHURNS[index]));
+            Series { label, variant_index: index + 1, dash, points: (0..=LAST).map(at).collect() }
         };
-        PowerPanel { title: format!("{suite}, {n} items"), lines: line(false).chain(line(true)).collect() }
+        let lines = [0, 1].into_iter().flat_map(|dash| DRAWN.map(|index| line(dash, index)));
+        PowerPanel { title: format!("{suite}, {n} items"), lines: lines.collect() }
     };
-    PowerData {
+    let titles = Titles {
         title: "What the gate can see at the size of each suite".to_owned(),
         subtitle: format!(
             "Share of {} simulated gates that pass and that regress, where only this suite is asked; margin {} points, seed {}",
@@ -37,7 +38,6 @@ pub(super) fn curves(gates: &Gates) -> PowerData {
             percent(gates.draws.margin),
             gates.draws.seed
         ),
-        margin: 100.0 * gates.draws.margin,
-        panels: gates.suites.iter().enumerate().map(panel).collect(),
-    }
+    };
+    power(&titles, 100.0 * gates.draws.margin, &gates.suites.iter().enumerate().map(panel).collect::<Vec<_>>())
 }

@@ -7,16 +7,14 @@ mod errors;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::gate::simulate::{DecisionCounts, Draws, SimulatedAdapter};
+use crate::report::ReportFile;
 use crate::report::document::{Block, Text, code, paragraph, strong, text};
-use crate::report::plot::power::power;
-use crate::report::plot::raster;
 use crate::report::render::markdown;
 use crate::report::table::{Cell, Table};
 use crate::report::text::percent;
-use crate::report::{ReportFile, SCALE};
 
 /// Churns of adapters without loss: a change of batch, a careful fine-tune, a careless one, a heavy one.
 const CHURNS: [f64; 4] = [0.02, 0.06, 0.12, 0.2];
@@ -31,14 +29,9 @@ const CAUGHT: f64 = 0.95;
 /// Simulates everything: `calibration.md`, `power.svg` and `power.png`.
 pub fn simulated(suites: &[(String, usize)], draws: &Draws) -> Result<Vec<ReportFile>> {
     let gates = Gates { suites, draws: *draws, known: RefCell::default() };
-    let svg = power(&curves::curves(&gates))?;
-    let png = raster::png(&svg, SCALE).context("failed to draw power.png")?;
-    let file = |name: &str, bytes: Vec<u8>| ReportFile { name: name.to_owned(), bytes };
-    Ok(vec![
-        file("calibration.md", markdown::document(&page(&gates)).into_bytes()),
-        file("power.png", png),
-        file("power.svg", svg.into_bytes()),
-    ])
+    let mut files = vec![ReportFile::new("calibration.md", markdown::document(&page(&gates)))];
+    files.extend(ReportFile::pictures("power", curves::figure(&gates)?)?);
+    Ok(files)
 }
 
 /// Gates that ask all suites, each with the margin of the draws.
