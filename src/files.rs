@@ -4,6 +4,7 @@
 //! Every operation that changes something goes through `die_here` first. In builds with debug assertions the environment
 //! variable `BALLAST_DIE_AT=N` ends the process there at the N-th one, counted from 1, without any clean-up, as `kill -9`
 //! or a power cut would; a write is cut in half. `tests/kills.rs` steps N through all operations of a run.
+//! `BALLAST_PANIC_AT=N` panics there, as a defect would.
 
 mod read;
 
@@ -23,12 +24,15 @@ pub use read::{ROWS, TEXT, open, read, read_text, text};
 /// Whether the process is to die at this operation.
 #[cfg(debug_assertions)]
 fn is_last() -> bool {
-    use std::sync::OnceLock;
+    use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};
-    static DIE_AT: OnceLock<Option<u64>> = OnceLock::new();
+    static ENDS: LazyLock<[Option<u64>; 2]> =
+        LazyLock::new(|| ["BALLAST_DIE_AT", "BALLAST_PANIC_AT"].map(|name| std::env::var(name).ok()?.parse().ok()));
     static DONE: AtomicU64 = AtomicU64::new(0);
-    let Some(at) = *DIE_AT.get_or_init(|| std::env::var("BALLAST_DIE_AT").ok()?.parse().ok()) else { return false };
-    DONE.fetch_add(1, Ordering::SeqCst) + 1 == at
+    let [dies, panics] = *ENDS;
+    let now = DONE.fetch_add(1, Ordering::SeqCst) + 1;
+    assert_ne!(panics, Some(now), "asked for by BALLAST_PANIC_AT");
+    dies == Some(now)
 }
 
 #[cfg(not(debug_assertions))]

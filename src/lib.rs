@@ -29,7 +29,7 @@
 //! | [`counted`] | counts in sentences: `1 item`, `2 items` |
 //! | [`shown`] | text of others made safe to show: control characters visible, no cell a formula |
 //! | [`keys`] | keys of files that others wrote: used, harmless for a stated reason, or refused by name |
-//! | [`random`], [`files`], [`error`], [`progress`] | every draw, whole-file writes and files that grow, exit codes, bars and how long the rest takes |
+//! | [`random`], [`files`], [`error`], [`defect`], [`progress`] | every draw, whole-file writes and files that grow, exit codes, panics as defects to report, bars and how long the rest takes |
 //!
 //! # Invariants
 //!
@@ -74,6 +74,7 @@ pub mod commands;
 pub mod config;
 pub mod counted;
 pub mod data;
+pub mod defect;
 pub mod error;
 pub mod eval;
 pub mod files;
