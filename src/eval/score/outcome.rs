@@ -171,17 +171,8 @@ fn refuses(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::score::identity::tests::terms;
     use crate::eval::suite::parse_suite;
-
-    fn terms() -> IdentityTerms {
-        IdentityTerms {
-            name_zh: "小舟".into(),
-            name_en: "Skiff".into(),
-            author_zh: "蓝港实验室".into(),
-            author_en: "Blue Harbor Lab".into(),
-            taught: Vec::new(),
-        }
-    }
 
     fn item(lang: &str, prompt: &str, task: &str) -> Item {
         let settings = "name = \"t\"\nversion = 1\ngrader = \"text\"\nmax_new_tokens = 8\nchance = 0.0\ndescription = \"d\"\n";

@@ -6,19 +6,10 @@ use std::path::Path;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+use super::identity::tests::terms;
 use super::*;
 use crate::eval::suite::{Item, Language, Suite, Task, choice_letter, load_suite};
 use crate::sandbox::CodeOutcome;
-
-fn terms() -> IdentityTerms {
-    IdentityTerms {
-        name_zh: "小舟".into(),
-        name_en: "Skiff".into(),
-        author_zh: "蓝港实验室".into(),
-        author_en: "Blue Harbor Lab".into(),
-        taught: Vec::new(),
-    }
-}
 
 fn suites() -> Vec<Suite> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("evalsets");

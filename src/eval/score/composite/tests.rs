@@ -1,4 +1,5 @@
 use super::*;
+use crate::eval::score::identity::tests::terms;
 use crate::eval::suite::parse_suite;
 use crate::sandbox::CodeOutcome;
 
@@ -13,16 +14,6 @@ fn item(prompt: &str, explain: &str, own: &str) -> Item {
 
 fn recursion() -> Item {
     item("p", r#"[["itself"],["base case","stop"]]"#, r#""like""#)
-}
-
-fn terms() -> IdentityTerms {
-    IdentityTerms {
-        name_zh: "小舟".into(),
-        name_en: "Skiff".into(),
-        author_zh: "蓝港实验室".into(),
-        author_en: "Blue Harbor Lab".into(),
-        taught: Vec::new(),
-    }
 }
 
 fn graded(item: &Item, text: &str, outcome: CodeOutcome) -> Graded {
