@@ -11,7 +11,8 @@ use ballast::error::Invalid;
 use ballast::model::adapter::{digest, load, save, to_safetensors};
 use ballast::model::adapter_set::AdapterSet;
 use ballast::model::decoder::Decoder;
-use ballast::model::lora::{Adapter, LoraPair, Module};
+use ballast::model::lora::{Adapter, LoraPair};
+use ballast::model::site::Module;
 use ballast::model::spec::Spec;
 use candle_core::{Device, Tensor};
 use common::{decoder_of, family_folder, hidden, largest_difference, random_adapter, tiny};
@@ -190,7 +191,7 @@ fn numbers_that_are_not_finite_are_invalid() {
     let strong = random_adapter(&decoder.spec).scaled(1e39);
     invalid(strong.check_scale().unwrap_err());
     invalid(decoder.merged(&strong).map(|_| ()).unwrap_err());
-    invalid(AdapterSet::new(&decoder, vec![&strong]).map(|_| ()).unwrap_err());
+    invalid(AdapterSet::new(decoder.layout(), vec![&strong]).map(|_| ()).unwrap_err());
     invalid(save(&strong, &decoder.spec, "some/base", folder.path()).unwrap_err());
 }
 

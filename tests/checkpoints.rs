@@ -97,7 +97,7 @@ fn names_without_their_prefix_are_the_same_model() {
 #[test]
 fn a_token_beyond_the_table_is_an_error_in_words() {
     let adapter_set = ballast::model::adapter_set::AdapterSet::base();
-    let batch = ballast::model::decoder::Packed::from_rows(&[[427_u32]], None);
+    let batch = ballast::model::packed::Packed::from_rows(&[[427_u32]], None);
     let error = tiny("llama").hidden(&batch, &adapter_set, None).unwrap_err().to_string();
     assert!(error.contains("token 427 is outside the vocabulary of 259"), "{error}");
 }

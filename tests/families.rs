@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use ballast::model::adapter_set::AdapterSet;
-use ballast::model::decoder::{Decoder, Label, Packed, Saving};
-use ballast::model::lora::{Adapter, LoraConfig, LoraPair, Module, Site};
+use ballast::model::decoder::{Decoder, Label, Saving};
+use ballast::model::lora::{Adapter, LoraConfig, LoraPair};
+use ballast::model::packed::Packed;
+use ballast::model::site::{Module, Site};
 use ballast::model::spec::Spec;
 use ballast::model::weights::{Weights, safetensors_files};
 use candle_core::{DType, Device, Tensor};
@@ -125,9 +127,9 @@ fn a_batch_and_a_merged_adapter_give_what_single_rows_give() {
     }
 }
 
-fn backward(golden: &Golden, saving: Saving) -> (f64, ballast::model::decoder::Gradients) {
+fn backward(golden: &Golden, saving: Saving) -> (f64, ballast::model::lora::Gradients) {
     let (adapter, rows) = (golden.adapter(), golden.rows());
-    let adapter_set = AdapterSet::one(&golden.decoder, Some(&adapter)).unwrap();
+    let adapter_set = AdapterSet::one(golden.decoder.layout(), Some(&adapter)).unwrap();
     let batch = Packed::from_rows(&rows, Some(0));
     let mut labels = Vec::new();
     for (segment, row) in batch.rows.iter().zip(&rows) {

@@ -7,9 +7,10 @@ mod common;
 use std::collections::HashMap;
 
 use ballast::model::adapter_set::AdapterSet;
-use ballast::model::decoder::{Decoder, Gradients, Label, LossSum, Packed, Saving, Scales};
+use ballast::model::decoder::{Decoder, Label, LossSum, Saving, Scales};
 use ballast::model::dropout::Dropout;
-use ballast::model::lora::{Adapter, LoraPair, Module, Site};
+use ballast::model::lora::Gradients;
+use ballast::model::lora::{Adapter, LoraPair};
 use ballast::model::ops::attention::{Heads, Segment, attention, attention_backward};
 use ballast::model::ops::cross_entropy::cross_entropy;
 use ballast::model::ops::elementwise::scale_rows;
@@ -18,6 +19,8 @@ use ballast::model::ops::linear::LowRankGradient;
 use ballast::model::ops::rms_norm::{rms_norm, rms_norm_backward};
 use ballast::model::ops::rope::{RopeTable, Turn};
 use ballast::model::ops::swiglu::{swiglu, swiglu_backward};
+use ballast::model::packed::Packed;
+use ballast::model::site::{Module, Site};
 use ballast::model::spec::Rope;
 use candle_core::{D, DType, Device, Tensor, Var};
 use common::{largest_difference, random_adapter, tiny};
@@ -44,7 +47,7 @@ fn gradients(
     scale: f64,
 ) -> (LossSum, Gradients) {
     let batch = Packed::from_rows(rows, Some(0));
-    let adapter_set = AdapterSet::new(decoder, vec![adapter]).unwrap();
+    let adapter_set = AdapterSet::new(decoder.layout(), vec![adapter]).unwrap();
     let tape = decoder.forward_training(&batch, &adapter_set, dropout, saving).unwrap();
     let labels: Vec<Label> = labels(rows).into_iter().map(Label::from).collect();
     decoder.backward(tape, &batch, &adapter_set, &labels, &[scale.into()]).unwrap().pop().unwrap()
@@ -191,7 +194,7 @@ fn weighted_labels_and_the_divergence_from_the_base_have_autograds_gradients() {
         let own: Vec<Label> = (0..4).map(label).collect();
         let scales = Scales { cross_entropy: 0.7, to_base: 1.3 };
         let batch = Packed::from_rows(&rows, Some(0));
-        let adapter_set = AdapterSet::new(&decoder, vec![&adapter]).unwrap();
+        let adapter_set = AdapterSet::new(decoder.layout(), vec![&adapter]).unwrap();
         let tape = decoder.forward_training(&batch, &adapter_set, None, Saving::Activations).unwrap();
         let (sum, ours) = decoder.backward(tape, &batch, &adapter_set, &own, &[scales]).unwrap().pop().unwrap();
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::file::Experiment;
 use crate::eval::score::{Flag, Verdict};
 use crate::eval::suite::Language;
-use crate::model::lora::Module;
+use crate::model::site::Module;
 use crate::plan::run::Run;
 use crate::record::rows::{CellRecord, DriftRow, ItemRow, Liveness, RunMeta, SCHEMA, SourceCount, StageCount, SuiteMeta};
 use crate::record::run_dir::Cell;

@@ -10,7 +10,8 @@ use crate::data::identity::Identity;
 use crate::data::mix::SourceSpec;
 use crate::eval::mapping::Reference;
 use crate::eval::suite::{Language, PromptFormat};
-use crate::model::lora::{LoraConfig, Module};
+use crate::model::lora::LoraConfig;
+use crate::model::site::Module;
 use crate::train::optim::AdamWConfig;
 use crate::train::weights::TokenWeights;
 

@@ -9,9 +9,10 @@ use candle_core::{D, DType, Tensor};
 use super::generate::{Answering, Prompt};
 use crate::error::Invalid;
 use crate::model::adapter_set::AdapterSet;
-use crate::model::decoder::{Decoder, Packed};
+use crate::model::decoder::Decoder;
 use crate::model::lora::Adapter;
 use crate::model::ops::divergence::log_softmax;
+use crate::model::packed::Packed;
 
 /// Fixed rows and what the base makes of them.
 pub struct DriftProbe {
@@ -66,7 +67,7 @@ impl DriftProbe {
 
     /// Measures a variant against the base.
     pub fn measure(&self, decoder: &Decoder, adapter: &Adapter) -> Result<Drift> {
-        let adapter_set = AdapterSet::new(decoder, vec![adapter])?;
+        let adapter_set = AdapterSet::new(decoder.layout(), vec![adapter])?;
         let batch = Packed { adapters: vec![Some(0); self.batch.rows.len()], ..self.batch.clone() };
         let variant = decoder.hidden_at(&batch, &self.predicting, &adapter_set, None)?;
         let tokens = self.predicting.len();

@@ -10,8 +10,9 @@ use candle_core::{D, DType, Tensor};
 use crate::error::Invalid;
 use crate::model::adapter_set::AdapterSet;
 use crate::model::cache::KvCache;
-use crate::model::decoder::{Decoder, Packed};
+use crate::model::decoder::Decoder;
 use crate::model::ops::host;
+use crate::model::packed::Packed;
 
 /// What goes on from prompts that were read, to be scored: new tokens of one forward pass at most, and rows, each of which
 /// may take a page of its own to go on from half a page.
@@ -187,7 +188,7 @@ impl<'a> Answering<'a> {
         let tokens: usize = rooms.iter().take(rows).sum();
         // Rows that find no room wait; the longest must find some.
         let most = self.decoder.cache_tokens()?.unwrap_or(usize::MAX).max(rooms.first().copied().unwrap_or(0));
-        KvCache::new(self.decoder, tokens.min(most) + FORKED_TOKENS)
+        KvCache::new(self.decoder.layout(), tokens.min(most) + FORKED_TOKENS)
     }
 
     /// Reads the next prompts that wait, in one pass: at least one, as many as fit.

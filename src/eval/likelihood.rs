@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::generate::{Answering, PASS_ROWS, PASS_TOKENS, Read};
 use super::suite::{Item, PromptFormat, Task, choice_letter};
-use crate::model::decoder::Packed;
 use crate::model::ops::cross_entropy::log_probabilities;
+use crate::model::packed::Packed;
 
 /// Tokens of one forward pass on the host at most, those kept of the prompts counted too: there they are copied.
 const COPIED_TOKENS: usize = 4096;

@@ -8,9 +8,11 @@ use std::ops::Range;
 
 use anyhow::{Result, ensure};
 
-use super::decoder::{Decoder, Gradients, Packed};
-use super::lora::{Adapter, Site};
+use super::layout::Layout;
+use super::lora::{Adapter, Gradients};
 use super::ops::linear::{LowRank, Update};
+use super::packed::Packed;
+use super::site::Site;
 
 /// Adapters over one base, by the index that rows name them by.
 pub struct AdapterSet<'a> {
@@ -33,22 +35,22 @@ impl<'a> AdapterSet<'a> {
         }
     }
 
-    /// Adapters for the given base. On a GPU their pairs are copied in the type of its weights: a set shows the
+    /// Adapters for a base of the given layout. On a GPU their pairs are copied in the type of its weights: a set shows the
     /// adapters as they are now. A scale that is not finite is [`Invalid`](crate::error::Invalid).
-    pub fn new(decoder: &Decoder, adapters: Vec<&'a Adapter>) -> Result<Self> {
+    pub fn new(layout: Layout<'_>, adapters: Vec<&'a Adapter>) -> Result<Self> {
         adapters.iter().try_for_each(|adapter| adapter.check_scale())?;
-        let updates = adapters.iter().map(|adapter| adapter.updates(&decoder.spec)).collect::<Result<Vec<_>>>()?;
+        let updates = adapters.iter().map(|adapter| adapter.updates(layout.spec)).collect::<Result<Vec<_>>>()?;
         Ok(Self {
             #[cfg(feature = "cuda")]
-            table: super::ops::cuda::lowrank::Table::new(decoder, &updates)?,
+            table: super::ops::cuda::lowrank::Table::new(layout, &updates)?,
             adapters,
             updates,
         })
     }
 
     /// One adapter, or the base.
-    pub fn one(decoder: &Decoder, adapter: Option<&'a Adapter>) -> Result<Self> {
-        adapter.map_or_else(|| Ok(Self::base()), |adapter| Self::new(decoder, vec![adapter]))
+    pub fn one(layout: Layout<'_>, adapter: Option<&'a Adapter>) -> Result<Self> {
+        adapter.map_or_else(|| Ok(Self::base()), |adapter| Self::new(layout, vec![adapter]))
     }
 
     /// What every row of a batch names where there is at most one adapter.

@@ -3,9 +3,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::family;
-use super::gguf::GgufFile;
-use super::lora::{Module, Site};
+use super::site::{Module, Site};
 
 /// How the frequencies of rotary embedding are changed for long contexts.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,6 +150,22 @@ impl Norms {
 
     fn count(self) -> usize {
         [self.before_attention, self.after_attention, self.before_feed_forward, self.after_feed_forward].iter().flatten().count()
+    }
+}
+
+impl Module {
+    /// (in, out) widths of a linear in a model of the given shape.
+    pub fn widths(self, spec: &Spec) -> (usize, usize) {
+        let (q, kv) = (spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim);
+        match self {
+            Self::Q => (spec.hidden, q),
+            Self::K | Self::V => (spec.hidden, kv),
+            Self::O => (q, spec.hidden),
+            Self::Gate | Self::Up => (spec.hidden, spec.intermediate),
+            Self::Down => (spec.intermediate, spec.hidden),
+            Self::Qkv => (spec.hidden, q + 2 * kv),
+            Self::GateUp => (spec.hidden, 2 * spec.intermediate),
+        }
     }
 }
 
@@ -321,21 +335,6 @@ impl Spec {
             max_positions: 2048,
             tied: false,
         }
-    }
-
-    /// Reads the text of a Hugging Face `config.json`.
-    pub fn from_config_json(text: &str) -> Result<Self> {
-        family::from_config_json(text)?.checked()
-    }
-
-    /// What of a `config.json` changes what the model computes, in one spelling, for a digest.
-    pub fn canonical(config: &str) -> Result<String> {
-        family::canonical(config)
-    }
-
-    /// Reads the header of a GGUF file. [`GgufFile::spec`] reads the rotary factors among its tensors too.
-    pub fn from_gguf(file: &GgufFile) -> Result<Self> {
-        family::from_gguf(file)?.checked()
     }
 
     pub(super) fn checked(self) -> Result<Self> {

@@ -6,7 +6,8 @@
 use anyhow::{Result, bail};
 
 use crate::data::chat::Encoded;
-use crate::model::decoder::{Label, Packed};
+use crate::model::decoder::Label;
+use crate::model::packed::Packed;
 
 /// A row to train on: its tokens, what its labels are trained towards, and where it came from.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,9 +8,10 @@ use anyhow::{Context, Result, ensure};
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::model::decoder::Gradients;
-use crate::model::lora::{Adapter, Site};
+use crate::model::lora::Adapter;
+use crate::model::lora::Gradients;
 use crate::model::ops::host;
+use crate::model::site::Site;
 
 /// Constants of the optimizer. Defaults: those of ms-swift.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -190,8 +191,9 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::model::lora::{LoraConfig, LoraPair, Module};
+    use crate::model::lora::{LoraConfig, LoraPair};
     use crate::model::ops::linear::LowRankGradient;
+    use crate::model::site::Module;
 
     /// Checked against torch's algorithm in double precision:
     /// ```python

@@ -14,8 +14,9 @@ use super::step::{StepSettings, Window, apply, window_gradients};
 use super::telemetry::{StepRow, resident_mib};
 use crate::data::mix::epoch_order;
 use crate::error::Interrupted;
-use crate::model::decoder::{Decoder, Gradients, LossSum};
+use crate::model::decoder::{Decoder, LossSum};
 use crate::model::lora::Adapter;
+use crate::model::lora::Gradients;
 use crate::random::derive;
 
 /// One pass over one mixture, with its own optimizer and schedule.

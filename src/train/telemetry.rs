@@ -8,9 +8,9 @@ use candle_core::Tensor;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::model::decoder::Gradients;
-use crate::model::lora::{Module, Site};
+use crate::model::lora::Gradients;
 use crate::model::ops::elementwise::square_sums;
+use crate::model::site::{Module, Site};
 
 /// Pre-clip gradient norms (L2) of the A and B matrices of each kind of linear, all layers together.
 #[derive(Debug, Clone, Default, PartialEq)]

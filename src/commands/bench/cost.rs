@@ -22,7 +22,7 @@
 
 use super::work::{Answers, RowLength, Work};
 use crate::cli::Part;
-use crate::model::lora::Module;
+use crate::model::site::Module;
 use crate::model::spec::Spec;
 
 /// FLOPs and bytes of one phase.

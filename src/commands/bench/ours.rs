@@ -11,7 +11,8 @@ use crate::data::chat::Encoded;
 use crate::eval::generate::{Answering, Prompt};
 use crate::model::adapter_set::AdapterSet;
 use crate::model::decoder::{Decoder, Saving};
-use crate::model::lora::{Adapter, LoraConfig, Module};
+use crate::model::lora::{Adapter, LoraConfig};
+use crate::model::site::Module;
 use crate::train::batch::TrainRow;
 use crate::train::optim::{AdamW, AdamWConfig};
 use crate::train::step::{StepSettings, train_step};
@@ -122,7 +123,7 @@ fn train<'a>(decoder: &'a Decoder, work: &Work, seed: u64, saving: Saving) -> Re
 }
 
 fn decode(decoder: &Decoder, adapters: &[Adapter], prompts: &[Prompt]) -> Result<()> {
-    let adapter_set = AdapterSet::new(decoder, adapters.iter().collect())?;
+    let adapter_set = AdapterSet::new(decoder.layout(), adapters.iter().collect())?;
     Answering::new(decoder, &adapter_set).generate(prompts, &[], &mut |_, _| Ok(()))
 }
 

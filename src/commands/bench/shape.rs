@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::cli::Shape;
-use crate::model::lora::Module;
+use crate::model::site::Module;
 use crate::model::spec::{Biases, Rope, Sizes, Spec};
 use crate::model::weights::Weights;
 

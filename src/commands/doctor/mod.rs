@@ -24,10 +24,13 @@ use crate::error::Invalid;
 use crate::eval::generate::{Answering, Generated, Prompt};
 use crate::model::adapter_set::AdapterSet;
 use crate::model::base::BaseModel;
-use crate::model::decoder::{Decoder, Gradients, LossSum, Packed, Saving};
+use crate::model::decoder::{Decoder, LossSum, Saving};
 use crate::model::device::DeviceChoice;
 use crate::model::fetch::ModelFiles;
-use crate::model::lora::{Adapter, LoraConfig, LoraPair, Module};
+use crate::model::lora::Gradients;
+use crate::model::lora::{Adapter, LoraConfig, LoraPair};
+use crate::model::packed::Packed;
+use crate::model::site::Module;
 use crate::sandbox::Sandbox;
 use crate::train::batch::TrainRow;
 use crate::train::step::{StepSettings, Window, window_gradients};
@@ -168,7 +171,7 @@ fn moved(adapter: &Adapter, device: &Device) -> Result<Adapter> {
 
 fn compute(base: &BaseModel, decoder: &Decoder, adapter: &Adapter, rows: &[TrainRow]) -> Result<Computed> {
     let ids: Vec<&[u32]> = rows.iter().map(|row| row.encoded.ids.as_slice()).collect();
-    let adapter_set = AdapterSet::new(decoder, vec![adapter])?;
+    let adapter_set = AdapterSet::new(decoder.layout(), vec![adapter])?;
     let hidden = decoder.hidden(&Packed::from_rows(&ids, adapter_set.only()), &adapter_set, None)?;
     let logits = decoder.logits(&hidden)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
     let window: Vec<&TrainRow> = rows.iter().collect();

@@ -221,7 +221,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::lora::{Module, Site};
+    use crate::model::site::{Module, Site};
 
     fn parse(more: &str) -> Result<Config> {
         let text = format!(r#"{{"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]{more}}}"#);

@@ -11,7 +11,8 @@ use super::names::{Name, parse};
 use super::{CONFIG, TENSORS};
 use crate::error::Invalid;
 use crate::files;
-use crate::model::lora::{Adapter, LoraConfig, LoraPair, Site};
+use crate::model::lora::{Adapter, LoraConfig, LoraPair};
+use crate::model::site::Site;
 use crate::model::spec::Spec;
 
 /// Bytes of the largest adapter: that of a full rank for every projection of a large model is smaller.

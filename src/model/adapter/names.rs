@@ -7,7 +7,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::model::lora::{Module, Site};
+use crate::model::site::{Module, Site};
 use crate::model::spec::Spec;
 
 /// Paths of the language model within a model of several modalities.

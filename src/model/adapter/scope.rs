@@ -94,7 +94,7 @@ pub(super) fn matches(pattern: &str, name: &str) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::lora::{Module, Site};
+    use crate::model::site::{Module, Site};
 
     fn scope(text: &str) -> Result<Scope> {
         serde_json::from_str::<Scope>(text)?.checked()

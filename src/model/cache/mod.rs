@@ -11,8 +11,9 @@ mod paged;
 use anyhow::Result;
 use candle_core::Tensor;
 
-use super::decoder::{Decoder, Packed};
+use super::layout::Layout;
 use super::ops::attention::{AttentionOutput, Heads, Segment};
+use super::packed::Packed;
 use host::HostCache;
 #[cfg(feature = "cuda")]
 pub(crate) use paged::PagedCache;
@@ -28,13 +29,13 @@ enum Kind {
 
 impl KvCache {
     /// A cache without rows, with room for so many tokens in all. The host takes memory as rows grow and has no limit.
-    pub fn new(decoder: &Decoder, tokens: usize) -> Result<Self> {
+    pub fn new(layout: Layout<'_>, tokens: usize) -> Result<Self> {
         #[cfg(feature = "cuda")]
-        if decoder.device().is_cuda() && decoder.spec.fits_fused_kernels() {
-            return Ok(Self(Kind::Paged(PagedCache::new(decoder, tokens)?)));
+        if layout.device.is_cuda() && layout.spec.fits_fused_kernels() {
+            return Ok(Self(Kind::Paged(PagedCache::new(layout, tokens)?)));
         }
         let _ = tokens;
-        Ok(Self(Kind::Host(HostCache::new(decoder.spec.layers))))
+        Ok(Self(Kind::Host(HostCache::new(layout.spec.layers))))
     }
 
     /// A cache without rows that shares this one's memory.

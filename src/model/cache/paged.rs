@@ -11,8 +11,9 @@ use std::rc::Rc;
 use anyhow::{Result, bail, ensure};
 use candle_core::{DType, Tensor};
 
-use crate::model::decoder::{Decoder, Packed};
+use crate::model::layout::Layout;
 use crate::model::ops::cuda::heads::copy_pages;
+use crate::model::packed::Packed;
 
 /// Tokens of a page. The kernels are compiled for it.
 pub(crate) const PAGE: usize = 16;
@@ -80,13 +81,13 @@ pub(crate) struct PassPages {
 }
 
 impl PagedCache {
-    pub(super) fn new(decoder: &Decoder, tokens: usize) -> Result<Self> {
+    pub(super) fn new(layout: Layout<'_>, tokens: usize) -> Result<Self> {
         let pages = tokens.div_ceil(PAGE).max(1);
-        let width = PAGE * decoder.spec.kv_heads * decoder.spec.head_dim;
-        let dtype: DType = decoder.dtype();
+        let width = PAGE * layout.spec.kv_heads * layout.spec.head_dim;
+        let dtype: DType = layout.dtype;
         // Zeroed: places of a page that no token has taken yet are multiplied by a probability of 0, and 0 x NaN is NaN.
-        let page_tensor = || Tensor::zeros((pages, width), dtype, decoder.device());
-        let layers = (0..decoder.spec.layers).map(|_| Ok((page_tensor()?, page_tensor()?))).collect::<Result<_>>()?;
+        let page_tensor = || Tensor::zeros((pages, width), dtype, layout.device);
+        let layers = (0..layout.spec.layers).map(|_| Ok((page_tensor()?, page_tensor()?))).collect::<Result<_>>()?;
         let pool =
             Pool { layers, free: (0..pages as u32).rev().collect(), uses: vec![0; pages], known: HashMap::new(), names: vec![None; pages] };
         Ok(Self { pool: Rc::new(RefCell::new(pool)), rows: Vec::new() })

@@ -10,9 +10,9 @@ use candle_core::{DType, Tensor};
 
 use super::forward::{LayerState, Pass, PlainState};
 use super::objective::{Label, LossSum, Scales};
-use super::{Decoder, Packed, Tape, times};
+use super::{Decoder, Tape, times};
 use crate::model::adapter_set::AdapterSet;
-use crate::model::lora::{Module, Site};
+use crate::model::lora::Gradients;
 use crate::model::ops::attention::attention_backward;
 use crate::model::ops::cross_entropy::cross_entropy;
 use crate::model::ops::divergence::{Divergence, divergence};
@@ -22,10 +22,9 @@ use crate::model::ops::linear::LowRankGradient;
 use crate::model::ops::rms_norm::{rms_norm, rms_norm_backward};
 use crate::model::ops::rope::Turn;
 use crate::model::ops::swiglu::swiglu_backward;
+use crate::model::packed::Packed;
+use crate::model::site::{Module, Site};
 use crate::model::spec::Activation;
-
-/// Gradient of every pair, by site. Within the decoder, of every linear that it computes.
-pub type Gradients = BTreeMap<Site, LowRankGradient>;
 
 /// Adds a gradient to what other rows of the same adapter gave.
 pub(crate) fn insert(gradients: &mut Gradients, site: Site, gradient: LowRankGradient) -> Result<()> {

@@ -4,14 +4,14 @@
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Tensor};
 
-use super::backward::{BaseStates, Gradients, factors, insert};
+use super::Decoder;
+use super::backward::{BaseStates, factors, insert};
 use super::forward::Pass;
 use super::objective::{Label, LossSum, Scales};
-use super::{Decoder, Packed};
 use crate::model::adapter_set::{AdapterSet, spans};
 use crate::model::cache::KvCache;
 use crate::model::dropout::Dropout;
-use crate::model::lora::{Module, Site};
+use crate::model::lora::Gradients;
 use crate::model::ops::attention::AttentionOutput;
 use crate::model::ops::cuda::attention::{self, Paged, Rows};
 use crate::model::ops::cuda::dropout::DropoutPlaces;
@@ -20,6 +20,8 @@ use crate::model::ops::cuda::profile::{product, timed};
 use crate::model::ops::cuda::upload::{Place, Upload, Uploaded};
 use crate::model::ops::cuda::{applies, head, heads, norm, swiglu};
 use crate::model::ops::rope::Turn;
+use crate::model::packed::Packed;
+use crate::model::site::{Module, Site};
 
 /// Small arrays that every layer of a pass reads, copied to the device once.
 pub(super) struct DevicePass {

@@ -5,11 +5,10 @@
 use anyhow::Result;
 use candle_core::{IndexOp, Tensor};
 
-use super::{Decoder, Packed, times};
+use super::{Decoder, times};
 use crate::model::adapter_set::AdapterSet;
 use crate::model::cache::KvCache;
 use crate::model::dropout::{Dropout, DropoutMask};
-use crate::model::lora::{Module, Site};
 use crate::model::ops::attention::{AttentionOutput, attention};
 use crate::model::ops::elementwise::{add, scale_rows};
 use crate::model::ops::geglu::geglu;
@@ -17,6 +16,8 @@ use crate::model::ops::linear::Update;
 use crate::model::ops::rms_norm::rms_norm;
 use crate::model::ops::rope::Turn;
 use crate::model::ops::swiglu::swiglu;
+use crate::model::packed::Packed;
+use crate::model::site::{Module, Site};
 use crate::model::spec::{Activation, JointLinears, QueryKeyNorm, QueryTemperature};
 
 /// What a training forward pass keeps for the backward pass.
@@ -334,7 +335,7 @@ mod tests {
         let decoder = Decoder::new(spec, weights).unwrap();
         let config = LoraConfig { rank: 2, alpha: 4.0, dropout: 0.5, targets: Module::ALL.to_vec(), rslora: false };
         let adapter = Adapter::init(&decoder.spec, &config, 1, &Device::Cpu).unwrap();
-        let adapter_set = AdapterSet::one(&decoder, Some(&adapter)).unwrap();
+        let adapter_set = AdapterSet::one(decoder.layout(), Some(&adapter)).unwrap();
         let (batch, dropout) = (Packed::from_rows(&[[1u32, 2, 3]], Some(0)), Dropout::new(0.5, 1, &[0]));
         let pass = Pass::new(&decoder, &batch, &adapter_set, Some(&dropout), None).unwrap();
         let ones = Tensor::ones((3, decoder.spec.hidden), DType::F32, &Device::Cpu).unwrap();

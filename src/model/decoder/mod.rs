@@ -1,6 +1,6 @@
 //! The one decoder: training and evaluation, every family, any row lengths.
 //!
-//! A batch is rows laid end to end ([`Packed`]), so there is no padding and no padding mask: linears see [tokens,
+//! A batch is rows laid end to end ([`Packed`](super::packed::Packed)), so there is no padding and no padding mask: linears see [tokens,
 //! width], and attention knows where rows begin. `forward.rs` computes hidden states, `backward.rs` the adapters'
 //! gradients; `logits` is asked for chosen positions only, because the vocabulary is the widest layer by far.
 
@@ -9,22 +9,22 @@ mod backward;
 mod device;
 mod forward;
 mod objective;
-mod packed;
 
 pub(crate) use backward::insert;
 pub use backward::{Gradients, OnLinear};
 pub use forward::{Saving, Tape};
 pub use objective::{Label, LossSum, Scales};
-pub use packed::Packed;
 
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
 
-use super::lora::{Adapter, Module, Site};
+use super::layout::Layout;
+use super::lora::Adapter;
 use super::ops::attention::Heads;
 use super::ops::elementwise::{scale, softcap};
 use super::ops::linear::Linear;
 use super::ops::rope::RopeTable;
+use super::site::{Module, Site};
 use super::spec::Spec;
 use super::weights::Weights;
 
@@ -67,6 +67,11 @@ impl Decoder {
             }
         }
         Ok(merged)
+    }
+
+    /// What adapters and caches of this decoder are laid out by.
+    pub fn layout(&self) -> Layout<'_> {
+        Layout { spec: &self.spec, dtype: self.dtype(), device: self.device() }
     }
 
     /// Where the weights are.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use super::reader::{Config, used};
 use crate::keys::Rule::{Harmless, Refused};
 use crate::keys::{Rule, Table};
-use crate::model::gguf::GgufFile;
+use crate::model::gguf::{GgufFile, ROPE_FREQS};
 use crate::model::spec::{Biases, Rope, Sizes, Spec};
 
 /// Architectures that are read, in llama.cpp's names, which here are those of the families.
@@ -42,8 +42,24 @@ const KEYS: Table = Table {
     ],
 };
 
+impl GgufFile {
+    /// The switches that the header and the rotary factors among the tensors come to.
+    pub fn spec(&mut self) -> Result<Spec> {
+        let mut spec = from_header(self)?;
+        if self.has(ROPE_FREQS) {
+            let divisors = self.tensor(ROPE_FREQS)?.flatten_all()?.to_vec1::<f32>()?;
+            ensure!(
+                spec.ropes.len() == 1 && spec.ropes[0].scaling == RopeScaling::Default,
+                "the GGUF file has both rope factors and a rope scaling"
+            );
+            spec.ropes[0].scaling = RopeScaling::Divisors(divisors.into_iter().map(f64::from).collect());
+        }
+        spec.checked()
+    }
+}
+
 /// The switches that a header comes to.
-pub(in crate::model) fn from_gguf(file: &GgufFile) -> Result<Spec> {
+fn from_header(file: &GgufFile) -> Result<Spec> {
     let metadata = &file.header().metadata;
     let text = |key: &str| metadata.get(key).map(|value| value.to_string().map_err(|_| anyhow::anyhow!("GGUF key `{key}` is not text")));
     if let Some(kind) = text("general.type").transpose()? {

@@ -26,7 +26,7 @@ use serde_json::Value;
 
 use super::spec::Spec;
 use crate::keys::Table;
-pub(super) use gguf::{from_gguf, reorders_pairs as gguf_reorders_pairs};
+pub(super) use gguf::reorders_pairs as gguf_reorders_pairs;
 use reader::Config;
 
 /// One family as Hugging Face configurations name it.
@@ -67,8 +67,21 @@ fn names() -> String {
     names.join(", ")
 }
 
-/// The switches that a `config.json` comes to.
-pub(super) fn from_config_json(text: &str) -> Result<Spec> {
+impl Spec {
+    /// Reads the text of a Hugging Face `config.json`.
+    pub fn from_config_json(text: &str) -> Result<Self> {
+        from_config_json(text)?.checked()
+    }
+
+    /// What of a `config.json` changes what the model computes, in one spelling: sorted keys, without those that are null or
+    /// harmless. Two folders with the same weights are the same base only where this is the same.
+    pub fn canonical(text: &str) -> Result<String> {
+        let value: Value = serde_json::from_str(text).context("config.json is not JSON")?;
+        Ok(meaningful(value).to_string())
+    }
+}
+
+fn from_config_json(text: &str) -> Result<Spec> {
     let value: Value = serde_json::from_str(text).context("config.json is not JSON")?;
     let object = value.as_object().context("config.json is not a JSON object")?;
     let config = Config::new("config.json", object);
@@ -86,13 +99,6 @@ pub(super) fn from_config_json(text: &str) -> Result<Spec> {
         (family.read)(&config)
     };
     read().with_context(|| format!("the configuration of a {name} model cannot be used"))
-}
-
-/// What of a `config.json` changes what the model computes, in one spelling: sorted keys, without those that are null or
-/// harmless. Two folders with the same weights are the same base only where this is the same.
-pub(super) fn canonical(text: &str) -> Result<String> {
-    let value: Value = serde_json::from_str(text).context("config.json is not JSON")?;
-    Ok(meaningful(value).to_string())
 }
 
 fn meaningful(value: Value) -> Value {
@@ -158,7 +164,7 @@ mod tests {
         let of = |changes: Value| {
             let mut config = llama();
             config.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-            super::canonical(&config.to_string()).unwrap()
+            Spec::canonical(&config.to_string()).unwrap()
         };
         assert_eq!(of(json!({"transformers_version": "5.24.0", "head_dim": null, "use_cache": true})), of(json!({})));
         assert_ne!(of(json!({"rope_theta": 10_000.0})), of(json!({})));

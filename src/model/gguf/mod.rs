@@ -12,7 +12,6 @@ use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::{DType, Device, Tensor};
 
 use super::ops::host;
-use super::spec::{RopeScaling, Spec};
 use crate::error::Invalid;
 use crate::files;
 
@@ -164,29 +163,6 @@ impl GgufFile {
             return Err(Invalid(format!("tensor `{name}` of {} holds numbers that are not finite", part.path.display())).into());
         }
         Ok(tensor)
-    }
-
-    /// Divisors of the rotary frequencies, where the file has them (Llama 3.1 and 3.2).
-    fn rope_divisors(&mut self) -> Result<Option<Vec<f64>>> {
-        if !self.has(ROPE_FREQS) {
-            return Ok(None);
-        }
-        let values = self.tensor(ROPE_FREQS)?.flatten_all()?.to_vec1::<f32>()?;
-        Ok(Some(values.into_iter().map(f64::from).collect()))
-    }
-
-    /// The switches that the header and the tensors beside it come to.
-    pub fn spec(&mut self) -> Result<Spec> {
-        let mut spec = Spec::from_gguf(self)?;
-        if let Some(divisors) = self.rope_divisors()? {
-            ensure!(
-                spec.ropes.len() == 1 && spec.ropes[0].scaling == RopeScaling::Default,
-                "the GGUF file has both rope factors and a rope scaling"
-            );
-            spec.ropes[0].scaling = RopeScaling::Divisors(divisors);
-            spec = spec.checked()?;
-        }
-        Ok(spec)
     }
 }
 

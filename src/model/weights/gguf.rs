@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Tensor};
 use super::{LayerNorms, LayerWeights, Weights, refuse_left_over};
 use crate::model::family;
 use crate::model::gguf::{GgufFile, ROPE_FREQS};
-use crate::model::lora::Module;
+use crate::model::site::Module;
 use crate::model::spec::Spec;
 
 impl Weights {

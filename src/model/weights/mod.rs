@@ -8,9 +8,9 @@ use anyhow::{Result, ensure};
 use candle_core::Tensor;
 
 pub use self::safetensors::safetensors_files;
-#[cfg(feature = "cuda")]
-use super::lora::Module;
 use super::ops::linear::Linear;
+#[cfg(feature = "cuda")]
+use super::site::Module;
 use super::spec::Spec;
 
 /// Norms of one decoder layer that its family has.
@@ -33,7 +33,7 @@ pub struct LayerNorms {
 /// One decoder layer.
 #[derive(Debug, Clone)]
 pub struct LayerWeights {
-    /// In the order of [`Module::ALL`](super::lora::Module::ALL).
+    /// In the order of [`Module::ALL`](super::site::Module::ALL).
     pub linears: Vec<Linear>,
     /// Its norms.
     pub norms: LayerNorms,
@@ -54,7 +54,7 @@ pub(crate) struct Fused {
 }
 
 impl LayerWeights {
-    /// From weights [out, in] and biases in the order of [`Module::ALL`](crate::model::lora::Module::ALL).
+    /// From weights [out, in] and biases in the order of [`Module::ALL`](crate::model::site::Module::ALL).
     fn new(mut parts: Vec<(Tensor, Option<Tensor>)>, norms: LayerNorms) -> Result<Self> {
         #[cfg(feature = "cuda")]
         let fused = join(&mut parts)?;

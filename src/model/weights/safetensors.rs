@@ -127,7 +127,7 @@ fn check_length(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Weights and biases of a layer in the order of [`Module::ALL`](crate::model::lora::Module::ALL); those that are held as one are split.
+/// Weights and biases of a layer in the order of [`Module::ALL`](crate::model::site::Module::ALL); those that are held as one are split.
 fn linears(all: &mut HashMap<String, Tensor>, prefix: &str, spec: &Spec) -> Result<Vec<(Tensor, Option<Tensor>)>> {
     let mut parts = BTreeMap::new();
     for module in spec.linears() {

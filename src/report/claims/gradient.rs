@@ -4,7 +4,7 @@
 use super::{Finding, Verdict};
 use crate::analysis::results::ALONE;
 use crate::analysis::view::View;
-use crate::model::lora::Module;
+use crate::model::site::Module;
 use crate::record::run_dir::Cell;
 use crate::report::text::{or_none, percent, significant};
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::Figure;
 use crate::analysis::view::View;
-use crate::model::lora::Module;
+use crate::model::site::Module;
 use crate::report::plot::gradients::{GradientPanel, gradients};
 use crate::report::plot::{Point, Series};
 use crate::train::telemetry::StepRow;

@@ -13,14 +13,16 @@ use candle_core::{D, DType, Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::model::decoder::{Decoder, Gradients};
-use crate::model::lora::{Adapter, LoraConfig, Module};
+use crate::model::decoder::Decoder;
+use crate::model::lora::Gradients;
+use crate::model::lora::{Adapter, LoraConfig};
 use crate::model::ops::attention::{self, Heads, Segment};
 use crate::model::ops::cuda;
 use crate::model::ops::cuda::upload::Upload;
 use crate::model::ops::linear::LowRankGradient;
 use crate::model::ops::rope::{RopeTable, Turn};
 use crate::model::ops::{cross_entropy, rms_norm, swiglu};
+use crate::model::site::Module;
 use crate::train::optim::{AdamW, AdamWConfig};
 
 /// A kernel and how far it is from its twin.

@@ -9,8 +9,8 @@ use super::launch::{Call, Module as Kernels, cuda, module, unset};
 use super::lowrank::DropoutBits;
 use super::upload::{Place, Upload, Uploaded};
 use crate::model::dropout::Dropout;
-use crate::model::lora::{Module, Site};
 use crate::model::ops::attention::Segment;
+use crate::model::site::{Module, Site};
 use crate::model::spec::Spec;
 
 const DROPOUT: Kernels = module!("dropout");

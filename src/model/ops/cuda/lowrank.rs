@@ -7,9 +7,9 @@ use candle_core::{DType, Tensor};
 
 use super::launch::{Call, Module as Kernels, address, cuda, module, unset};
 use super::upload::{Place, Upload, Uploaded};
-use crate::model::decoder::Decoder;
-use crate::model::lora::{Module, Site};
+use crate::model::layout::Layout;
 use crate::model::ops::linear::{LowRank, LowRankGradient};
+use crate::model::site::{Module, Site};
 use crate::model::spec::Spec;
 
 const LOWRANK: Kernels = module!("lowrank");
@@ -81,13 +81,13 @@ const PAIR: u64 = 24;
 
 impl Table {
     /// Of each adapter's updates by site. None on the host, or where there is no adapter.
-    pub(crate) fn new(decoder: &Decoder, adapters: &[BTreeMap<Site, LowRank>]) -> Result<Option<Self>> {
-        let device = decoder.device();
+    pub(crate) fn new(layout: Layout<'_>, adapters: &[BTreeMap<Site, LowRank>]) -> Result<Option<Self>> {
+        let device = layout.device;
         if !device.is_cuda() || adapters.is_empty() {
             return Ok(None);
         }
-        let dtype = decoder.dtype();
-        let sites: Vec<Site> = (0..decoder.spec.layers).flat_map(|layer| Module::ALL.map(|module| Site { layer, module })).collect();
+        let dtype = layout.dtype;
+        let sites: Vec<Site> = (0..layout.spec.layers).flat_map(|layer| Module::ALL.map(|module| Site { layer, module })).collect();
         let total = adapters.iter().flat_map(BTreeMap::values);
         let total: usize = total.map(|pair| Ok((padded(pair.a.dim(0)?)) * (pair.a.dim(1)? + pair.b.dim(0)?))).sum::<Result<usize>>()?;
         let copies = unset(total, dtype, device)?;
@@ -102,7 +102,7 @@ impl Table {
                     pairs.extend([0, 0, 0]);
                     continue;
                 };
-                let (input, output) = site.module.widths(&decoder.spec);
+                let (input, output) = site.module.widths(layout.spec);
                 let rank = pair.a.dim(0)?;
                 ensure!(pair.a.dims() == [rank, input] && pair.b.dims() == [output, rank], "{site} does not fit the model");
                 ensure!(pair.a.dtype() == DType::F32 && pair.b.dtype() == DType::F32, "{site} is not f32");
