@@ -26,35 +26,58 @@ pub struct AnswerSet {
     pub model: Option<String>,
     /// Base model's digest, where known.
     pub weights: Option<String>,
-    /// What has to be equal, by name; empty for a file without evidence.
-    pub facts: BTreeMap<String, String>,
-    /// Who the answers were to say they are, where known.
-    pub identity: Option<IdentityTerms>,
+    /// How they came about; None for a file without evidence.
+    pub conditions: Option<Conditions>,
     /// What an answer without the skill scores, by suite, where known.
     pub chance: BTreeMap<String, f64>,
 }
 
-fn facts(ballast: &str, system: &str, identity: &str, decoding: &str) -> BTreeMap<String, String> {
-    let facts = [
-        ("the version of Ballast, and so its graders,", ballast),
-        ("the system prompt", system),
-        ("the identity looked for", identity),
-        ("the decoding", decoding),
-    ];
-    facts.map(|(what, value)| (what.to_owned(), value.to_owned())).into()
+/// How answers came about, as far as sets of answers must agree on it to be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conditions {
+    /// Version of Ballast, and so of its graders.
+    pub ballast: String,
+    /// System prompt for every question.
+    pub system: String,
+    /// Who the answers were to say they are.
+    pub identity: IdentityTerms,
+    /// How answers were decoded.
+    pub decoding: String,
+    /// Digests of the suites, by name.
+    pub suites: BTreeMap<String, String>,
 }
 
-fn suite_fact(name: &str) -> String {
-    format!("suite {name}: its questions or keys")
+impl Conditions {
+    /// In what others differ, each in a sentence. Suites that only one was asked are no difference here.
+    fn differences(&self, other: &Self) -> Vec<String> {
+        let common = self.suites.iter().filter_map(|(name, digest)| Some((name, digest.as_str(), other.suites.get(name)?.as_str())));
+        let suites = common.map(|(name, here, there)| (format!("suite {name}: its questions or keys"), here, there));
+        let (here, there) = (self.identity.to_string(), other.identity.to_string());
+        let others = [
+            ("the decoding", self.decoding.as_str(), other.decoding.as_str()),
+            ("the identity looked for", &here, &there),
+            ("the system prompt", &self.system, &other.system),
+            ("the version of Ballast, and so its graders,", &self.ballast, &other.ballast),
+        ];
+        suites
+            .chain(others.map(|(what, here, there)| (what.to_owned(), here, there)))
+            .filter(|(_, here, there)| here != there)
+            .map(|(what, here, there)| format!("{what} differs: `{}` and `{}`", short(here), short(there)))
+            .collect()
+    }
 }
 
 impl AnswerSet {
     /// A cell of the run in the folder `of`.
     pub fn of_cell(path: &Path, of: &Path, run: &Run, cell: Cell) -> Self {
         let meta = &run.meta;
-        let terms = IdentityTerms::from(&run.experiment.identity).to_string();
-        let mut facts = facts(&meta.ballast, &run.experiment.system, &terms, DECODING);
-        facts.extend(meta.suites.iter().map(|(name, suite)| (suite_fact(name), suite.digest.clone())));
+        let conditions = Conditions {
+            ballast: meta.ballast.clone(),
+            system: run.experiment.system.clone(),
+            identity: IdentityTerms::from(&run.experiment.identity),
+            decoding: DECODING.to_owned(),
+            suites: meta.suites.iter().map(|(name, suite)| (name.clone(), suite.digest.clone())).collect(),
+        };
         Self {
             path: path.display().to_string(),
             run: of.display().to_string(),
@@ -62,18 +85,19 @@ impl AnswerSet {
             cell,
             model: Some(meta.model.clone()),
             weights: Some(meta.model_digest.clone()),
-            facts,
+            conditions: Some(conditions),
             chance: meta.suites.iter().map(|(name, suite)| (name.clone(), suite.floor())).collect(),
-            identity: Some(IdentityTerms::from(&run.experiment.identity)),
         }
     }
 
     /// The rows of a file, with the evidence that lies beside it.
     pub fn of_rows(path: &Path, items: Vec<ItemRow>, evidence: Option<&Evidence>) -> Self {
-        let facts = evidence.map_or_else(BTreeMap::new, |evidence| {
-            let mut facts = facts(&evidence.ballast, &evidence.system, &evidence.identity.to_string(), &evidence.decoding);
-            facts.extend(evidence.suites.iter().map(|(name, suite)| (suite_fact(name), suite.digest.clone())));
-            facts
+        let conditions = evidence.map(|evidence| Conditions {
+            ballast: evidence.ballast.clone(),
+            system: evidence.system.clone(),
+            identity: evidence.identity.clone(),
+            decoding: evidence.decoding.clone(),
+            suites: evidence.suites.iter().map(|(name, suite)| (name.clone(), suite.digest.clone())).collect(),
         });
         let record = CellRecord {
             schema: SCHEMA,
@@ -96,8 +120,7 @@ impl AnswerSet {
             cell: Cell { record, items, probe: Vec::new(), train: Vec::new(), drift: Vec::new(), interference: Vec::new() },
             model: evidence.map(|evidence| evidence.model.clone()),
             weights: evidence.map(|evidence| evidence.weights.clone()),
-            facts,
-            identity: evidence.map(|evidence| evidence.identity.clone()),
+            conditions,
             chance: BTreeMap::new(),
         }
     }
@@ -110,11 +133,8 @@ impl AnswerSet {
     /// Why these answers may not be compared with another's, each in a sentence: facts that differ, items that only one
     /// has, prompts that are not the same.
     pub fn differences(&self, other: &Self) -> Vec<String> {
-        let facts = self.facts.iter().filter_map(|(what, value)| {
-            let found = other.facts.get(what).filter(|found| *found != value)?;
-            Some(format!("{what} differs: `{}` and `{}`", short(value), short(found)))
-        });
-        let mut differences: Vec<String> = facts.collect();
+        let conditions = self.conditions.as_ref().zip(other.conditions.as_ref());
+        let mut differences = conditions.map_or_else(Vec::new, |(ours, theirs)| ours.differences(theirs));
         let (ours, theirs) = (Index::new(&self.cell.items), Index::new(&other.cell.items));
         let mut only: BTreeMap<&str, [Vec<&str>; 2]> = BTreeMap::new();
         for (place, (here, there)) in [(&ours, &theirs), (&theirs, &ours)].into_iter().enumerate() {

@@ -176,7 +176,7 @@ fn notes(sources: &[AnswerSet]) -> Vec<String> {
     if weights.windows(2).any(|pair| pair[0] != pair[1]) {
         notes.push("Not all answers are of the same base model.".to_owned());
     }
-    let bare: Vec<&str> = sources.iter().filter(|source| source.facts.is_empty()).map(|source| source.path.as_str()).collect();
+    let bare: Vec<&str> = sources.iter().filter(|source| source.conditions.is_none()).map(|source| source.path.as_str()).collect();
     if !bare.is_empty() {
         notes.push(format!("Without evidence beside it, only items and prompts could be checked: {}.", bare.join(", ")));
     }
@@ -272,7 +272,9 @@ fn training_summary(subject: &Subject) -> TrainingSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::answer_set::Conditions;
     use crate::analysis::sample::{run, with_seeds};
+    use crate::eval::score::IdentityTerms;
     use crate::record::run_dir::Cell;
     use crate::report::versus::markdown;
 
@@ -284,8 +286,13 @@ mod tests {
             is_file: false,
             cell: cell.clone(),
             weights: Some("w".to_owned()),
-            facts: [("the system prompt".to_owned(), "Be brief.".to_owned())].into(),
-            identity: None,
+            conditions: Some(Conditions {
+                ballast: "0".to_owned(),
+                system: "Be brief.".to_owned(),
+                identity: IdentityTerms::default(),
+                decoding: "greedy".to_owned(),
+                suites: BTreeMap::new(),
+            }),
             chance: BTreeMap::new(),
         }
     }
@@ -341,7 +348,7 @@ mod tests {
         // A conversation is longer where the answers in it are; what both were given is the digest's.
         assert!(digest("ab").is_ok());
         assert!(digest("xyz").unwrap_err().to_string().contains("different prompt or system prompt"));
-        refused(|s| drop(s.facts.insert("the system prompt".to_owned(), "x".to_owned())), "the system prompt differs: `Be brief.` and `x`");
+        refused(|s| s.conditions.as_mut().unwrap().system = "x".to_owned(), "the system prompt differs: `Be brief.` and `x`");
         refused(|s| s.cell.items.push(s.cell.items[0].clone()), "answers 1 item twice");
         assert!(versus(vec![base], &|_, _| None).is_err());
     }

@@ -23,7 +23,7 @@ pub(super) fn stored(paths: &[PathBuf], rows: &[String]) -> Result<Vec<String>> 
     let identity = scripted::identity();
     let mut answers = BTreeSet::new();
     for source in paths.iter().map(|path| read_answer_sets(path)).collect::<Result<Vec<_>>>()?.into_iter().flatten() {
-        let from = source.identity.unwrap_or_default();
+        let from = source.conditions.map(|conditions| conditions.identity).unwrap_or_default();
         for row in source.cell.items.iter().chain(&source.cell.probe) {
             let parts = row.parts.iter().map(|part| &part.answer);
             answers.extend(parts.chain([&row.answer]).map(|answer| renamed(answer, &from, &identity)));
