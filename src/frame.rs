@@ -36,6 +36,18 @@ pub struct Column {
     pub cells: Cells,
 }
 
+impl Column {
+    /// The text of a cell; None where it is empty.
+    pub fn text(&self, row: usize) -> Option<String> {
+        match &self.cells {
+            Cells::Text(cells) => cells[row].clone(),
+            Cells::Whole(cells) => cells[row].map(|value| value.to_string()),
+            Cells::Real(cells) => cells[row].map(|value| value.to_string()),
+            Cells::Flag(cells) => cells[row].map(|value| value.to_string()),
+        }
+    }
+}
+
 /// Rows of a frame.
 pub fn height(columns: &[Column]) -> usize {
     columns.first().map_or(0, |column| match &column.cells {

@@ -100,17 +100,21 @@ pub fn grouped(frame: &[Column], by: &[&str]) -> Result<Vec<Group>> {
     if let Some(unknown) = by.iter().find(|name| !KEYS.contains(name)) {
         bail!("--by names `{unknown}`, which is no column to group by: choose from {}", KEYS.join(", "));
     }
-    let cells = ["run", "variant", "seed"];
+    let named = |name: &&str| frame.iter().find(|column| column.name == **name);
+    let (cells, keys): (Vec<&Column>, Vec<&Column>) =
+        (["run", "variant", "seed"].iter().filter_map(named).collect(), by.iter().filter_map(named).collect());
+    let verdicts = named(&"verdict");
     let groups = group_by(frame, by)?.into_iter().map(|rows| {
         let mut counts: BTreeMap<Vec<Option<String>>, (usize, usize)> = BTreeMap::new();
         let mut failures = 0;
         for row in &rows {
-            let (right, all) = counts.entry(cells.iter().map(|name| value(frame, name, *row)).collect()).or_default();
-            *right += usize::from(value(frame, "verdict", *row).as_deref() == Some("correct"));
-            failures += usize::from(!matches!(value(frame, "verdict", *row).as_deref(), Some("correct" | "wrong")));
+            let (right, all) = counts.entry(cells.iter().map(|column| column.text(*row)).collect()).or_default();
+            let verdict = verdicts.and_then(|column| column.text(*row));
+            *right += usize::from(verdict.as_deref() == Some("correct"));
+            failures += usize::from(!matches!(verdict.as_deref(), Some("correct" | "wrong")));
             *all += 1;
         }
-        let keys = by.iter().map(|name| rows.first().and_then(|row| value(frame, name, *row))).collect();
+        let keys = keys.iter().map(|column| column.text(*rows.first()?)).collect();
         let counts: Vec<(usize, usize)> = counts.into_values().collect();
         Group { keys, cells: counts.len(), answers: rows.len(), accuracy: Share::of(&counts), failures }
     });
@@ -146,15 +150,4 @@ pub fn group_columns(groups: &[Group], by: &[&str]) -> Vec<Column> {
         },
     ];
     keys.chain(rest).collect()
-}
-
-/// The text of a cell; None where it is empty.
-pub fn value(frame: &[Column], name: &str, row: usize) -> Option<String> {
-    let column = frame.iter().find(|column| column.name == name)?;
-    match &column.cells {
-        Cells::Text(cells) => cells[row].clone(),
-        Cells::Whole(cells) => cells[row].map(|value| value.to_string()),
-        Cells::Real(cells) => cells[row].map(|value| value.to_string()),
-        Cells::Flag(cells) => cells[row].map(|value| value.to_string()),
-    }
 }

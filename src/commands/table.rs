@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use super::answer_sets::read_answer_sets;
 use super::print;
-use crate::analysis::across::{frame, group_columns, grouped, value};
+use crate::analysis::across::{frame, group_columns, grouped};
 use crate::cli::TableArgs;
 use crate::counted::counted;
 use crate::files::write_atomic;
@@ -40,6 +40,6 @@ pub(super) fn table(args: &TableArgs) -> Result<()> {
 
 fn csv(columns: &[Column]) -> Result<Vec<u8>> {
     let header: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-    let rows = (0..height(columns)).map(|row| columns.iter().map(move |column| value(columns, &column.name, row).unwrap_or_default()));
+    let rows = (0..height(columns)).map(|row| columns.iter().map(move |column| column.text(row).unwrap_or_default()));
     shown::csv(&header, rows)
 }

@@ -3,7 +3,7 @@
 use super::document::{Span, code, foreign};
 use super::render::markdown;
 use super::table::{Cell, Table};
-use crate::analysis::across::{Group, value};
+use crate::analysis::across::Group;
 use crate::frame::{Column, height};
 
 /// Accuracy by group, in percent.
@@ -25,7 +25,7 @@ pub fn groups(groups: &[Group], by: &[&str]) -> String {
 /// Columns as they are, one line per row.
 pub fn columns(columns: &[Column]) -> String {
     let table = columns.iter().fold(Table::of(0..height(columns)), |table, column| {
-        table.words(column.name.as_str(), |row| -> Span { foreign(&value(columns, &column.name, *row).unwrap_or_default()) })
+        table.words(column.name.as_str(), |row| -> Span { foreign(&column.text(*row).unwrap_or_default()) })
     });
     markdown::document(&[table.table().block()])
 }
