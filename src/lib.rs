@@ -8,23 +8,28 @@
 //!
 //! # Code map, in the order of the data's path
 //!
-//! | module | what it is |
+//! A stage uses types of the stages above it, and every tool (`tests/layers.rs`).
+//!
+//! | stage | what it is |
 //! | --- | --- |
-//! | [`cli`], [`commands`] | the command line as types; one subcommand a file. Only `commands` knows all stages; `commands/bench` times them, beside the programs in `benches/peers` |
-//! | [`config`] | the experiment as written |
-//! | [`library`] | what ships inside the binary: experiments, training rows, suites |
-//! | [`data`] | rows: read, sample, fill with the identity, check against the suites, render and tokenize (`chat`) |
 //! | [`model`] | `fetch` and `catalogue`; `family`, configurations turned into the switches of `spec`, one family a file; `weights` from `gguf` or safetensors; `decoder`, the one decoder, with its own backward; `lora`, `adapter` (PEFT folders, in and out), `adapter_set` (whose adapter each row goes through); `tokenizer`, and `template`, chats rendered as transformers renders them; `cache`, on the host or paged; `ops`, each with host kernel and composed form, and `ops/cuda`, kernels behind the feature |
+//! | [`data`] | rows: read, sample, fill with the identity, check against the suites, render and tokenize (`chat`) |
+//! | [`sandbox`] | candidate programs run here and nowhere else |
 //! | [`train`] | windows, loss, schedule, AdamW, checkpoints, the loop: one variant, or several in shared passes |
 //! | [`eval`] | suites and items; `mapping`, any table or public benchmark as a suite; `floor`, what one answer to everything scores; greedy answers by continuous batching; `score`, one grader a file; drift; likelihood |
-//! | [`sandbox`] | candidate programs run here and nowhere else |
+//! | [`library`] | what ships inside the binary: experiments, training rows, suites |
+//! | [`config`] | the experiment as written |
 //! | [`record`] | the run directory: rows, append-only or replaced whole; its lock, digests of finished cells; `import`, other harnesses' logs as rows |
 //! | [`plan`] | an experiment once its files are read: the rows of every stage, the items of every suite, the cells in groups that share their passes |
-//! | [`stats`] | pure f64: intervals, paired differences, Holm, non-inferiority, power |
 //! | [`analysis`] | rows to numbers, each once: pairs, shares, paired differences, retention, outcomes, dose; a run arranged, sources side by side, any number of runs as one frame |
 //! | [`gate`] | paired answers and margins to a verdict; the baseline it is judged by, or answers alone; the rule simulated |
 //! | [`recover`] | an adapter changed, from mildly to strongly: strength, depth, modules, rank, means of several; how large a change is |
 //! | [`report`] | records to tables, figures, Markdown; `page`, the same with every item as one HTML file; a gate's result to JSON, JUnit, Markdown (`gate`); runs side by side (`versus`) |
+//! | [`cli`], [`commands`] | the command line as types; one subcommand a file. Only `commands` knows all stages; `commands/bench` times them, beside the programs in `benches/peers` |
+//!
+//! | tool | what it is |
+//! | --- | --- |
+//! | [`stats`] | pure f64: intervals, paired differences, Holm, non-inferiority, power |
 //! | [`frame`] | Parquet in and out, the only file that names polars |
 //! | [`counted`] | counts in sentences: `1 item`, `2 items` |
 //! | [`shown`] | text of others made safe to show: control characters visible, no cell a formula |
@@ -34,9 +39,9 @@
 //! # Invariants
 //!
 //! - One decoder for training and evaluation, one template renderer, one interval function.
-//! - A stage of the path uses types of earlier stages only: `config` stands first as what the user wrote; `record` knows
-//!   rows, not how they came about; `plan` stands behind it because it makes what training and evaluation take and
-//!   counts it in rows.
+//! - A stage uses types of earlier stages only. `config`, the experiment as written, names settings of training and
+//!   evaluation; `record` knows rows, not how they came about; `plan` stands behind it because it makes what training and
+//!   evaluation take and counts it in rows. Within a stage no circle spans files of two concepts.
 //! - Nothing prints but `main`, `commands` and `progress`. Results go to stdout, progress to stderr.
 //! - Every random draw takes a seed and uses ChaCha8, and each use has its own stream: all of it in `random`.
 //! - `stats`, `gate`, `data::mix`, `eval::score` and `report::render` take values and return values.

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 
 use ballast::model::adapter_set::AdapterSet;
 use ballast::model::decoder::{Decoder, Label, LossSum, Saving, Scales};
-use ballast::model::dropout::Dropout;
 use ballast::model::lora::Gradients;
 use ballast::model::lora::{Adapter, LoraPair};
 use ballast::model::ops::attention::{Heads, Segment, attention, attention_backward};
 use ballast::model::ops::cross_entropy::cross_entropy;
+use ballast::model::ops::dropout::Dropout;
 use ballast::model::ops::elementwise::scale_rows;
 use ballast::model::ops::geglu::{geglu, geglu_backward};
 use ballast::model::ops::linear::LowRankGradient;

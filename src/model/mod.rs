@@ -7,7 +7,6 @@ pub mod cache;
 pub mod catalogue;
 pub mod decoder;
 pub mod device;
-pub mod dropout;
 pub mod family;
 pub mod fetch;
 pub mod gguf;

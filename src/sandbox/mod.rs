@@ -32,7 +32,6 @@ pub use cases::{Cases, DRAWN, Inputs};
 pub use check::{Checked, CodeOutcome, CodeTask, check};
 #[cfg(target_os = "linux")]
 pub use child::child_main;
-pub use parent::Sandbox;
 #[cfg(not(target_os = "linux"))]
 pub use parent::child_main;
-pub use policy::{Ending, Layer, Limits, Outcome};
+pub use policy::{Ending, Layer, Limits, Outcome, Sandbox};

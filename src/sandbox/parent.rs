@@ -3,32 +3,14 @@
 //! Calls block until the processes are gone and may come from many threads at once; nothing is shared between them
 //! but the interpreter's location.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
 
 use super::interpreter::bytecode;
-use super::policy::{Limits, Outcome};
+use super::policy::{Limits, Outcome, Sandbox};
 pub(super) use super::process::Finished;
 use super::process::{Process, supervise};
-
-/// How programs are run. Fails closed: a program is only started when every layer is in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sandbox {
-    /// The program that is executed as the child and hands its hidden subcommand to [`child_main`](super::child_main).
-    pub helper: PathBuf,
-    /// Run also where the kernel lacks a layer. What is then in force is for [`Sandbox::effective_layers`] to say, and
-    /// for the report to record.
-    pub allow_missing_layers: bool,
-}
-
-impl Default for Sandbox {
-    /// This very program as the child, also when its file is replaced during a long run.
-    fn default() -> Self {
-        Self { helper: PathBuf::from("/proc/self/exe"), allow_missing_layers: false }
-    }
-}
 
 impl Sandbox {
     /// Runs a Python program without input and waits for its end.

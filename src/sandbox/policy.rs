@@ -5,9 +5,27 @@
 //! Not here: how a limit is enforced (`child` and `process`) and what a code task's result means (`check`).
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+/// How programs are run. Fails closed: a program is only started when every layer is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sandbox {
+    /// The program that is executed as the child and hands its hidden subcommand to [`child_main`](super::child_main).
+    pub helper: PathBuf,
+    /// Run also where the kernel lacks a layer. What is then in force is for [`Sandbox::effective_layers`] to say, and
+    /// for the report to record.
+    pub allow_missing_layers: bool,
+}
+
+impl Default for Sandbox {
+    /// This very program as the child, also when its file is replaced during a long run.
+    fn default() -> Self {
+        Self { helper: PathBuf::from("/proc/self/exe"), allow_missing_layers: false }
+    }
+}
 
 /// What one program may use. Every number bounds one process; processes and threads beside it are never allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

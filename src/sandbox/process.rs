@@ -21,8 +21,7 @@ use nix::unistd::Pid;
 use super::child::{Orders, READY, SUBCOMMAND};
 use super::folder::PrivateFolder;
 use super::interpreter::interpreter;
-use super::parent::Sandbox;
-use super::policy::{Ending, Limits};
+use super::policy::{Ending, Limits, Sandbox};
 
 /// How often limits are looked at while nothing is printed.
 const TICK_MS: u16 = 10;

@@ -1,24 +1,14 @@
 //! The front door on systems without Landlock and seccomp: every call fails and names what is missing.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::policy::{Ending, Layer, Limits, Outcome};
+use super::policy::{Ending, Layer, Limits, Outcome, Sandbox};
 
 const MISSING: &str = "the landlock and seccomp layers exist on Linux only, so no candidate program is run here; \
      use a Linux machine, or leave out the suites that execute code";
-
-/// How programs are run: here, not at all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sandbox {
-    /// Unused here.
-    pub helper: PathBuf,
-    /// Without effect here: no layer exists to run with.
-    pub allow_missing_layers: bool,
-}
 
 impl Sandbox {
     /// Fails.

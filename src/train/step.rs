@@ -11,9 +11,9 @@ use super::telemetry::GradientNorms;
 use crate::error::Invalid;
 use crate::model::adapter_set::AdapterSet;
 use crate::model::decoder::{Decoder, LossSum, Saving, Scales, insert};
-use crate::model::dropout::{Dropout, RowKey};
 use crate::model::lora::Adapter;
 use crate::model::lora::Gradients;
+use crate::model::ops::dropout::{Dropout, RowKey};
 
 /// What stays the same from step to step.
 #[derive(Debug, Clone, Copy)]

@@ -10,7 +10,7 @@ use anyhow::Result;
 use candle_core::{CpuStorage, DType, InplaceOp3, Layout, Tensor};
 
 use super::{elementwise, host};
-use crate::model::dropout::DropoutMask;
+use crate::model::ops::dropout::DropoutMask;
 
 /// A frozen weight and bias.
 ///

@@ -13,6 +13,7 @@ pub mod cross_entropy;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
 pub mod divergence;
+pub mod dropout;
 pub mod elementwise;
 pub mod geglu;
 pub(crate) mod host;

@@ -7,11 +7,11 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{Kernels, THROUGH};
 use crate::commands::doctor::moved;
-use crate::model::dropout::Dropout;
 use crate::model::lora::{Adapter, LoraConfig, LoraPair};
 use crate::model::ops::cuda::dropout::DropoutPlaces;
 use crate::model::ops::cuda::lowrank::{DropoutBits, Group, Table, Updates};
 use crate::model::ops::cuda::upload::{Place, Upload, Uploaded};
+use crate::model::ops::dropout::Dropout;
 use crate::model::ops::linear::{Linear, LowRank, Update};
 use crate::model::ops::{cuda, swiglu};
 use crate::model::site::{Module, Site};

@@ -8,8 +8,8 @@ use rand_chacha::rand_core::SeedableRng;
 use super::launch::{Call, Module as Kernels, cuda, module, unset};
 use super::lowrank::DropoutBits;
 use super::upload::{Place, Upload, Uploaded};
-use crate::model::dropout::Dropout;
 use crate::model::ops::attention::Segment;
+use crate::model::ops::dropout::Dropout;
 use crate::model::site::{Module, Site};
 use crate::model::spec::Spec;
 

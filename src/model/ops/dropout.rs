@@ -10,8 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rayon::prelude::*;
 
-use super::ops::attention::Segment;
-use super::ops::{elementwise, host};
+use super::attention::Segment;
+use super::{elementwise, host};
 
 /// Where the masks of one forward pass come from.
 #[derive(Debug, Clone)]
