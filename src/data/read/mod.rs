@@ -8,6 +8,7 @@
 
 mod columns;
 mod csv;
+mod fields;
 mod json;
 mod jsonl;
 mod shape;
@@ -20,7 +21,7 @@ use serde_json::{Map, Value};
 use super::example::{Example, Origin, Role};
 use super::language::Language;
 use crate::files;
-use shape::Fields;
+use fields::Fields;
 
 /// Reads every row of `path`, in file order. `label` is the source's name in the mixture, kept as each row's origin.
 pub fn read_examples(path: &Path, label: &str) -> Result<Vec<Example>> {
