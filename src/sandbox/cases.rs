@@ -10,8 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::parent::Sandbox;
-use super::policy::{Ending, Limits};
+use super::policy::{Ending, Limits, Sandbox};
 
 /// How many inputs are drawn beside the edges.
 pub const DRAWN: usize = 200;

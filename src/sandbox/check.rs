@@ -25,8 +25,8 @@ use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::cases::Cases;
-use super::parent::{Finished, Job, Sandbox};
-use super::policy::{Ending, Limits};
+use super::parent::{Finished, Job};
+use super::policy::{Ending, Limits, Sandbox};
 
 /// A programming task: what the candidate must define, and the tests of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 
 use super::folder::PrivateFolder;
-use super::parent::Sandbox;
-use super::policy::{Layer, Limits, Outcome};
+use super::policy::{Layer, Limits, Outcome, Sandbox};
 
 impl Sandbox {
     /// The layers that hold, by trial. An error names those that do not, unless missing layers are allowed.

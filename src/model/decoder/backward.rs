@@ -3,8 +3,6 @@
 //! Each step is the exact derivative of its line in `forward.rs`. Only x, A and B get gradients; a frozen weight never
 //! does. With `Saving::Inputs` a layer's activations are computed again just before its backward.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result};
 use candle_core::{DType, Tensor};
 

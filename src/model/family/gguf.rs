@@ -9,7 +9,7 @@ use super::reader::{Config, used};
 use crate::keys::Rule::{Harmless, Refused};
 use crate::keys::{Rule, Table};
 use crate::model::gguf::{GgufFile, ROPE_FREQS};
-use crate::model::spec::{Biases, Rope, Sizes, Spec};
+use crate::model::spec::{Biases, Rope, RopeScaling, Sizes, Spec};
 
 /// Architectures that are read, in llama.cpp's names, which here are those of the families.
 const ARCHITECTURES: &[&str] = &["llama", "qwen2", "qwen3"];

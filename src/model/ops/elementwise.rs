@@ -58,9 +58,8 @@ pub fn scale_rows(x: &Tensor, factors: &[f32]) -> Result<Tensor> {
     }
     let x = host::slice(x)?;
     let x = &*x;
-    let mut y = vec![0f32; rows * columns];
-    host::for_each_row(
-        &mut y,
+    host::by_row(
+        rows,
         columns,
         #[inline(always)]
         |row, y| {
@@ -68,8 +67,7 @@ pub fn scale_rows(x: &Tensor, factors: &[f32]) -> Result<Tensor> {
                 *y = x * factors[row];
             }
         },
-    );
-    host::tensor(y, rows, columns)
+    )
 }
 
 /// `cap · tanh(x / cap)`: keeps numbers between -cap and cap (Gemma Team 2024, "Gemma 2", section 2).
@@ -103,14 +101,15 @@ fn square_sum(a: &Tensor) -> Result<f64> {
         .sum())
 }
 
-fn combine(a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> Result<Tensor> {
+/// `f` of each two elements of f32 host tensors of one shape.
+#[inline(always)]
+pub(super) fn combine(a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> Result<Tensor> {
     ensure!(a.dims() == b.dims(), "tensors of shapes {:?} and {:?} cannot be combined", a.dims(), b.dims());
     let (rows, columns) = a.dims2()?;
     let (a, b) = (host::slice(a)?, host::slice(b)?);
     let (a, b) = (&*a, &*b);
-    let mut y = vec![0f32; rows * columns];
-    host::for_each_row(
-        &mut y,
+    host::by_row(
+        rows,
         columns,
         #[inline(always)]
         |row, y| {
@@ -119,6 +118,32 @@ fn combine(a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> Result
                 *y = f(*a, *b);
             }
         },
+    )
+}
+
+/// `f(a, b, d)` of each three elements, as two tensors: the gradients of an operation on `a` and `b`.
+#[inline(always)]
+pub(super) fn two_gradients(
+    a: &Tensor,
+    b: &Tensor,
+    d: &Tensor,
+    f: impl Fn(f32, f32, f32) -> (f32, f32) + Sync,
+) -> Result<(Tensor, Tensor)> {
+    let (rows, columns) = a.dims2()?;
+    let (a, b, d) = (host::slice(a)?, host::slice(b)?, host::slice(d)?);
+    let (a, b, d) = (&*a, &*b, &*d);
+    let (mut d_a, mut d_b) = (vec![0f32; rows * columns], vec![0f32; rows * columns]);
+    host::for_each_row_pair(
+        (&mut d_a, columns),
+        (&mut d_b, columns),
+        #[inline(always)]
+        |row, d_a, d_b| {
+            let at = row * columns;
+            let (a, b, d) = (&a[at..at + columns], &b[at..at + columns], &d[at..at + columns]);
+            for i in 0..columns {
+                (d_a[i], d_b[i]) = f(a[i], b[i], d[i]);
+            }
+        },
     );
-    host::tensor(y, rows, columns)
+    Ok((host::tensor(d_a, rows, columns)?, host::tensor(d_b, rows, columns)?))
 }

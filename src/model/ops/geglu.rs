@@ -6,6 +6,7 @@
 use anyhow::Result;
 use candle_core::{DType, Tensor};
 
+use super::elementwise::{combine, two_gradients};
 use super::host;
 
 /// √(2/π)
@@ -14,32 +15,21 @@ const CUBE: f32 = 0.044_715;
 
 /// `gate`, `up`: [rows, width]. Returns [rows, width].
 pub fn geglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-    let (rows, width) = gate.dims2()?;
     if !host::applies(gate) || !host::applies(up) {
         let dtype = gate.dtype();
         let activated = gate.to_dtype(DType::F32)?.gelu()?;
         return Ok((activated * up.to_dtype(DType::F32)?)?.to_dtype(dtype)?);
     }
-    let (gate, up) = (host::slice(gate)?, host::slice(up)?);
-    let (gate, up) = (&*gate, &*up);
-    let mut y = vec![0f32; rows * width];
-    host::for_each_row(
-        &mut y,
-        width,
+    combine(
+        gate,
+        up,
         #[inline(always)]
-        |row, y| {
-            let (gate, up) = (&gate[row * width..][..width], &up[row * width..][..width]);
-            for ((y, g), u) in y.iter_mut().zip(gate).zip(up) {
-                *y = g * half_plus(*g) * u;
-            }
-        },
-    );
-    host::tensor(y, rows, width)
+        |g, u| g * half_plus(g) * u,
+    )
 }
 
 /// Gradients with respect to `gate` and `up`, given `d_y` of [rows, width].
 pub fn geglu_backward(gate: &Tensor, up: &Tensor, d_y: &Tensor) -> Result<(Tensor, Tensor)> {
-    let (rows, width) = gate.dims2()?;
     if !host::applies(gate) || !host::applies(up) || !host::applies(d_y) {
         let dtype = gate.dtype();
         let (gate, up, d_y) = (gate.to_dtype(DType::F32)?, up.to_dtype(DType::F32)?, d_y.to_dtype(DType::F32)?);
@@ -53,27 +43,17 @@ pub fn geglu_backward(gate: &Tensor, up: &Tensor, d_y: &Tensor) -> Result<(Tenso
         let d_up = ((d_y * gate)? * s)?;
         return Ok((d_gate.to_dtype(dtype)?, d_up.to_dtype(dtype)?));
     }
-    let (gate, up, d_y) = (host::slice(gate)?, host::slice(up)?, host::slice(d_y)?);
-    let (gate, up, d_y) = (&*gate, &*up, &*d_y);
-    let mut d_gate = vec![0f32; rows * width];
-    let mut d_up = vec![0f32; rows * width];
-    host::for_each_row_pair(
-        (&mut d_gate, width),
-        (&mut d_up, width),
+    two_gradients(
+        gate,
+        up,
+        d_y,
         #[inline(always)]
-        |row, d_gate, d_up| {
-            let at = row * width;
-            let (gate, up, d_y) = (&gate[at..at + width], &up[at..at + width], &d_y[at..at + width]);
-            for i in 0..width {
-                let g = gate[i];
-                let s = half_plus(g);
-                let slope = 2.0 * SLOPE * (3.0 * CUBE * g).mul_add(g, 1.0);
-                d_gate[i] = d_y[i] * up[i] * (g * slope * s).mul_add(1.0 - s, s);
-                d_up[i] = d_y[i] * g * s;
-            }
+        |g, up, d_y| {
+            let s = half_plus(g);
+            let slope = 2.0 * SLOPE * (3.0 * CUBE * g).mul_add(g, 1.0);
+            (d_y * up * (g * slope * s).mul_add(1.0 - s, s), d_y * g * s)
         },
-    );
-    Ok((host::tensor(d_gate, rows, width)?, host::tensor(d_up, rows, width)?))
+    )
 }
 
 /// (1 + tanh(z)) / 2 as 1 / (1 + e^-2z).

@@ -48,6 +48,14 @@ pub(crate) fn tensor(values: Vec<f32>, rows: usize, columns: usize) -> Result<Te
     Ok(Tensor::from_vec(values, (rows, columns), &Device::Cpu)?)
 }
 
+/// A host tensor of the given rows and columns, each row written by `f`, which is given its index and its place.
+#[inline(always)]
+pub(crate) fn by_row(rows: usize, columns: usize, f: impl Fn(usize, &mut [f32]) + Sync) -> Result<Tensor> {
+    let mut y = vec![0f32; rows * columns];
+    for_each_row(&mut y, columns, f);
+    tensor(y, rows, columns)
+}
+
 /// Runs `f` compiled for the best vector instructions of this processor.
 #[inline(always)]
 pub(crate) fn vectorised<R>(f: impl FnOnce() -> R) -> R {

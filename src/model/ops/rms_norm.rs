@@ -22,9 +22,8 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     }
     let (x, w) = (host::slice(x)?, host::slice(weight)?);
     let (x, w) = (&*x, &*w);
-    let mut y = vec![0f32; rows * width];
-    host::for_each_row(
-        &mut y,
+    host::by_row(
+        rows,
         width,
         #[inline(always)]
         |row, y| {
@@ -34,8 +33,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
                 *y = x * inverse * w;
             }
         },
-    );
-    host::tensor(y, rows, width)
+    )
 }
 
 /// Gradient with respect to `x`, given `d_y` of [rows, width]. The weight is frozen and gets none.
@@ -51,9 +49,8 @@ pub fn rms_norm_backward(x: &Tensor, weight: &Tensor, eps: f64, d_y: &Tensor) ->
     }
     let (x, w, d_y) = (host::slice(x)?, host::slice(weight)?, host::slice(d_y)?);
     let (x, w, d_y) = (&*x, &*w, &*d_y);
-    let mut d_x = vec![0f32; rows * width];
-    host::for_each_row(
-        &mut d_x,
+    host::by_row(
+        rows,
         width,
         #[inline(always)]
         |row, d_x| {
@@ -67,8 +64,7 @@ pub fn rms_norm_backward(x: &Tensor, weight: &Tensor, eps: f64, d_y: &Tensor) ->
                 *d_x = (*d_x).mul_add(inverse, -projection * x);
             }
         },
-    );
-    host::tensor(d_x, rows, width)
+    )
 }
 
 #[inline(always)]

@@ -77,9 +77,8 @@ impl RopeTable {
         }
         let (x, cos, sin) = (host::slice(x)?, host::slice(&self.cos)?, host::slice(&self.sin)?);
         let (x, cos, sin, half, head) = (&*x, &*cos, &*sin, self.half, self.head_dim);
-        let mut y = vec![0f32; rows * width];
-        host::for_each_row(
-            &mut y,
+        host::by_row(
+            rows,
             width,
             #[inline(always)]
             |row, y| {
@@ -106,8 +105,7 @@ impl RopeTable {
                     }
                 }
             },
-        );
-        host::tensor(y, rows, width)
+        )
     }
 
     fn rotate_composed(&self, x: &Tensor, positions: &[u32], sign: f64) -> Result<Tensor> {

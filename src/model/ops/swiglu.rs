@@ -5,34 +5,24 @@
 use anyhow::Result;
 use candle_core::{DType, Tensor};
 
+use super::elementwise::{combine, two_gradients};
 use super::host;
 
 /// `gate`, `up`: [rows, width]. Returns [rows, width].
 pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-    let (rows, width) = gate.dims2()?;
     if !host::applies(gate) || !host::applies(up) {
         return Ok((gate.silu()? * up)?);
     }
-    let (gate, up) = (host::slice(gate)?, host::slice(up)?);
-    let (gate, up) = (&*gate, &*up);
-    let mut y = vec![0f32; rows * width];
-    host::for_each_row(
-        &mut y,
-        width,
+    combine(
+        gate,
+        up,
         #[inline(always)]
-        |row, y| {
-            let (gate, up) = (&gate[row * width..][..width], &up[row * width..][..width]);
-            for ((y, g), u) in y.iter_mut().zip(gate).zip(up) {
-                *y = g * sigmoid(*g) * u;
-            }
-        },
-    );
-    host::tensor(y, rows, width)
+        |g, u| g * sigmoid(g) * u,
+    )
 }
 
 /// Gradients with respect to `gate` and `up`, given `d_y` of [rows, width].
 pub fn swiglu_backward(gate: &Tensor, up: &Tensor, d_y: &Tensor) -> Result<(Tensor, Tensor)> {
-    let (rows, width) = gate.dims2()?;
     if !host::applies(gate) || !host::applies(up) || !host::applies(d_y) {
         let dtype = gate.dtype();
         let (gate, up, d_y) = (gate.to_dtype(DType::F32)?, up.to_dtype(DType::F32)?, d_y.to_dtype(DType::F32)?);
@@ -42,25 +32,16 @@ pub fn swiglu_backward(gate: &Tensor, up: &Tensor, d_y: &Tensor) -> Result<(Tens
         let d_up = ((d_y * gate)? * s)?;
         return Ok((d_gate.to_dtype(dtype)?, d_up.to_dtype(dtype)?));
     }
-    let (gate, up, d_y) = (host::slice(gate)?, host::slice(up)?, host::slice(d_y)?);
-    let (gate, up, d_y) = (&*gate, &*up, &*d_y);
-    let mut d_gate = vec![0f32; rows * width];
-    let mut d_up = vec![0f32; rows * width];
-    host::for_each_row_pair(
-        (&mut d_gate, width),
-        (&mut d_up, width),
+    two_gradients(
+        gate,
+        up,
+        d_y,
         #[inline(always)]
-        |row, d_gate, d_up| {
-            let at = row * width;
-            let (gate, up, d_y) = (&gate[at..at + width], &up[at..at + width], &d_y[at..at + width]);
-            for i in 0..width {
-                let s = sigmoid(gate[i]);
-                d_gate[i] = d_y[i] * up[i] * s * gate[i].mul_add(1.0 - s, 1.0);
-                d_up[i] = d_y[i] * gate[i] * s;
-            }
+        |gate, up, d_y| {
+            let s = sigmoid(gate);
+            (d_y * up * s * gate.mul_add(1.0 - s, 1.0), d_y * gate * s)
         },
-    );
-    Ok((host::tensor(d_gate, rows, width)?, host::tensor(d_up, rows, width)?))
+    )
 }
 
 #[inline(always)]

@@ -14,7 +14,7 @@ mod beside;
 mod gradient;
 mod interference;
 
-pub(super) use beside::{Beside, beside};
+pub(super) use beside::beside;
 
 use super::text::{or_none, percent, point_range, points, share_text};
 use crate::analysis::comparison::{Comparison, Direction};

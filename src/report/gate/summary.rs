@@ -8,7 +8,7 @@ use crate::gate::result::{Flip, GateResult};
 use crate::report::document::{Block, Span, Text, code, foreign, not_right, paragraph, quoted, strong, text};
 use crate::report::render::markdown;
 use crate::report::table::{Cell, Table};
-use crate::report::text::{NONE, count, fixed, or_none, percent, significant};
+use crate::report::text::{NONE, fixed, or_none, percent, significant};
 
 /// The first line: a comment with it is the one to replace.
 const MARK: &str = "ballast-gate";
