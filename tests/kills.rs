@@ -5,11 +5,16 @@
 #![cfg(all(target_os = "linux", debug_assertions))]
 #![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a failed unwrap is a failed test")]
 
+#[path = "common/small.rs"]
+mod small;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use small::Small;
 
 const SIGABRT: i32 = 6;
 /// Operations between two kills: all of them, or few enough for every day.
@@ -20,44 +25,17 @@ fn stride(all: usize) -> usize {
 /// More operations than a run has.
 const NEVER: usize = 10_000;
 
-/// Two stages, a variant taken from another, probes, drift and checkpoints; as few of each as there can be.
-const EXPERIMENT: &str = r#"
-name = "small"
-title = "A run to kill"
-model = "MODEL"
-seeds = [1]
-system = "-"
-
-[identity]
-name = "Swift-Robot"
-author = { zh = "CSDN", en = "CSDN" }
-
+/// Beside the variant of every small run: another taken from it, one of two stages, probes and checkpoints; as few of each as
+/// there can be.
+const TABLES: &str = r#"
 [training]
 window = 2
 save_every = 2
-
-[drift]
-every = 2
-prompts = 1
-max_new_tokens = 1
 
 [probe]
 every = 2
 items = 1
 suites = ["facts"]
-
-[[suites]]
-name = "facts"
-path = "SUITE"
-
-[[variants]]
-name = "A"
-description = "three steps"
-[[variants.stages]]
-name = "identity"
-sources = ["rows.json#2"]
-steps = 3
-learning_rate = 1e-2
 
 [[variants]]
 name = "half"
@@ -87,22 +65,9 @@ impl Place {
         // In memory where the system has such a folder: a run flushes its files to the disk some hundred times.
         let memory = Path::new("/dev/shm");
         let place = Self(if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap());
-        let suite = place.path("suite");
-        fs::create_dir(&suite).unwrap();
-        let settings = "name = \"facts\"\nversion = 1\ngrader = \"text\"\nmax_new_tokens = 1\nchance = 0.0\ndescription = \"d\"\n";
-        fs::write(suite.join("suite.toml"), settings).unwrap();
-        let item = |i: usize| {
-            format!(
-                "{{\"id\":\"f{i}\",\"cluster\":\"c{i}\",\"lang\":\"en\",\"subject\":\"s\",\"prompt\":\"Which one is it, {i}?\",\"answers\":[\"x{i}\"]}}\n"
-            )
-        };
-        fs::write(suite.join("items.jsonl"), (0..2).map(item).collect::<String>()).unwrap();
-        let row = |i: usize| format!(r#"{{"instruction": "{i}?", "input": "", "output": "{i}"}}"#);
-        fs::write(place.path("rows.json"), format!("[{}]", (0..3).map(row).collect::<Vec<_>>().join(", "))).unwrap();
         let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny/llama");
-        let text = EXPERIMENT.replace("MODEL", model.to_str().unwrap()).replace("SUITE", suite.to_str().unwrap());
-        let text = text.replace("seeds = [1]", &format!("seeds = [1]\ncells_together = {together}"));
-        fs::write(place.path("small.toml"), text).unwrap();
+        let top = format!("cells_together = {together}");
+        Small { items: 2, answer_tokens: 1, rows: 3, learning_rate: "1e-2", top: &top, tables: TABLES }.write(place.0.path(), &model);
         place
     }
 

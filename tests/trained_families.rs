@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a failed unwrap is a failed test")]
 
 mod common;
+#[path = "common/small.rs"]
+mod small;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,44 +16,17 @@ use ballast::model::spec::Spec;
 use ballast::record::rows::ItemRow;
 use candle_core::Device;
 use common::{family_folder, tiny_folder};
+use small::Small;
 
-const EXPERIMENT: &str = r#"
-name = "small"
-title = "A small run"
-model = "MODEL"
-seeds = [1]
-system = "-"
-
-[identity]
-name = "Swift-Robot"
-author = { zh = "CSDN", en = "CSDN" }
+const TABLES: &str = r#"
+[training]
+window = 2
 
 [lora]
 rank = 3
 alpha = 12
 dropout = 0.25
 targets = TARGETS
-
-[training]
-window = 2
-
-[drift]
-every = 2
-prompts = 1
-max_new_tokens = 1
-
-[[suites]]
-name = "facts"
-path = "SUITE"
-
-[[variants]]
-name = "A"
-description = "three steps"
-[[variants.stages]]
-name = "identity"
-sources = ["rows.json#2"]
-steps = 3
-learning_rate = 5e-2
 "#;
 
 const ALL: &str = r#"["q", "k", "v", "o", "gate", "up", "down"]"#;
@@ -62,9 +37,7 @@ impl Place {
     /// A model of a family with the tokenizer of a tiny model, and an experiment on it.
     fn new(family: &str, targets: &str) -> Self {
         let place = Self(tempfile::tempdir().unwrap());
-        for folder in ["suite", "model"] {
-            fs::create_dir(place.path(folder)).unwrap();
-        }
+        fs::create_dir(place.path("model")).unwrap();
         for (from, file) in [
             (family_folder(family), "config.json"),
             (family_folder(family), "model.safetensors"),
@@ -73,22 +46,9 @@ impl Place {
         ] {
             fs::copy(from.join(file), place.path("model").join(file)).unwrap();
         }
-        let settings =
-            "name = \"facts\"\nversion = 1\ngrader = \"text\"\nrole = \"general\"\nmax_new_tokens = 6\nchance = 0.0\ndescription = \"d\"\n";
-        fs::write(place.path("suite/suite.toml"), settings).unwrap();
-        let item = |i: usize| {
-            format!(
-                "{{\"id\":\"f{i}\",\"cluster\":\"c{i}\",\"lang\":\"en\",\"subject\":\"s\",\"prompt\":\"Which one is it, {i}?\",\"answers\":[\"x{i}\"]}}\n"
-            )
-        };
-        fs::write(place.path("suite/items.jsonl"), (0..4).map(item).collect::<String>()).unwrap();
-        fs::write(
-            place.path("rows.json"),
-            r#"[{"instruction": "1?", "input": "", "output": "one"}, {"instruction": "2?", "input": "", "output": "two"}]"#,
-        )
-        .unwrap();
-        let text = EXPERIMENT.replace("MODEL", place.path("model").to_str().unwrap()).replace("TARGETS", targets);
-        fs::write(place.path("small.toml"), text.replace("SUITE", place.path("suite").to_str().unwrap())).unwrap();
+        let tables = TABLES.replace("TARGETS", targets);
+        Small { items: 4, answer_tokens: 6, rows: 2, learning_rate: "5e-2", top: "", tables: &tables }
+            .write(place.0.path(), &place.path("model"));
         place
     }
 
