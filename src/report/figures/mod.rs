@@ -85,12 +85,12 @@ fn accuracy_figure(view: &View) -> Result<Figure> {
 fn outcomes_figure(view: &View) -> Result<Figure> {
     let outcomes = Outcomes::all(view);
     let count = |count: &usize| u32::try_from(*count).unwrap_or(u32::MAX);
-    let bar = |outcome: &Outcomes| TaxonomyBar {
+    let bars = outcomes.iter().map(|outcome| TaxonomyBar {
         group: outcome.suite,
         label: outcome.subject,
         counts: outcome.verdicts.iter().map(count).collect(),
-    };
-    let bars: Vec<TaxonomyBar> = outcomes.iter().map(bar).collect();
+    });
+    let bars: Vec<TaxonomyBar> = bars.collect();
     Figure::draw(
         "outcomes",
         "How answers ended",
