@@ -191,7 +191,7 @@ fn numbers_that_are_not_finite_are_invalid() {
     let strong = random_adapter(&decoder.spec).scaled(1e39);
     invalid(strong.check_scale().unwrap_err());
     invalid(decoder.merged(&strong).map(|_| ()).unwrap_err());
-    invalid(AdapterSet::new(decoder.layout(), vec![&strong]).map(|_| ()).unwrap_err());
+    invalid(AdapterSet::new(&decoder, vec![&strong]).map(|_| ()).unwrap_err());
     invalid(save(&strong, &decoder.spec, "some/base", folder.path()).unwrap_err());
 }
 

@@ -81,7 +81,7 @@ fn cached_steps_equal_one_pass() {
         let decoder = tiny(kind);
         let adapter = random_adapter(&decoder.spec);
         let rows: [&[u32]; 2] = [&ROW, &[9, 8, 7, 6, 5, 4]];
-        let adapter_set = AdapterSet::one(decoder.layout(), Some(&adapter)).unwrap();
+        let adapter_set = AdapterSet::one(&decoder, Some(&adapter)).unwrap();
         let mut cache = cache(&decoder, 2);
         let prompt = Packed::from_rows(&[&rows[0][..4], &rows[1][..2]], Some(0));
         decoder.hidden(&prompt, &adapter_set, Some(&mut cache)).unwrap();
@@ -188,7 +188,7 @@ fn a_merged_adapter_is_the_same_function() {
 fn rows_of_several_adapters_in_one_batch_equal_each_alone() {
     let decoder = tiny("qwen2");
     let (one, two) = (random_adapter(&decoder.spec), random_adapter(&decoder.spec).scaled(-2.0));
-    let adapter_set = AdapterSet::new(decoder.layout(), vec![&one, &two]).unwrap();
+    let adapter_set = AdapterSet::new(&decoder, vec![&one, &two]).unwrap();
     let rows: [&[u32]; 4] = [&ROW[..5], &ROW[2..], &ROW[..1], &ROW[..7]];
     let through = [Some(1), None, Some(0), Some(1)];
     let mut batch = Packed::default();
@@ -213,7 +213,7 @@ fn answers_do_not_depend_on_how_many_rows_decode_together() {
     use ballast::eval::generate::{Answering, Capacity, Prompt};
     let decoder = tiny("llama");
     let adapter = random_adapter(&decoder.spec);
-    let adapter_set = AdapterSet::new(decoder.layout(), vec![&adapter]).unwrap();
+    let adapter_set = AdapterSet::new(&decoder, vec![&adapter]).unwrap();
     let prompts: Vec<Prompt> = (0..9)
         .map(|i| Prompt { ids: ROW[..=(i % 5)].to_vec(), max_new_tokens: 3 + (i * 5) % 7, adapter: (i % 2 == 0).then_some(0) })
         .collect();

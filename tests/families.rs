@@ -129,7 +129,7 @@ fn a_batch_and_a_merged_adapter_give_what_single_rows_give() {
 
 fn backward(golden: &Golden, saving: Saving) -> (f64, ballast::model::lora::Gradients) {
     let (adapter, rows) = (golden.adapter(), golden.rows());
-    let adapter_set = AdapterSet::one(golden.decoder.layout(), Some(&adapter)).unwrap();
+    let adapter_set = AdapterSet::one(&golden.decoder, Some(&adapter)).unwrap();
     let batch = Packed::from_rows(&rows, Some(0));
     let mut labels = Vec::new();
     for (segment, row) in batch.rows.iter().zip(&rows) {

@@ -42,7 +42,7 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
     let identity = session::terms(&args.questions.name, &args.questions.author);
     let merged = model::merged(&base, adapter.as_ref())?;
     let decoder = merged.as_ref().unwrap_or(&base.decoder);
-    let adapter_set = AdapterSet::one(decoder.layout(), adapter.as_ref().filter(|_| merged.is_none()))?;
+    let adapter_set = AdapterSet::one(decoder, adapter.as_ref().filter(|_| merged.is_none()))?;
     let evaluator = Evaluator {
         decoder,
         adapter_set: &adapter_set,

@@ -91,7 +91,7 @@ impl Session {
     ) -> Result<Vec<ItemRow>> {
         let merged = model::merged(&self.base, adapter)?;
         let decoder = merged.as_ref().unwrap_or(&self.base.decoder);
-        let adapter_set = AdapterSet::one(decoder.layout(), adapter.filter(|_| merged.is_none()))?;
+        let adapter_set = AdapterSet::one(decoder, adapter.filter(|_| merged.is_none()))?;
         let evaluator = Evaluator { decoder, ..self.evaluator(&adapter_set) };
         let bar = Bar::new(title, suites.iter().map(|suite| suite.items.len()).sum());
         let mut rows = Vec::new();

@@ -67,7 +67,7 @@ impl DriftProbe {
 
     /// Measures a variant against the base.
     pub fn measure(&self, decoder: &Decoder, adapter: &Adapter) -> Result<Drift> {
-        let adapter_set = AdapterSet::new(decoder.layout(), vec![adapter])?;
+        let adapter_set = AdapterSet::new(decoder, vec![adapter])?;
         let batch = Packed { adapters: vec![Some(0); self.batch.rows.len()], ..self.batch.clone() };
         let variant = decoder.hidden_at(&batch, &self.predicting, &adapter_set, None)?;
         let tokens = self.predicting.len();

@@ -188,7 +188,7 @@ impl<'a> Answering<'a> {
         let tokens: usize = rooms.iter().take(rows).sum();
         // Rows that find no room wait; the longest must find some.
         let most = self.decoder.cache_tokens()?.unwrap_or(usize::MAX).max(rooms.first().copied().unwrap_or(0));
-        KvCache::new(self.decoder.layout(), tokens.min(most) + FORKED_TOKENS)
+        KvCache::new(self.decoder, tokens.min(most) + FORKED_TOKENS)
     }
 
     /// Reads the next prompts that wait, in one pass: at least one, as many as fit.

@@ -65,8 +65,8 @@ pub fn stream(
     sampling: &mut Sampling,
     shown: &mut dyn FnMut(&[u32]) -> Result<()>,
 ) -> Result<Vec<u32>> {
-    let adapter_set = AdapterSet::one(decoder.layout(), adapter)?;
-    let mut cache = KvCache::new(decoder.layout(), prompt.len() + max_new_tokens + 16)?;
+    let adapter_set = AdapterSet::one(decoder, adapter)?;
+    let mut cache = KvCache::new(decoder, prompt.len() + max_new_tokens + 16)?;
     cache.add_row(prompt, adapter_set.only(), prompt.len() + max_new_tokens)?;
     let mut batch = Packed::from_rows(&[prompt], adapter_set.only());
     let mut ids = Vec::new();

@@ -37,7 +37,8 @@ impl<'a> AdapterSet<'a> {
 
     /// Adapters for a base of the given layout. On a GPU their pairs are copied in the type of its weights: a set shows the
     /// adapters as they are now. A scale that is not finite is [`Invalid`](crate::error::Invalid).
-    pub fn new(layout: Layout<'_>, adapters: Vec<&'a Adapter>) -> Result<Self> {
+    pub fn new<'l>(layout: impl Into<Layout<'l>>, adapters: Vec<&'a Adapter>) -> Result<Self> {
+        let layout = layout.into();
         adapters.iter().try_for_each(|adapter| adapter.check_scale())?;
         let updates = adapters.iter().map(|adapter| adapter.updates(layout.spec)).collect::<Result<Vec<_>>>()?;
         Ok(Self {
@@ -49,7 +50,7 @@ impl<'a> AdapterSet<'a> {
     }
 
     /// One adapter, or the base.
-    pub fn one(layout: Layout<'_>, adapter: Option<&'a Adapter>) -> Result<Self> {
+    pub fn one<'l>(layout: impl Into<Layout<'l>>, adapter: Option<&'a Adapter>) -> Result<Self> {
         adapter.map_or_else(|| Ok(Self::base()), |adapter| Self::new(layout, vec![adapter]))
     }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ops::elementwise::add;
 use super::ops::linear::{LowRank, LowRankGradient};
-use super::site::{Module, Site};
+pub use super::site::{Module, Site};
 use super::spec::Spec;
 use crate::error::Invalid;
 use crate::random::{stream, unit};

@@ -69,7 +69,7 @@ pub fn window_gradients(decoder: &Decoder, windows: &[Window<'_>], settings: Ste
         .zip(windows)
         .map(|((labels, held), window)| Scales { cross_entropy: share(1.0, *labels), to_base: share(window.kl, *held) });
     let scales: Vec<Scales> = scales.collect();
-    let adapter_set = AdapterSet::new(decoder.layout(), windows.iter().map(|window| window.adapter).collect())?;
+    let adapter_set = AdapterSet::new(decoder, windows.iter().map(|window| window.adapter).collect())?;
     let mut sums: Vec<(LossSum, Gradients)> = vec![(LossSum::default(), Gradients::new()); windows.len()];
     for batch in batches {
         let keys = batch.rows.iter().map(|(window, row)| RowKey { seed: windows[*window].dropout_seed, row: *row });

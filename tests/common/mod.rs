@@ -60,13 +60,13 @@ pub(crate) fn largest(tensor: &Tensor) -> f32 {
 
 /// Final-normed hidden states of whole rows through one adapter, or the base.
 pub(crate) fn hidden<R: AsRef<[u32]>>(decoder: &Decoder, rows: &[R], adapter: Option<&Adapter>) -> Tensor {
-    let adapter_set = AdapterSet::one(decoder.layout(), adapter).unwrap();
+    let adapter_set = AdapterSet::one(decoder, adapter).unwrap();
     decoder.hidden(&Packed::from_rows(rows, adapter_set.only()), &adapter_set, None).unwrap()
 }
 
 /// A cache of so many empty rows.
 pub(crate) fn cache(decoder: &Decoder, rows: usize) -> KvCache {
-    let mut cache = KvCache::new(decoder.layout(), 64 * rows).unwrap();
+    let mut cache = KvCache::new(decoder, 64 * rows).unwrap();
     for _ in 0..rows {
         cache.add_row(&[], None, 64).unwrap();
     }

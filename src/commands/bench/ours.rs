@@ -123,7 +123,7 @@ fn train<'a>(decoder: &'a Decoder, work: &Work, seed: u64, saving: Saving) -> Re
 }
 
 fn decode(decoder: &Decoder, adapters: &[Adapter], prompts: &[Prompt]) -> Result<()> {
-    let adapter_set = AdapterSet::new(decoder.layout(), adapters.iter().collect())?;
+    let adapter_set = AdapterSet::new(decoder, adapters.iter().collect())?;
     Answering::new(decoder, &adapter_set).generate(prompts, &[], &mut |_, _| Ok(()))
 }
 

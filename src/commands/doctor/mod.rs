@@ -171,7 +171,7 @@ fn moved(adapter: &Adapter, device: &Device) -> Result<Adapter> {
 
 fn compute(base: &BaseModel, decoder: &Decoder, adapter: &Adapter, rows: &[TrainRow]) -> Result<Computed> {
     let ids: Vec<&[u32]> = rows.iter().map(|row| row.encoded.ids.as_slice()).collect();
-    let adapter_set = AdapterSet::new(decoder.layout(), vec![adapter])?;
+    let adapter_set = AdapterSet::new(decoder, vec![adapter])?;
     let hidden = decoder.hidden(&Packed::from_rows(&ids, adapter_set.only()), &adapter_set, None)?;
     let logits = decoder.logits(&hidden)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
     let window: Vec<&TrainRow> = rows.iter().collect();

@@ -142,7 +142,7 @@ fn evaluate(prepared: &Prepared, cells: &[PlannedCell<'_>], dirs: &[CellDir], ad
     let decoder = merged.as_ref().unwrap_or(&prepared.base.decoder);
     let apart: Vec<&Adapter> = adapters.iter().flatten().filter(|_| merged.is_none()).collect();
     let mut number = 0..apart.len();
-    let adapter_set = AdapterSet::new(decoder.layout(), apart)?;
+    let adapter_set = AdapterSet::new(decoder, apart)?;
     let numbers: Vec<Option<usize>> = adapters.iter().map(|adapter| adapter.as_ref().and_then(|_| number.next())).collect();
     let evaluator = evaluator(prepared, decoder, &adapter_set);
     let (mut started, share) = (Instant::now(), 1.0 / cells.len() as f64);

@@ -109,7 +109,7 @@ pub(super) fn probe_rows(prepared: &Prepared, step: usize, adapter: Option<&Adap
     let mut rows = Vec::new();
     let merged = model::merged(&prepared.base, adapter)?;
     let decoder = merged.as_ref().unwrap_or(&prepared.base.decoder);
-    let adapter_set = AdapterSet::one(decoder.layout(), adapter.filter(|_| merged.is_none()))?;
+    let adapter_set = AdapterSet::one(decoder, adapter.filter(|_| merged.is_none()))?;
     let evaluator = evaluator(prepared, decoder, &adapter_set);
     for planned in prepared.suites.iter().filter(|planned| config.suites.contains(&planned.suite.name)) {
         // A subset of the items asked at the end, so that the last probe and the final figure can be compared.

@@ -29,7 +29,8 @@ enum Kind {
 
 impl KvCache {
     /// A cache without rows, with room for so many tokens in all. The host takes memory as rows grow and has no limit.
-    pub fn new(layout: Layout<'_>, tokens: usize) -> Result<Self> {
+    pub fn new<'l>(layout: impl Into<Layout<'l>>, tokens: usize) -> Result<Self> {
+        let layout = layout.into();
         #[cfg(feature = "cuda")]
         if layout.device.is_cuda() && layout.spec.fits_fused_kernels() {
             return Ok(Self(Kind::Paged(PagedCache::new(layout, tokens)?)));

@@ -335,7 +335,7 @@ mod tests {
         let decoder = Decoder::new(spec, weights).unwrap();
         let config = LoraConfig { rank: 2, alpha: 4.0, dropout: 0.5, targets: Module::ALL.to_vec(), rslora: false };
         let adapter = Adapter::init(&decoder.spec, &config, 1, &Device::Cpu).unwrap();
-        let adapter_set = AdapterSet::one(decoder.layout(), Some(&adapter)).unwrap();
+        let adapter_set = AdapterSet::one(&decoder, Some(&adapter)).unwrap();
         let (batch, dropout) = (Packed::from_rows(&[[1u32, 2, 3]], Some(0)), Dropout::new(0.5, 1, &[0]));
         let pass = Pass::new(&decoder, &batch, &adapter_set, Some(&dropout), None).unwrap();
         let ones = Tensor::ones((3, decoder.spec.hidden), DType::F32, &Device::Cpu).unwrap();

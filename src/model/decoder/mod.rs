@@ -15,6 +15,9 @@ pub use backward::{Gradients, OnLinear};
 pub use forward::{Saving, Tape};
 pub use objective::{Label, LossSum, Scales};
 
+pub use super::lora::Gradients;
+pub use super::packed::Packed;
+
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
 
@@ -35,6 +38,12 @@ pub struct Decoder {
     pub spec: Spec,
     weights: Weights,
     ropes: Vec<RopeTable>,
+}
+
+impl<'a> From<&'a Decoder> for Layout<'a> {
+    fn from(decoder: &'a Decoder) -> Self {
+        Self { spec: &decoder.spec, dtype: decoder.dtype(), device: decoder.device() }
+    }
 }
 
 impl Decoder {
@@ -67,11 +76,6 @@ impl Decoder {
             }
         }
         Ok(merged)
-    }
-
-    /// What adapters and caches of this decoder are laid out by.
-    pub fn layout(&self) -> Layout<'_> {
-        Layout { spec: &self.spec, dtype: self.dtype(), device: self.device() }
     }
 
     /// Where the weights are.
