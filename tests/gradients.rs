@@ -194,7 +194,7 @@ fn weighted_labels_and_the_divergence_from_the_base_have_autograds_gradients() {
         let own: Vec<Label> = (0..4).map(label).collect();
         let scales = Scales { cross_entropy: 0.7, to_base: 1.3 };
         let batch = Packed::from_rows(&rows, Some(0));
-        let adapter_set = AdapterSet::new(decoder, vec![&adapter]).unwrap();
+        let adapter_set = AdapterSet::new(&decoder, vec![&adapter]).unwrap();
         let tape = decoder.forward_training(&batch, &adapter_set, None, Saving::Activations).unwrap();
         let (sum, ours) = decoder.backward(tape, &batch, &adapter_set, &own, &[scales]).unwrap().pop().unwrap();
 

@@ -1,4 +1,11 @@
 //! A panic on any thread ends in exit code 70 and one line that asks to report it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::exit,
+    clippy::print_stderr,
+    clippy::missing_docs_in_private_items,
+    reason = "a failed unwrap is a failed test"
+)]
 
 use std::process::{Command, exit};
 use std::thread;

@@ -18,7 +18,7 @@ use candle_core::Device;
 use common::{family_folder, tiny_folder};
 use small::Small;
 
-const TABLES: &str = r#"
+const TABLES: &str = r"
 [training]
 window = 2
 
@@ -27,7 +27,7 @@ rank = 3
 alpha = 12
 dropout = 0.25
 targets = TARGETS
-"#;
+";
 
 const ALL: &str = r#"["q", "k", "v", "o", "gate", "up", "down"]"#;
 

@@ -10,8 +10,8 @@ mod device;
 mod forward;
 mod objective;
 
+pub use backward::OnLinear;
 pub(crate) use backward::insert;
-pub use backward::{Gradients, OnLinear};
 pub use forward::{Saving, Tape};
 pub use objective::{Label, LossSum, Scales};
 

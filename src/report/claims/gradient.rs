@@ -1,7 +1,7 @@
 //! The article's claim about gradients: with identity rows alone, the norms of q_proj and v_proj are volatile for three
 //! epochs, and from the fourth on near 0.
 
-use super::{Finding, Verdict};
+use super::{Finding, Replication};
 use crate::analysis::results::ALONE;
 use crate::analysis::view::View;
 use crate::model::site::Module;
@@ -31,7 +31,7 @@ fn finding(view: &View, module: Module) -> Finding {
         claim: format!("{ALONE}'s gradient norm of {}_proj peaks in epochs 1 to 3 and is near 0 from epoch 4 on", module.name()),
         theirs: "near 0".to_owned(),
         ours: or_none(worst, Course::text),
-        verdict: worst.map_or(Verdict::NotMeasured, Course::verdict),
+        verdict: worst.map_or(Replication::NotMeasured, Course::verdict),
     }
 }
 
@@ -77,13 +77,13 @@ impl Course {
         format!("{lowest} to {peak} in epochs 1 to 3; median {later} in epochs 4 to 10, {} % of the peak; {settled}", percent(self.ratio()))
     }
 
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self) -> Replication {
         match self.ratio() {
-            ratio if ratio <= NEAR_ZERO => Verdict::Reproduced,
-            _ if self.settled.is_some() => Verdict::Later,
-            ratio if ratio <= FALLEN => Verdict::Smaller,
-            ratio if ratio <= 1.0 => Verdict::NotShown,
-            _ => Verdict::Opposite,
+            ratio if ratio <= NEAR_ZERO => Replication::Reproduced,
+            _ if self.settled.is_some() => Replication::Later,
+            ratio if ratio <= FALLEN => Replication::Smaller,
+            ratio if ratio <= 1.0 => Replication::NotShown,
+            _ => Replication::Opposite,
         }
     }
 }
@@ -116,7 +116,7 @@ mod tests {
             "1.00 to 3.00 in epochs 1 to 3; median 0.0300 in epochs 4 to 10, 1.0 % of the peak; near 0 to stay from epoch 4 on"
         );
         let verdicts = [0.03, 1.0, 2.0, 4.0].map(|later| with_later(later).verdict);
-        assert_eq!(verdicts, [Verdict::Reproduced, Verdict::Smaller, Verdict::NotShown, Verdict::Opposite]);
+        assert_eq!(verdicts, [Replication::Reproduced, Replication::Smaller, Replication::NotShown, Replication::Opposite]);
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
             row.norms.by_module.insert(Module::Q, (0.0, if row.epoch <= 13.0 { 1.0 } else { 0.01 }));
         }
         let found = finding(&View::new(&run), Module::Q);
-        assert_eq!(found.verdict, Verdict::Later);
+        assert_eq!(found.verdict, Replication::Later);
         assert!(found.ours.ends_with("100.0 % of the peak; near 0 to stay from epoch 14 on"), "{}", found.ours);
     }
 
@@ -134,7 +134,7 @@ mod tests {
     fn three_epochs_or_no_rows_measure_nothing() {
         let mut run = run();
         run.cells[0].train.retain(|row| row.epoch <= 3.0);
-        assert_eq!(finding(&View::new(&run), Module::Q).verdict, Verdict::NotMeasured);
+        assert_eq!(finding(&View::new(&run), Module::Q).verdict, Replication::NotMeasured);
         run.cells[0].train.clear();
         assert_eq!(finding(&View::new(&run), Module::V).ours, "n/a");
     }

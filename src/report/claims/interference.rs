@@ -1,7 +1,7 @@
 //! The article's reasons for forgetting: gradient interference, a gradient 3.2 times that of full fine-tuning on q_proj and
 //! v_proj, and rows that cover too little of what the model represents.
 
-use super::{Finding, Verdict};
+use super::{Finding, Replication};
 use crate::analysis::interference::{Pull, pulls};
 use crate::analysis::results::ALONE;
 use crate::analysis::view::View;
@@ -37,10 +37,10 @@ fn against(pulls: &[Pull]) -> Finding {
         theirs: "below 0".to_owned(),
         ours: numbers(&cosines, || format!("cosine {low:.3} to {high:.3} over {}", counted(cosines.len(), "measurement"))),
         verdict: match cosines.as_slice() {
-            [] => Verdict::NotMeasured,
-            all if all.iter().all(|cosine| *cosine < 0.0) => Verdict::Reproduced,
-            all if all.iter().all(|cosine| *cosine > 0.0) => Verdict::Opposite,
-            _ => Verdict::NotShown,
+            [] => Replication::NotMeasured,
+            all if all.iter().all(|cosine| *cosine < 0.0) => Replication::Reproduced,
+            all if all.iter().all(|cosine| *cosine > 0.0) => Replication::Opposite,
+            _ => Replication::NotShown,
         },
     }
 }
@@ -53,11 +53,11 @@ fn peak(module: Module, pulls: &[Pull]) -> Finding {
         theirs: format!("{PEAK} times"),
         ours: numbers(&ratios, || format!("{} times", significant(peak))),
         verdict: match peak {
-            _ if ratios.is_empty() => Verdict::NotMeasured,
-            peak if peak <= 1.0 => Verdict::Opposite,
-            peak if peak < PEAK / ALIKE => Verdict::Smaller,
-            peak if peak > PEAK * ALIKE => Verdict::Larger,
-            _ => Verdict::Reproduced,
+            _ if ratios.is_empty() => Replication::NotMeasured,
+            peak if peak <= 1.0 => Replication::Opposite,
+            peak if peak < PEAK / ALIKE => Replication::Smaller,
+            peak if peak > PEAK * ALIKE => Replication::Larger,
+            _ => Replication::Reproduced,
         },
     }
 }
@@ -73,9 +73,9 @@ fn coverage(pulls: &[Pull]) -> Finding {
             |(overlap, chance)| format!("{} % of directions, {} % by chance", percent(overlap), percent(chance)),
         ),
         verdict: match first {
-            None => Verdict::NotMeasured,
-            Some((overlap, _)) if overlap < COVERED => Verdict::Reproduced,
-            Some(_) => Verdict::Opposite,
+            None => Replication::NotMeasured,
+            Some((overlap, _)) if overlap < COVERED => Replication::Reproduced,
+            Some(_) => Replication::Opposite,
         },
     }
 }
@@ -90,7 +90,7 @@ fn ends(values: &[f64]) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::Verdict::{Larger, NotMeasured, NotShown, Opposite, Reproduced, Smaller};
+    use super::Replication::{Larger, NotMeasured, NotShown, Opposite, Reproduced, Smaller};
     use super::*;
     use crate::analysis::interference::tests::row;
     use crate::analysis::sample::run;

@@ -25,7 +25,7 @@ use crate::stats::Interval;
 
 /// What became of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Replication {
     /// Same direction, same size.
     Reproduced,
     /// Same direction, less of it.
@@ -42,7 +42,7 @@ pub(super) enum Verdict {
     NotMeasured,
 }
 
-impl Verdict {
+impl Replication {
     /// In the table.
     pub(super) fn text(self) -> &'static str {
         match self {
@@ -66,8 +66,8 @@ pub(super) struct Finding {
     pub(super) theirs: String,
     /// Our number with its interval.
     pub(super) ours: String,
-    /// Verdict.
-    pub(super) verdict: Verdict,
+    /// Replication.
+    pub(super) verdict: Replication,
 }
 
 /// The article's accuracies by suite: base, A, B, the three-stage recipe. Its suite of reasoning is Chinese; the
@@ -135,10 +135,10 @@ fn of_comparison(
     theirs: String,
     suite: &str,
     found: Option<&Comparison>,
-    judge: impl FnOnce(&Comparison) -> Verdict,
+    judge: impl FnOnce(&Comparison) -> Replication,
 ) -> Finding {
     let known = suites_with_retention(&results.view).contains(&suite);
-    let verdict = found.filter(|_| known).map_or(Verdict::NotMeasured, judge);
+    let verdict = found.filter(|_| known).map_or(Replication::NotMeasured, judge);
     Finding { claim, theirs, ours: or_none(found, |found| measured(found, known)), verdict }
 }
 
@@ -151,7 +151,7 @@ fn identity(results: &Results, variant: &str, suite: &str, claimed: f64) -> Find
         ours: or_none(share, |share| share_text(&share)),
         verdict: match (share, gain) {
             (Some(share), Some(gain)) => judge_level(share, gain.direction(), claimed),
-            _ => Verdict::NotMeasured,
+            _ => Replication::NotMeasured,
         },
     }
 }
@@ -169,32 +169,32 @@ fn measured(found: &Comparison, known: bool) -> String {
     format!("{} {}{items} n={}{chance}", points(found.difference), point_range(found.interval), found.n)
 }
 
-fn judge_difference(found: &Comparison, claimed: f64) -> Verdict {
+fn judge_difference(found: &Comparison, claimed: f64) -> Replication {
     let hull = found.hull();
     match (found.direction(), claimed < 0.0) {
-        (Direction::Unclear, _) => Verdict::NotShown,
-        (Direction::Worse, false) | (Direction::Better, true) => Verdict::Opposite,
-        _ if hull.contains(claimed) => Verdict::Reproduced,
-        _ if found.difference.abs() < claimed.abs() => Verdict::Smaller,
-        _ => Verdict::Larger,
+        (Direction::Unclear, _) => Replication::NotShown,
+        (Direction::Worse, false) | (Direction::Better, true) => Replication::Opposite,
+        _ if hull.contains(claimed) => Replication::Reproduced,
+        _ if found.difference.abs() < claimed.abs() => Replication::Smaller,
+        _ => Replication::Larger,
     }
 }
 
-fn judge_within(hull: Interval, loss: f64) -> Verdict {
+fn judge_within(hull: Interval, loss: f64) -> Replication {
     match (hull.low > -loss, hull.high < -loss) {
-        (true, _) => Verdict::Reproduced,
-        (_, true) => Verdict::Opposite,
-        _ => Verdict::NotShown,
+        (true, _) => Replication::Reproduced,
+        (_, true) => Replication::Opposite,
+        _ => Replication::NotShown,
     }
 }
 
-fn judge_level(share: Share, gain: Direction, claimed: f64) -> Verdict {
+fn judge_level(share: Share, gain: Direction, claimed: f64) -> Replication {
     match gain {
-        Direction::Unclear => Verdict::NotShown,
-        Direction::Worse => Verdict::Opposite,
-        Direction::Better if share.interval.contains(claimed) => Verdict::Reproduced,
-        Direction::Better if share.value < claimed => Verdict::Smaller,
-        Direction::Better => Verdict::Larger,
+        Direction::Unclear => Replication::NotShown,
+        Direction::Worse => Replication::Opposite,
+        Direction::Better if share.interval.contains(claimed) => Replication::Reproduced,
+        Direction::Better if share.value < claimed => Replication::Smaller,
+        Direction::Better => Replication::Larger,
     }
 }
 
@@ -204,7 +204,7 @@ mod tests {
     use crate::analysis::sample::{cell, run};
     use crate::analysis::view::View;
 
-    fn verdict(findings: &[Finding], claim: &str) -> Verdict {
+    fn verdict(findings: &[Finding], claim: &str) -> Replication {
         findings.iter().find(|found| found.claim == claim).unwrap_or_else(|| panic!("{claim} in {findings:#?}")).verdict
     }
 
@@ -213,11 +213,11 @@ mod tests {
         let sample = run();
         let found = findings(&Results::new(View::new(&sample)));
         // A .30 against B .75 on 60 items: -45.0 [-57.9, -30.1] excludes 0 and holds the article's -27 only if wide enough.
-        assert_eq!(verdict(&found, "A loses against B on fact-qa"), Verdict::Larger);
-        assert_eq!(verdict(&found, "A loses against B on reasoning-zh"), Verdict::Reproduced);
-        assert_eq!(verdict(&found, "mixed stays within 11.0 points of base on reasoning-zh"), Verdict::Reproduced);
-        assert_eq!(verdict(&found, "mixed stays within 2.0 points of base on fact-qa"), Verdict::NotShown);
-        assert_eq!(verdict(&found, "mixed states the new identity (identity)"), Verdict::Reproduced);
+        assert_eq!(verdict(&found, "A loses against B on fact-qa"), Replication::Larger);
+        assert_eq!(verdict(&found, "A loses against B on reasoning-zh"), Replication::Reproduced);
+        assert_eq!(verdict(&found, "mixed stays within 11.0 points of base on reasoning-zh"), Replication::Reproduced);
+        assert_eq!(verdict(&found, "mixed stays within 2.0 points of base on fact-qa"), Replication::NotShown);
+        assert_eq!(verdict(&found, "mixed states the new identity (identity)"), Replication::Reproduced);
         assert!(found.iter().all(|found| !found.claim.contains("code")), "no suite of that name was asked");
     }
 
@@ -226,12 +226,12 @@ mod tests {
         let mut sample = run();
         sample.cells[0] = cell("A", 42, 0.75, 0.0);
         let found = findings(&Results::new(View::new(&sample)));
-        assert_eq!(verdict(&found, "A loses against B on fact-qa"), Verdict::NotShown);
-        assert_eq!(verdict(&found, "A states the new identity (identity)"), Verdict::NotShown);
+        assert_eq!(verdict(&found, "A loses against B on fact-qa"), Replication::NotShown);
+        assert_eq!(verdict(&found, "A states the new identity (identity)"), Replication::NotShown);
         sample.cells[1] = cell("B", 42, 0.3, 1.0);
         let found = findings(&Results::new(View::new(&sample)));
-        assert_eq!(verdict(&found, "A loses against B on fact-qa"), Verdict::Opposite);
-        assert_eq!(verdict(&found, "B stays within 7.0 points of base on fact-qa"), Verdict::Opposite);
+        assert_eq!(verdict(&found, "A loses against B on fact-qa"), Replication::Opposite);
+        assert_eq!(verdict(&found, "B stays within 7.0 points of base on fact-qa"), Replication::Opposite);
     }
 
     #[test]
@@ -239,9 +239,9 @@ mod tests {
         let mut sample = run();
         sample.meta.suites.get_mut("reasoning-zh").unwrap().chance = 0.75;
         let found = findings(&Results::new(View::new(&sample)));
-        assert_eq!(verdict(&found, "mixed stays within 11.0 points of base on reasoning-zh"), Verdict::NotMeasured);
+        assert_eq!(verdict(&found, "mixed stays within 11.0 points of base on reasoning-zh"), Replication::NotMeasured);
         assert!(found.iter().any(|found| found.ours.ends_with("n=60, the base at chance")));
-        assert_eq!(verdict(&found, "A loses against B on fact-qa"), Verdict::Larger);
+        assert_eq!(verdict(&found, "A loses against B on fact-qa"), Replication::Larger);
     }
 
     #[test]
@@ -249,7 +249,7 @@ mod tests {
         let mut sample = run();
         sample.cells.remove(1);
         let found = findings(&Results::new(View::new(&sample)));
-        assert_eq!(verdict(&found, "A loses against B on fact-qa"), Verdict::NotMeasured);
+        assert_eq!(verdict(&found, "A loses against B on fact-qa"), Replication::NotMeasured);
         sample.experiment.variants[1].name = "other".to_owned();
         assert!(findings(&Results::new(View::new(&sample))).is_empty());
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::Figure;
 use crate::analysis::dose::Dose;
@@ -13,7 +13,7 @@ use crate::analysis::view::{Subject, View};
 use crate::config::file::StageConfig;
 use crate::eval::suite::SuiteRole;
 use crate::record::rows::ItemRow;
-use crate::report::plot::heat::{HeatData, HeatPanel, HeatScale, heat};
+use crate::report::plot::heat::{HeatPanel, HeatScale, heat};
 
 /// Variants of one stage on the same rows: which number of steps and which rate each was given.
 struct Grid<'a> {
@@ -69,23 +69,19 @@ pub(super) fn figure(view: &View) -> Result<Option<Figure>> {
     let largest = view.variants().iter().filter_map(drift).fold(0.0, f64::max);
     let identity =
         |subject: &Subject| Share::among(subject, |row| row.role() == SuiteRole::Identity, ItemRow::is_correct).map(|share| share.value);
-    let panels = vec![
+    let panels = [
         grid.panel(view, "identity %, by rate", HeatScale::Share, identity),
         grid.panel(view, "retention %, by rate", HeatScale::Share, |subject| Kept::of(view, subject).map(|kept| kept.value)),
         grid.panel(view, "drift, nats per token, by rate", HeatScale::Harm(largest.max(f64::MIN_POSITIVE)), drift),
     ];
-    let data = HeatData {
-        title: "What dose does: identity learned, ability kept, drift".to_owned(),
-        subtitle: view.subtitle(),
-        rows: "steps".to_owned(),
-        panels,
-    };
-    Ok(Some(Figure {
-        name: "dose".to_owned(),
-        caption: "Each place is one variant: its steps by row, its peak rate by column. A dose is worth giving where identity is dark and retention is too; drift rises before either falls.",
-        svg: heat(&data).context("failed to draw the dose figure")?,
-        title: data.title,
-    }))
+    let figure = Figure::draw(
+        "dose",
+        "What dose does: identity learned, ability kept, drift",
+        view.subtitle(),
+        "Each place is one variant: its steps by row, its peak rate by column. A dose is worth giving where identity is dark and retention is too; drift rises before either falls.",
+        |titles| heat(titles, "steps", &panels),
+    )?;
+    Ok(Some(figure))
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Heat maps of why variants forget: by layer and linear, the means of what was measured in training.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::Figure;
 use crate::analysis::interference::mean;
 use crate::analysis::view::View;
 use crate::model::lora::Module;
 use crate::record::run_dir::Cell;
-use crate::report::plot::heat::{HeatData, HeatPanel, HeatScale, heat};
+use crate::report::plot::heat::{HeatPanel, HeatScale, heat};
 use crate::train::interference::InterferenceRow;
 
 /// One figure.
@@ -60,11 +60,9 @@ pub(super) fn figures(view: &View) -> Result<Vec<Figure>> {
     }
     let first = if view.seeds() > 1 { "; the first seed of each variant" } else { "" };
     let draw = |kind: Kind| {
-        let panels = measured.iter().map(|(name, cell)| panel(name, cell, kind.scale, kind.value)).collect();
-        let data =
-            HeatData { title: kind.title.to_owned(), subtitle: format!("{}{first}", view.subtitle()), rows: "layer".to_owned(), panels };
-        let svg = heat(&data).with_context(|| format!("failed to draw the figure {}", kind.name))?;
-        Ok(Figure { name: kind.name.to_owned(), title: data.title, caption: kind.caption, svg })
+        let panels: Vec<HeatPanel> = measured.iter().map(|(name, cell)| panel(name, cell, kind.scale, kind.value)).collect();
+        let subtitle = format!("{}{first}", view.subtitle());
+        Figure::draw(kind.name, kind.title, subtitle, kind.caption, |titles| heat(titles, "layer", &panels))
     };
     kinds().into_iter().map(draw).collect()
 }

@@ -6,21 +6,9 @@
 use anyhow::Result;
 use plotters::style::RGBColor;
 
+use super::Titles;
 use super::sheet::{Rect, Sheet, figure};
 use super::style::{BODY, INK, MARGIN, PAPER, PX, SMALL, WIDTH};
-
-/// What the figure shows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HeatData {
-    /// What is shown, as a sentence.
-    pub title: String,
-    /// Size, seed and device of the measurement.
-    pub subtitle: String,
-    /// What rows are, above the first panel.
-    pub rows: String,
-    /// Grids side by side.
-    pub panels: Vec<HeatPanel>,
-}
 
 /// How numbers become colours.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,24 +54,24 @@ const KEY: i32 = 34 * PX;
 const BLUE: RGBColor = RGBColor(0x00, 0x5F, 0x96);
 const ORANGE: RGBColor = RGBColor(0xB5, 0x4A, 0x00);
 
-/// Draws the figure.
-pub fn heat(data: &HeatData) -> Result<String> {
-    let rows = data.panels.iter().map(|panel| panel.rows.len()).max().unwrap_or(0).max(1);
+/// Draws the figure: grids side by side, and what their rows are.
+pub fn heat(titles: &Titles, rows_are: &str, panels: &[HeatPanel]) -> Result<String> {
+    let rows = panels.iter().map(|panel| panel.rows.len()).max().unwrap_or(0).max(1);
     let row = if rows <= FEW { ROW.1 } else { (PANEL / rows as i32).clamp(ROW.0, ROW.1) };
-    let scale = data.panels.first().map(|panel| panel.scale).filter(|first| data.panels.iter().all(|panel| panel.scale == *first));
+    let scale = panels.first().map(|panel| panel.scale).filter(|first| panels.iter().all(|panel| panel.scale == *first));
     let key = if scale.is_some() { KEY } else { 0 };
-    let bands = data.panels.len().div_ceil(COLUMNS).max(1);
-    let columns = data.panels.len().div_ceil(bands).max(1);
+    let bands = panels.len().div_ceil(COLUMNS).max(1);
+    let columns = panels.len().div_ceil(bands).max(1);
     let band = ABOVE + rows as i32 * row + BELOW;
-    figure(&data.title, &data.subtitle, key + bands as i32 * band, |sheet, top| {
+    figure(titles, key + bands as i32 * band, |sheet, top| {
         if let Some(scale) = scale {
             draw_key(sheet, scale, top)?;
         }
         let width = (WIDTH - 2 * MARGIN - (columns as i32 - 1) * GUTTER) / columns as i32;
-        for (i, panel) in data.panels.iter().enumerate() {
+        for (i, panel) in panels.iter().enumerate() {
             let left = MARGIN + (i % columns) as i32 * (width + GUTTER);
             let top = top + key + (i / columns) as i32 * band;
-            draw_panel(sheet, &data.rows, panel, Rect { left, right: left + width, top, bottom: top + band }, row)?;
+            draw_panel(sheet, rows_are, panel, Rect { left, right: left + width, top, bottom: top + band }, row)?;
         }
         Ok(())
     })
@@ -171,8 +159,9 @@ impl HeatScale {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::plot::samples;
 
-    fn data(scale: HeatScale, value: Option<f64>) -> HeatData {
+    fn draw(scale: HeatScale, value: Option<f64>) -> String {
         let panel = HeatPanel {
             name: "A".to_owned(),
             scale,
@@ -180,15 +169,15 @@ mod tests {
             rows: (0..4).map(|layer| layer.to_string()).collect(),
             values: vec![vec![value, Some(0.0)]; 4],
         };
-        HeatData { title: "t".to_owned(), subtitle: String::new(), rows: "layer".to_owned(), panels: vec![panel; 4] }
+        heat(&samples::titles(), "layer", &vec![panel; 4]).unwrap()
     }
 
     #[test]
     fn numbers_stand_on_their_colours() {
-        let svg = heat(&data(HeatScale::Signed(1.0), Some(-1.0))).unwrap();
+        let svg = draw(HeatScale::Signed(1.0), Some(-1.0));
         assert_eq!(svg.matches("#B54A00").count(), 16, "an end of the scale in every panel's first column");
         assert!(svg.contains("-1.00") && svg.contains("+0.00"));
-        assert!(heat(&data(HeatScale::Share, Some(0.5))).unwrap().contains("\n50\n"));
+        assert!(draw(HeatScale::Share, Some(0.5)).contains("\n50\n"));
     }
 
     #[test]
@@ -196,7 +185,7 @@ mod tests {
         assert_eq!(HeatScale::Signed(2.0).color(9.0), (BLUE, 1.0));
         assert_eq!(HeatScale::Share.color(0.0), (RGBColor(255, 255, 255), 0.0));
         assert_eq!((HeatScale::Share.color(-0.5).1, HeatScale::Harm(1.0).color(1.0)), (0.0, (ORANGE, 1.0)));
-        let (some, none) = (heat(&data(HeatScale::Share, Some(0.9))).unwrap(), heat(&data(HeatScale::Share, None)).unwrap());
+        let (some, none) = (draw(HeatScale::Share, Some(0.9)), draw(HeatScale::Share, None));
         assert!(none.matches("<rect").count() < some.matches("<rect").count());
     }
 }

@@ -1,7 +1,7 @@
 //! What the article claims and what this run says to it.
 
 use crate::analysis::results::Results;
-use crate::report::claims::{Verdict, beside, findings};
+use crate::report::claims::{Replication, beside, findings};
 use crate::report::document::{Block, Span, code, list, paragraph, text, under};
 use crate::report::table::Table;
 use crate::report::text::{or_none, percent, range};
@@ -13,13 +13,13 @@ pub(super) fn section(results: &Results) -> Vec<Block> {
         return Vec::new();
     }
     let kinds = [
-        Verdict::Reproduced,
-        Verdict::Larger,
-        Verdict::Smaller,
-        Verdict::Later,
-        Verdict::NotShown,
-        Verdict::Opposite,
-        Verdict::NotMeasured,
+        Replication::Reproduced,
+        Replication::Larger,
+        Replication::Smaller,
+        Replication::Later,
+        Replication::NotShown,
+        Replication::Opposite,
+        Replication::NotMeasured,
     ];
     let tally = kinds.into_iter().filter_map(|kind| {
         let n = findings.iter().filter(|found| found.verdict == kind).count();

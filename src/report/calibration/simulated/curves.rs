@@ -13,9 +13,10 @@ const DRAWN: [usize; 3] = [0, 1, 3];
 /// Largest loss drawn, in points.
 const LAST: usize = 20;
 
+/// A share of gates.
+type Rate = fn(DecisionCounts) -> f64;
 /// What is counted, one dash each.
-const COUNTED: [(&str, fn(DecisionCounts) -> f64); 2] =
-    [("passes", |found| found.pass_rate()), ("regresses", |found| found.regress_rate())];
+const COUNTED: [(&str, Rate); 2] = [("passes", |found| found.pass_rate()), ("regresses", |found| found.regress_rate())];
 
 pub(super) fn figure(gates: &Gates) -> Result<String> {
     let panel = |(place, (suite, n)): (usize, &(String, usize))| {
