@@ -78,7 +78,7 @@ fn short(value: f64) -> String {
 }
 
 /// Whether a linear belongs to attention; the others are the feed-forward block's.
-fn in_attention(module: Module) -> bool {
+pub(super) fn in_attention(module: Module) -> bool {
     match module {
         Module::Q | Module::K | Module::V | Module::O | Module::Qkv => true,
         Module::Gate | Module::Up | Module::Down | Module::GateUp => false,
