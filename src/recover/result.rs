@@ -113,7 +113,7 @@ impl RecoverResult {
     pub fn sentence(&self) -> String {
         let percent = |share: Option<f64>| share.map_or("n/a".to_owned(), |share| format!("{:.1} %", 100.0 * share));
         let identity = format!(
-            "identity {} of held-out items, {} before and {} without an adapter",
+            "{} of the held-out items on identity are right, {} before, {} without an adapter",
             percent(self.held_out.identity_after),
             percent(self.held_out.identity_before),
             percent(self.held_out.identity_base)

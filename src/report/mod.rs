@@ -15,6 +15,7 @@ mod document;
 mod figures;
 mod headline;
 mod page;
+pub mod recover;
 mod render;
 mod sections;
 mod summary;

@@ -30,7 +30,7 @@ pub(super) struct Figure {
 }
 
 impl Figure {
-    fn draw(
+    pub(super) fn draw(
         name: &str,
         title: impl Into<String>,
         subtitle: String,

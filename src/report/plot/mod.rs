@@ -13,6 +13,7 @@ pub mod accuracy;
 pub mod forest;
 pub mod gradients;
 pub mod heat;
+pub mod pareto;
 pub mod power;
 pub mod raster;
 pub mod retention;

@@ -170,7 +170,7 @@ fn draw_cross(sheet: &Sheet, frame: &Frame, at: Place, point: &RetentionPoint) -
 }
 
 /// The nearest place for a name that covers no other name or marker, and as little of the bars as can be.
-fn place_name(at: Place, width: i32, inside: Rect, taken: &[Rect], bars: &[Rect]) -> Rect {
+pub(super) fn place_name(at: Place, width: i32, inside: Rect, taken: &[Rect], bars: &[Rect]) -> Rect {
     let (width, half) = (width + 4 * PX, LABEL_HEIGHT / 2);
     let mut best: Option<(i64, Rect)> = None;
     for distance in [9, 22, 36, 52, 70, 90, 115, 140].map(|d| d * PX) {
@@ -213,7 +213,7 @@ const DIRECTIONS: [(i32, i32); 12] = [
 ];
 
 /// A line from a marker to a name that stands apart from it.
-fn draw_leader(sheet: &Sheet, at: Place, label: Rect, ink: RGBColor) -> Result<()> {
+pub(super) fn draw_leader(sheet: &Sheet, at: Place, label: Rect, ink: RGBColor) -> Result<()> {
     let nearest = (at.0.clamp(label.left, label.right), at.1.clamp(label.top + 3 * PX, label.bottom - 3 * PX));
     let (dx, dy) = (f64::from(nearest.0 - at.0), f64::from(nearest.1 - at.1));
     let distance = dx.hypot(dy);
@@ -225,7 +225,7 @@ fn draw_leader(sheet: &Sheet, at: Place, label: Rect, ink: RGBColor) -> Result<(
     sheet.line(&[start, nearest], ink, 7)
 }
 
-fn around(at: Place, width: i32, height: i32) -> Rect {
+pub(super) fn around(at: Place, width: i32, height: i32) -> Rect {
     Rect { left: at.0 - width / 2, right: at.0 + width / 2, top: at.1 - height / 2, bottom: at.1 + height / 2 }
 }
 
