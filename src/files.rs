@@ -100,6 +100,25 @@ pub fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
+/// Removes a folder with all that is in it, if it is there.
+pub fn remove_folder(path: &Path) -> Result<()> {
+    die_here();
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("failed to remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Gives a folder that is written its name, which nothing has yet.
+pub fn place_folder(written: &Path, name: &Path) -> Result<()> {
+    die_here();
+    fs::rename(written, name).with_context(|| format!("failed to rename {} to {}", written.display(), name.display()))?;
+    sync_folder(name.parent());
+    Ok(())
+}
+
 /// Creates a folder with its parents.
 pub fn create_folder(path: &Path) -> Result<()> {
     die_here();

@@ -23,7 +23,7 @@
 //! | [`plan`] | an experiment once its files are read: the rows of every stage, the items of every suite, the cells in groups that share their passes |
 //! | [`analysis`] | rows to numbers, each once: pairs, shares, paired differences, retention, outcomes, dose; a run arranged, sources side by side, any number of runs as one frame |
 //! | [`gate`] | paired answers and margins to a verdict; the baseline it is judged by, or answers alone; the rule simulated |
-//! | [`recover`] | an adapter changed, from mildly to strongly: strength, depth, modules, rank, means of several; how large a change is |
+//! | [`recover`] | an adapter brought back: changes from mild to strong (strength, depth, modules, rank, means of several), the items in two parts, and the search for the mildest change that passes the gate |
 //! | [`report`] | records to tables, figures, Markdown; `page`, the same with every item as one HTML file; a gate's result to JSON, JUnit, Markdown (`gate`); runs side by side (`versus`) |
 //! | [`cli`], [`commands`] | the command line as types; one subcommand a file. Only `commands` knows all stages; `commands/bench` times them, beside the programs in `benches/peers` |
 //!

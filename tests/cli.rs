@@ -415,7 +415,8 @@ fn doctor_finds_nothing_wrong_with_any_family() {
 
 #[test]
 fn help_teaches() {
-    for command in ["run", "eval", "compare", "bless", "gate", "calibrate", "chat", "fetch", "report", "data", "suite", "doctor", "import"]
+    for command in
+        ["run", "eval", "compare", "bless", "gate", "recover", "calibrate", "chat", "fetch", "report", "data", "suite", "doctor", "import"]
     {
         let output = ballast().args([command, "--help"]).assert().success();
         let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();

@@ -5,6 +5,7 @@ mod bench;
 mod experiment;
 mod gate;
 mod model;
+mod recover;
 mod suite;
 
 pub use answers::{AskingArgs, CompareArgs, EvalArgs, ImportArgs, TableArgs};
@@ -12,6 +13,7 @@ pub use bench::{BenchArgs, Part, Peer, Shape};
 pub use experiment::{DataArgs, DataBuildArgs, DataCommand, ReportArgs, RunArgs};
 pub use gate::{BlessArgs, CalibrateArgs, GateArgs, OnInconclusive, PolicyArgs};
 pub use model::{ChatArgs, DoctorArgs, FetchArgs};
+pub use recover::RecoverArgs;
 pub use suite::{SuiteCheckArgs, SuiteCommand, SuiteShowArgs};
 
 use std::path::PathBuf;
@@ -46,6 +48,8 @@ pub enum Command {
     Bless(BlessArgs),
     /// Judge an adapter against a baseline: exit code 0 pass, 1 regress, 3 inconclusive, 4 invalid.
     Gate(GateArgs),
+    /// Find the mildest change of an adapter that passes the gate and keeps its identity.
+    Recover(RecoverArgs),
     /// Test the gate itself: by simulation, or base against base and against planted collapses.
     Calibrate(CalibrateArgs),
     /// Chat with a model, or with a model and a PEFT adapter.

@@ -15,6 +15,7 @@ mod fetched;
 mod gate;
 mod import;
 mod model;
+mod recover;
 mod report;
 mod rows;
 mod run;
@@ -39,6 +40,7 @@ pub fn dispatch(cli: Cli) -> Result<()> {
         Command::Compare(args) => compare::compare(&args),
         Command::Bless(args) => bless::bless(&args),
         Command::Gate(args) => gate::gate(&args),
+        Command::Recover(args) => recover::recover(&args),
         Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Chat(args) => chat::chat(&args),
         Command::Fetch(args) => fetch::fetch(&args),

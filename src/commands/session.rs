@@ -9,7 +9,7 @@ use super::{fetched, model};
 use crate::data::chat::ChatTemplate;
 use crate::eval::budget::Budgets;
 use crate::eval::drift::DriftProbe;
-use crate::eval::run::Evaluator;
+use crate::eval::run::{Asker, Evaluator};
 use crate::eval::score::IdentityTerms;
 use crate::eval::suite::Item;
 use crate::files::sha256;
@@ -104,6 +104,26 @@ impl Session {
                     Ok(())
                 })?;
             }
+        }
+        bar.finish();
+        Ok(rows)
+    }
+
+    /// Answers of the base with each of several adapters, side by side.
+    pub(super) fn ask_each(&self, title: &str, adapters: &[&Adapter]) -> Result<Vec<Vec<ItemRow>>> {
+        let adapter_set = AdapterSet::new(&self.base.decoder, adapters.to_vec())?;
+        let evaluator = self.evaluator(&adapter_set);
+        let nothing = HashSet::new();
+        let askers: Vec<Asker> = (0..adapters.len()).map(|adapter| Asker { adapter: Some(adapter), done: &nothing }).collect();
+        let bar = Bar::new(title, adapters.len() * self.suites.iter().map(|suite| suite.items.len()).sum::<usize>());
+        let mut rows = vec![Vec::new(); adapters.len()];
+        for PlannedSuite { suite, items } in &self.suites {
+            bar.message(suite.name.clone());
+            evaluator.answer_all(items, suite.asking(), &askers, &mut |asker, answered| {
+                rows[asker].push(item_row(suite, None, answered));
+                bar.advance(1);
+                Ok(())
+            })?;
         }
         bar.finish();
         Ok(rows)

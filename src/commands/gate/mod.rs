@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 
 pub(super) use calibrate::calibrate;
 
-use measure::{Candidate, Measured, measure};
+use measure::{Candidate, measure};
+pub(super) use measure::{Measured, measure_loaded};
 
 use super::session::Session;
 use super::{fetched, print};
@@ -38,7 +39,7 @@ pub(super) fn gate(args: &GateArgs) -> Result<()> {
 }
 
 /// The baseline's suites with its items. An item that the suite no longer has is left out here and missed by the evidence.
-fn asked(baseline: &Baseline) -> Result<Vec<(String, PlannedSuite)>> {
+pub(super) fn asked(baseline: &Baseline) -> Result<Vec<(String, PlannedSuite)>> {
     let suites = baseline.header.suites.iter().zip(&baseline.marks).map(|(blessed, marks)| {
         let suite = fetched::suite(&blessed.source).with_context(|| format!("suite {} of the baseline", blessed.name))?;
         let items = suite.items.iter().filter(|item| marks.contains_key(&item.content_hash())).cloned().collect();
