@@ -209,6 +209,30 @@ fn an_unknown_key_is_refused_by_every_family() {
     }
 }
 
+/// transformers takes the long factors as soon as a sequence outgrows the original context.
+#[test]
+fn a_sequence_that_needs_longrope_s_long_factors_is_refused_by_name() {
+    let all = all();
+    let golden = all.iter().find(|golden| golden.name == "phi4-mini").unwrap();
+    let run = |decoder: &Decoder, tokens: usize| {
+        let ids = vec![5; tokens];
+        let mut batch = Packed::default();
+        batch.push(&ids, 0, None);
+        decoder.hidden(&batch, &AdapterSet::base(), None).map(|_| ()).map_err(|error| error.to_string())
+    };
+    run(&golden.decoder, 256).unwrap();
+    assert_eq!(
+        run(&golden.decoder, 257).unwrap_err(),
+        "a sequence of more than 256 tokens does not fit 256 positions: longer sequences need the long factors of the model's LongRoPE, \
+         which Ballast does not run: shorten the prompt or the answer"
+    );
+    // Of a model that was trained for nothing longer.
+    let mut config = golden.config.clone();
+    config["max_position_embeddings"] = Value::from(256);
+    let spec = Spec::from_config_json(&config.to_string()).unwrap();
+    assert_eq!((spec.longest(), spec.limit()), (256, "the model's 256 positions".to_owned()));
+}
+
 /// A golden value proves a switch only where the switch changes it.
 #[test]
 fn every_switch_acts_on_the_golden_logits() {

@@ -43,10 +43,10 @@ pub fn fits<'a>(
         for row in &stage.stage.rows {
             let length = row.encoded.ids.len();
             ensure!(
-                length <= spec.max_positions,
-                "row {} has {length} tokens, but the model has {} positions: set training.max_length to that or less",
+                length <= spec.longest(),
+                "row {} has {length} tokens, which does not fit {}: set training.max_length to that or less",
                 row.origin,
-                spec.max_positions
+                spec.limit()
             );
             if let Some(id) = row.encoded.ids.iter().find(|id| **id as usize >= spec.vocabulary) {
                 anyhow::bail!("row {}: token {id} is outside the model's vocabulary of {}", row.origin, spec.vocabulary);

@@ -49,7 +49,13 @@ impl<'a> Pass<'a> {
         cache: Option<&KvCache>,
     ) -> Result<Self> {
         adapter_set.check(batch)?;
-        decoder.ropes[0].check(&batch.positions)?;
+        let longest = decoder.max_positions();
+        if let Some(position) = batch.positions.iter().find(|position| **position as usize >= longest) {
+            anyhow::bail!(
+                "a sequence of more than {position} tokens does not fit {}: shorten the prompt or the answer",
+                decoder.spec.limit()
+            );
+        }
         if let Some(id) = batch.ids.iter().find(|id| **id as usize >= decoder.spec.vocabulary) {
             anyhow::bail!(
                 "token {id} is outside the vocabulary of {}: tokenizer and weights do not belong together, or a token was added \

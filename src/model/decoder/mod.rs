@@ -50,9 +50,7 @@ impl Decoder {
     /// A decoder over loaded weights, for sequences of up to `max_positions` tokens.
     pub fn new(mut spec: Spec, weights: Weights) -> Result<Self> {
         spec.tied = weights.untied_head.is_none();
-        // A table for the model's whole context costs megabytes at 32 k positions; no suite or row is that long.
-        let positions = spec.max_positions.min(8192);
-        let table = |rope| RopeTable::of(rope, spec.head_dim, positions, weights.embedding.device());
+        let table = |rope| RopeTable::of(rope, spec.head_dim, spec.longest(), weights.embedding.device());
         let ropes = spec.ropes.iter().map(table).collect::<Result<_>>()?;
         Ok(Self { spec, weights, ropes })
     }
@@ -90,7 +88,7 @@ impl Decoder {
 
     /// Longest sequence that can be run.
     pub fn max_positions(&self) -> usize {
-        self.spec.max_positions.min(8192)
+        self.spec.longest()
     }
 
     /// Tokens of a training pass whose activations fill about half of a GPU's memory; none are asked for on the host, where

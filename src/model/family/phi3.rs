@@ -2,7 +2,8 @@
 //! with LongRoPE.
 //!
 //! LongRoPE has factors for short and for long sequences, and transformers changes from one to the other where a sequence
-//! outgrows the original context. Ballast runs short ones only, so that what is cached stays true.
+//! outgrows the original context, and then reads all of it again. Ballast runs the short ones only, so that what is cached
+//! stays true, and refuses a longer sequence.
 
 use anyhow::{Context, Result, ensure};
 
@@ -39,7 +40,9 @@ fn read(config: &Config<'_>) -> Result<Spec> {
     let spec = plain("phi3", config, Defaults { eps: 1e-5, positions: 4096, ..Defaults::PLAIN })?;
     let slides = config.get("sliding_window").is_some();
     let (rope, max_positions) = rope(config, spec.head_dim, spec.max_positions)?;
+    let beyond = (max_positions < spec.max_positions).then_some("the long factors of the model's LongRoPE");
     Ok(Spec {
+        beyond,
         ropes: vec![rope],
         attention: windows(config, &vec![slides; spec.layers])?,
         joint: JointLinears { qkv: true, gate_up: true },

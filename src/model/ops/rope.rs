@@ -56,7 +56,7 @@ impl RopeTable {
     pub(crate) fn check(&self, positions: &[u32]) -> Result<()> {
         let limit = self.cos.dim(0)?;
         if let Some(position) = positions.iter().find(|p| **p as usize >= limit) {
-            bail!("position {position} is beyond the model's limit of {limit} positions: shorten the prompt or the answer");
+            bail!("position {position} is beyond the {limit} of the rotary table");
         }
         Ok(())
     }

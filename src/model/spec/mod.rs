@@ -172,14 +172,18 @@ pub struct Spec {
     pub other_parts: &'static [&'static str],
     /// Path of the language model within the class that transformers loads the model as.
     pub path: &'static str,
-    /// Longest sequence the model was trained for.
+    /// Longest sequence the model was trained for, as far as it is computed here.
     pub max_positions: usize,
+    /// What a longer sequence would need of the model, where it was trained for longer ones.
+    pub beyond: Option<&'static str>,
     /// The output head is the embedding table.
     pub tied: bool,
 }
 
 /// More than any model has; keeps what is computed from a configuration small until its tensors are seen.
 pub(super) const MOST_LAYERS: usize = 1024;
+/// Rotary tables for a model's whole context cost megabytes at 32 k positions; no suite or row is that long.
+const MOST_POSITIONS: usize = 8192;
 const WIDEST: usize = 1 << 24;
 
 impl Spec {
@@ -213,6 +217,7 @@ impl Spec {
             other_parts: &[],
             path: "model",
             max_positions: 2048,
+            beyond: None,
             tied: false,
         }
     }
@@ -268,6 +273,20 @@ impl Spec {
         Ok(self)
     }
 
+    /// Longest sequence that is run.
+    pub fn longest(&self) -> usize {
+        self.max_positions.min(MOST_POSITIONS)
+    }
+
+    /// [`Self::longest`] in words, with what sets it.
+    pub fn limit(&self) -> String {
+        match self.beyond {
+            _ if self.max_positions > MOST_POSITIONS => format!("{MOST_POSITIONS} positions, the most that Ballast runs"),
+            Some(needed) => format!("{} positions: longer sequences need {needed}, which Ballast does not run", self.max_positions),
+            None => format!("the model's {} positions", self.max_positions),
+        }
+    }
+
     /// Whether the fused kernels of a GPU compute this decoder; another one runs there operation by operation.
     pub fn fits_fused_kernels(&self) -> bool {
         let sizes = Sizes {
@@ -286,6 +305,7 @@ impl Spec {
             rms_eps: plain.rms_eps,
             ropes: plain.ropes.clone(),
             max_positions: plain.max_positions,
+            beyond: plain.beyond,
             tied: plain.tied,
             biases: Biases { qkv: false, ..self.biases },
             joint: plain.joint,
