@@ -446,6 +446,7 @@ cp "$folder/${{word%%==*}}.whl" "$dest/""#,
             architecture: "llama",
             format: Format::Gguf { file_name: "test.gguf", bytes: self.content.len() as u64, sha256: sha256(&self.content).leak() },
             licence: "Apache-2.0",
+            template: None,
             sources,
         })))
     }

@@ -52,7 +52,7 @@ fn differences(golden: &Golden, published: &Published, source: &str) -> Vec<Stri
     let differs = |(name, expected): (&String, &Option<String>)| {
         let turns = &golden.conversations[name.trim_end_matches('+')];
         let messages: Vec<(&str, &str)> = turns.iter().map(|turn| (turn.role.as_str(), turn.content.as_str())).collect();
-        let ours = template.render(Rendering { messages: &messages, ask: name.ends_with('+'), specials: &specials });
+        let ours = template.render(Rendering { messages: &messages, ask: name.ends_with('+'), specials: &specials, thinking: None });
         let place = format!("{} {name}", published.name);
         match (ours, expected) {
             (Err(_), None) => None,
@@ -82,7 +82,8 @@ fn single_constructs_are_rendered_alike_or_refused() {
     let messages: Vec<(&str, &str)> = turns.iter().map(|turn| (turn.role.as_str(), turn.content.as_str())).collect();
     let (mut wrong, mut refused) = (Vec::new(), Vec::new());
     for (source, expected) in &golden.constructs {
-        let render = |template: Template| template.render(Rendering { messages: &messages, ask: true, specials: &specials });
+        let render =
+            |template: Template| template.render(Rendering { messages: &messages, ask: true, specials: &specials, thinking: None });
         match (Template::compile(source).and_then(render), expected) {
             (Ok(ours), Some(expected)) if ours == *expected => {}
             (Err(_), None) => {}

@@ -71,6 +71,8 @@ pub fn frame(sources: &[AnswerSet]) -> Result<Vec<Column>> {
         whole("answer_tokens", &|_, row| i64::try_from(row.answer_tokens).ok()),
         real("log_likelihood", &|_, row| row.likelihood.as_ref().map(|likelihood| likelihood.gold)),
         flag("likelihood_correct", &|_, row| row.likelihood.as_ref().and_then(|likelihood| likelihood.right)),
+        whole("thinking_tokens", &|_, row| row.thought.as_ref().and_then(|thought| i64::try_from(thought.tokens).ok())),
+        flag("thinking_closed", &|_, row| row.thought.as_ref().map(|thought| thought.closed)),
     ])
 }
 

@@ -17,7 +17,7 @@ pub(crate) const VERDICTS: [(Verdict, &str); 5] = [
 ];
 
 /// Flags in the order of tables.
-pub(crate) const FLAGS: [(Flag, &str); 7] = [
+pub(crate) const FLAGS: [(Flag, &str); 8] = [
     (Flag::IdentityLeak, "leak"),
     (Flag::Loop, "loop"),
     (Flag::WrongLanguage, "wrong language"),
@@ -25,6 +25,7 @@ pub(crate) const FLAGS: [(Flag, &str); 7] = [
     (Flag::Empty, "empty"),
     (Flag::Timeout, "timeout"),
     (Flag::ExecutionError, "raised"),
+    (Flag::UnclosedThinking, "still thinking"),
 ];
 
 /// Answers of one subject on one suite, all seeds together.
@@ -39,7 +40,7 @@ pub(crate) struct Outcomes<'a> {
     /// In the order of [`VERDICTS`].
     pub(crate) verdicts: [usize; 5],
     /// In the order of [`FLAGS`].
-    pub(crate) flags: [usize; 7],
+    pub(crate) flags: [usize; 8],
 }
 
 impl<'a> Outcomes<'a> {

@@ -188,6 +188,7 @@ fn answers(suite: &str, share: f64, n: usize) -> impl Iterator<Item = ItemRow> {
             prompt_digest: String::new(),
             prompt_tokens: 20,
             answer_tokens: 9,
+            thought: None,
         }
     })
 }
@@ -200,6 +201,7 @@ fn stages(variant: &str) -> Vec<StageCount> {
         label_tokens: rows * 25,
         too_long: 0,
         removed: 0,
+        thinking: 0,
     };
     let stage = |name: &str, sources, steps: usize, learning_rate| StageCount {
         stage: name.to_owned(),

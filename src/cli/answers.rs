@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{AdaptedArgs, DeviceArgs, QuestionArgs};
+use super::{AdaptedArgs, DeviceArgs, QuestionArgs, TemplateArgs};
 use crate::eval::suite::PromptFormat;
 
 /// `ballast eval`
@@ -24,6 +24,9 @@ pub struct EvalArgs {
     /// How benchmarks are asked
     #[command(flatten)]
     pub asking: AskingArgs,
+    /// How conversations are put
+    #[command(flatten)]
+    pub template: TemplateArgs,
     /// Questions
     #[command(flatten)]
     pub questions: QuestionArgs,

@@ -27,6 +27,9 @@ pub struct RunArgs {
     /// Use this base model instead of the experiment's
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
+    /// Use this shipped chat template: chatml, gemma or plain; a base model needs one
+    #[arg(long, value_name = "NAME")]
+    pub template: Option<String>,
     /// Device
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -71,6 +74,9 @@ pub struct DataArgs {
     /// Count with this model's tokenizer instead of the experiment's
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
+    /// Use this shipped chat template: chatml, gemma or plain; a base model needs one
+    #[arg(long, value_name = "NAME")]
+    pub template: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{DeviceArgs, QuestionArgs};
+use super::{DeviceArgs, QuestionArgs, TemplateArgs};
 
 /// `ballast bless`
 #[derive(Debug, Args)]
@@ -22,6 +22,9 @@ pub struct BlessArgs {
     /// A shipped suite or a folder with suite.toml and items.jsonl; all shipped ones if not given
     #[arg(long = "suite", value_name = "SUITE")]
     pub suites: Vec<String>,
+    /// How conversations are put
+    #[command(flatten)]
+    pub template: TemplateArgs,
     /// Questions
     #[command(flatten)]
     pub questions: QuestionArgs,
@@ -130,6 +133,9 @@ pub struct CalibrateArgs {
     /// Catalogue name, hf:owner/repo, GGUF file or safetensors folder
     #[arg(long, default_value = "smollm2-135m-instruct", value_name = "MODEL", conflicts_with = "simulate")]
     pub model: String,
+    /// Use this shipped chat template: chatml, gemma or plain; a base model needs one
+    #[arg(long, value_name = "NAME", conflicts_with = "simulate")]
+    pub template: Option<String>,
     /// A suite to ask, or with --simulate NAME=ITEMS; the shipped general suites and identity if not given
     #[arg(long = "suite", value_name = "SUITE")]
     pub suites: Vec<String>,

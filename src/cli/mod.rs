@@ -20,6 +20,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::data::chat::ChatSettings;
+use crate::data::thinking::Thinking;
 use crate::model::device::DeviceChoice;
 
 /// What did this fine-tune make the model forget, and what brings it back?
@@ -90,6 +92,28 @@ pub struct AdaptedArgs {
 pub(crate) fn finite(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
     if number.is_finite() { Ok(number) } else { Err(format!("`{text}` is not a finite number")) }
+}
+
+/// How conversations are put for a model.
+#[derive(Debug, Clone, Args)]
+pub struct TemplateArgs {
+    /// A shipped chat template in place of the model's own: chatml, gemma or plain; a base model needs one
+    #[arg(long, value_name = "NAME")]
+    pub template: Option<String>,
+    /// Ask for thinking where the model's chat template can be told so
+    #[arg(long)]
+    pub think: bool,
+    /// Most tokens of thinking in an answer, beside the suite's own limit
+    #[arg(long, default_value_t = Thinking::default().budget, value_name = "N")]
+    pub think_budget: usize,
+}
+
+impl TemplateArgs {
+    /// As settings.
+    pub fn settings(&self) -> ChatSettings {
+        let thinking = Thinking { enable: self.think, budget: self.think_budget, ..Thinking::default() };
+        ChatSettings { template: self.template.clone(), thinking }
+    }
 }
 
 /// How many questions a model is asked, and how.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{AdaptedArgs, DeviceArgs};
+use super::{AdaptedArgs, DeviceArgs, TemplateArgs};
 
 /// `ballast doctor`
 #[derive(Debug, Args)]
@@ -10,6 +10,9 @@ pub struct DoctorArgs {
     /// Model to compute with
     #[arg(long, default_value = "smollm2-135m-instruct", value_name = "MODEL")]
     pub model: String,
+    /// Use this shipped chat template: chatml, gemma or plain; a base model needs one
+    #[arg(long, value_name = "NAME")]
+    pub template: Option<String>,
     /// Device to compare with the host
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -21,6 +24,9 @@ pub struct ChatArgs {
     /// Model and adapter
     #[command(flatten)]
     pub adapted: AdaptedArgs,
+    /// How conversations are put
+    #[command(flatten)]
+    pub template: TemplateArgs,
     /// System prompt; the model's own default if not given
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,

@@ -33,7 +33,14 @@ pub(super) fn bless(args: &BlessArgs) -> Result<()> {
         let asked = &args.questions;
         let suites = planned(&named(&args.suites)?, asked.items)?;
         policies(&suites, &args.policy)?;
-        let session = Session::open(&args.model, args.device.device, suites, &asked.system, terms(&asked.name, &asked.author))?;
+        let session = Session::open(
+            &args.model,
+            args.device.device,
+            &args.template.settings(),
+            suites,
+            &asked.system,
+            terms(&asked.name, &asked.author),
+        )?;
         let rows = session.ask("bless", None)?;
         (session, rows)
     };
@@ -236,7 +243,7 @@ fn from_run(folder: &Path, device: DeviceChoice, policy: &PolicyArgs) -> Result<
     let sources = experiment.suites.iter().map(|suite| suite.name.clone());
     let suites: Vec<(String, PlannedSuite)> = sources.zip(plan::suites(experiment, &fetched::suite)?).collect();
     policies(&suites, policy)?;
-    let session = Session::open(&experiment.model, device, suites, &experiment.system, identity)?;
+    let session = Session::open(&experiment.model, device, &experiment.chat(), suites, &experiment.system, identity)?;
     let evidence = session.evidence()?;
     let same = [
         ("version of Ballast", &meta.ballast, &evidence.ballast),

@@ -12,7 +12,7 @@ use crate::progress::note;
 
 pub(super) fn chat(args: &ChatArgs) -> Result<()> {
     let sampling = Sampling::new(args.temperature, args.seed)?;
-    let (base, template) = model::load(&args.adapted.model, args.device.device)?;
+    let (base, template) = model::load(&args.adapted.model, args.device.device, &args.template.settings())?;
     let adapter = model::adapter(args.adapted.adapter.as_deref(), args.adapted.lambda, &base)?;
     let mut messages: Vec<Message> = args.system.iter().map(|system| Message::new(Role::System, system.as_str())).collect();
     let system_messages = messages.len();

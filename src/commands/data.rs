@@ -25,6 +25,7 @@ pub(super) fn check(args: &DataArgs) -> Result<()> {
         return print(&format!("{}\n", serde_json::to_string_pretty(&counts)?));
     }
     let mut text = String::new();
+    let done = if experiment(args)?.thinking.keep { "trained on" } else { "which is taken out" };
     for (cell, stages) in &planned {
         let steps: usize = stages.iter().map(|stage| stage.count.steps).sum();
         writeln!(text, "{cell}: {steps} steps")?;
@@ -55,6 +56,9 @@ pub(super) fn check(args: &DataArgs) -> Result<()> {
                 if source.removed > 0 {
                     write!(text, ", {} like the anchor", source.removed)?;
                 }
+                if source.thinking > 0 {
+                    write!(text, ", {} with thinking, {done}", source.thinking)?;
+                }
                 text.push('\n');
             }
         }
@@ -65,7 +69,7 @@ pub(super) fn check(args: &DataArgs) -> Result<()> {
 
 pub(super) fn build(args: &DataBuildArgs) -> Result<()> {
     let (planned, _) = plan(&args.data)?;
-    let template = model::template(&model_name(&args.data)?)?;
+    let template = model::template(&model_name(&args.data)?, &experiment(&args.data)?.chat())?;
     create_folder(&args.out)?;
     for (cell, stages) in &planned {
         for (i, stage) in stages.iter().enumerate() {
@@ -89,7 +93,8 @@ pub(super) fn build(args: &DataBuildArgs) -> Result<()> {
 
 fn experiment(args: &DataArgs) -> Result<Experiment> {
     let (text, label) = library::experiment(&args.experiment)?;
-    Experiment::parse(&text, &label)
+    let experiment = Experiment::parse(&text, &label)?;
+    Ok(Experiment { template: args.template.clone().or_else(|| experiment.template.clone()), ..experiment })
 }
 
 fn model_name(args: &DataArgs) -> Result<String> {
@@ -106,7 +111,7 @@ type Cells = BTreeMap<String, Vec<PlannedStage>>;
 fn plan(args: &DataArgs) -> Result<(Cells, Vec<String>)> {
     let experiment = experiment(args)?;
     let name = model_name(args)?;
-    let (template, spec) = (model::template(&name)?, model::spec(&name)?);
+    let (template, spec) = (model::template(&name, &experiment.chat())?, model::spec(&name)?);
     let suites = plan::suites(&experiment, &fetched::suite)?;
     plan::interference(&experiment, &template)?;
     let (mut cells, mut doubts) = (BTreeMap::new(), Vec::new());

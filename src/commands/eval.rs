@@ -35,7 +35,7 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
         session::planned(&asked(&args.suites, args.asking)?, args.questions.items)?.into_iter().map(|(_, planned)| planned).collect();
     let (mut out, earlier) = args.out.as_deref().map(JsonLines::open::<ItemRow>).transpose()?.unzip();
     let earlier = earlier.unwrap_or_default();
-    let (base, template) = model::load(&args.adapted.model, args.device.device)?;
+    let (base, template) = model::load(&args.adapted.model, args.device.device, &args.template.settings())?;
     let adapter = model::adapter(args.adapted.adapter.as_deref(), args.adapted.lambda, &base)?;
     let sandbox = Sandbox::default();
     let layers = session::layers(&sandbox, &suites)?;

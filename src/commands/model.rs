@@ -5,10 +5,11 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::fetched::files;
-use crate::data::chat::ChatTemplate;
+use crate::data::chat::{ChatSettings, ChatTemplate};
 use crate::files::read_text;
 use crate::model::adapter;
 use crate::model::base::BaseModel;
+use crate::model::catalogue;
 use crate::model::decoder::Decoder;
 use crate::model::device::DeviceChoice;
 use crate::model::fetch::ModelFiles;
@@ -18,21 +19,29 @@ use crate::model::spec::Spec;
 use crate::model::tokenizer::TextCodec;
 
 /// Loads a model with its template.
-pub(super) fn load(name: &str, device: DeviceChoice) -> Result<(BaseModel, ChatTemplate)> {
+pub(super) fn load(name: &str, device: DeviceChoice, chat: &ChatSettings) -> Result<(BaseModel, ChatTemplate)> {
     // Opened before the fetch: a device that is absent should not cost a download.
     device.open()?;
-    let base = BaseModel::load(name, &files(name)?, device)?;
-    let template = ChatTemplate::new(base.codec.clone())?;
+    let mut base = BaseModel::load(name, &files(name)?, device)?;
+    let template = ChatTemplate::with(base.codec.clone(), &settled(name, chat))?;
+    // What ends an answer depends on the template.
+    base.codec = template.codec().clone();
     Ok((base, template))
 }
 
+/// Settings with the template that the catalogue has for a base model, where none is named.
+pub(super) fn settled(name: &str, chat: &ChatSettings) -> ChatSettings {
+    let template = chat.template.clone().or_else(|| catalogue::find(name)?.template.map(str::to_owned));
+    ChatSettings { template, ..chat.clone() }
+}
+
 /// Only the tokenizer and template of a model.
-pub(super) fn template(name: &str) -> Result<ChatTemplate> {
+pub(super) fn template(name: &str, chat: &ChatSettings) -> Result<ChatTemplate> {
     let codec = match files(name)? {
         ModelFiles::Gguf(path) => TextCodec::from_gguf(open_gguf(&path)?.header())?,
         ModelFiles::Folder(folder) => TextCodec::from_folder(&folder)?,
     };
-    ChatTemplate::new(codec)
+    ChatTemplate::with(codec, &settled(name, chat))
 }
 
 /// Only the shape of a model.

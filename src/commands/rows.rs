@@ -30,6 +30,7 @@ pub(super) fn item_row(suite: &Suite, step: Option<usize>, answered: Answered<'_
         prompt_digest: prompt_digest(&answered.prompt_ids),
         prompt_tokens: answered.prompt_tokens,
         answer_tokens: answered.answer_tokens,
+        thought: answered.thought,
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::rows::item_row;
 use super::{fetched, model};
-use crate::data::chat::ChatTemplate;
+use crate::data::chat::{ChatSettings, ChatTemplate};
 use crate::eval::budget::Budgets;
 use crate::eval::drift::DriftProbe;
 use crate::eval::run::{Asker, Evaluator};
@@ -48,6 +48,7 @@ impl Session {
     pub(super) fn open(
         name: &str,
         device: DeviceChoice,
+        chat: &ChatSettings,
         suites: Vec<(String, PlannedSuite)>,
         system: &str,
         identity: IdentityTerms,
@@ -55,7 +56,7 @@ impl Session {
         let (sources, suites): (Vec<String>, Vec<PlannedSuite>) = suites.into_iter().unzip();
         let sandbox = Sandbox::default();
         let layers = layers(&sandbox, &suites)?;
-        let (base, template) = model::load(name, device)?;
+        let (base, template) = model::load(name, device, chat)?;
         Ok(Self {
             base,
             template,
@@ -216,6 +217,7 @@ pub(super) fn evidence(
         adapter: None,
         tokenizer: asking.base.codec.digest()?,
         template: asking.template.digest(),
+        chat: asking.template.settings().clone(),
         system: asking.system.to_owned(),
         identity: asking.identity.clone(),
         decoding: DECODING.to_owned(),

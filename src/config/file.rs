@@ -6,12 +6,15 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::data::chat::ChatSettings;
 use crate::data::identity::Identity;
 use crate::data::mix::SourceSpec;
+use crate::data::thinking::Thinking;
 use crate::eval::mapping::Reference;
 use crate::eval::suite::{Language, PromptFormat};
 use crate::model::lora::LoraConfig;
 use crate::model::site::Module;
+use crate::model::template::shipped;
 use crate::train::optim::AdamWConfig;
 use crate::train::weights::TokenWeights;
 
@@ -28,6 +31,9 @@ pub struct Experiment {
     pub title: String,
     /// Catalogue name, `hf:owner/repo`, GGUF file or safetensors folder.
     pub model: String,
+    /// A shipped chat template in place of the model's own: `chatml`, `gemma` or `plain`. A base model has none and needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
     /// Training seeds: one cell a variant and seed.
     pub seeds: Vec<u64>,
     /// System prompt of training rows that have none, and of every question.
@@ -36,6 +42,9 @@ pub struct Experiment {
     /// which gains nothing from larger batches and shows results early so; all on a GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cells_together: Option<usize>,
+    /// Of models that think before they answer.
+    #[serde(default, skip_serializing_if = "Thinking::is_default")]
+    pub thinking: Thinking,
     /// The new identity.
     pub identity: Identity,
     /// How adapters are made.
@@ -284,6 +293,11 @@ impl Experiment {
         variant.lora.as_ref().unwrap_or(&self.lora)
     }
 
+    /// How conversations are put for the model.
+    pub fn chat(&self) -> ChatSettings {
+        ChatSettings { template: self.template.clone(), thinking: self.thinking }
+    }
+
     /// Seeds x trained or derived variants.
     pub fn cells(&self) -> impl Iterator<Item = (&Variant, u64)> {
         self.variants.iter().flat_map(|variant| variant.seeds.as_ref().unwrap_or(&self.seeds).iter().map(move |seed| (variant, *seed)))
@@ -298,6 +312,10 @@ impl Experiment {
         ensure!(self.cells_together != Some(0), "cells_together is 0: give at least 1, or leave it out");
         ensure!(!self.suites.is_empty(), "there is no [[suites]]: nothing would be evaluated");
         ensure!(!self.variants.is_empty(), "there is no [[variants]]: nothing would be compared");
+        if let Some(name) = &self.template {
+            shipped::source(name).context("template")?;
+        }
+        ensure!(self.thinking.budget > 0, "[thinking] budget is 0: to ask for none, leave `enable` out");
         self.lora.check()?;
         let t = &self.training;
         ensure!(

@@ -7,11 +7,12 @@
 //! prompt, and after the last answer it is left out.
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::example::{Message, Role};
+use super::thinking::{self, Marks, Thinking};
 use crate::files::sha256;
-use crate::model::template::{Rendering, Template};
+use crate::model::template::{Rendering, Template, shipped};
 use crate::model::tokenizer::TextCodec;
 
 /// A rendered piece of a conversation.
@@ -43,17 +44,82 @@ impl Encoded {
 pub struct ChatTemplate {
     template: Template,
     codec: TextCodec,
+    /// What the template is told of thinking; None where it does not ask.
+    thinking: Option<bool>,
+    marks: Marks,
+    settings: ChatSettings,
+}
+
+/// How conversations are put for a model, where it is not the model's own way.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChatSettings {
+    /// A shipped template in place of the model's own, which base models do not have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// Of models that think.
+    #[serde(skip_serializing_if = "Thinking::is_default")]
+    pub thinking: Thinking,
+}
+
+impl ChatSettings {
+    /// With this shipped template, and nothing else of its own.
+    pub fn of(template: Option<&str>) -> Self {
+        Self { template: template.map(str::to_owned), ..Self::default() }
+    }
+
+    /// Whether everything is the model's own way.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl ChatTemplate {
-    /// Compiles the template of the given model. One that does not write what the user says is refused.
+    /// Compiles the template of the given model, which is told not to think where it asks. One that does not write what the
+    /// user says is refused.
     pub fn new(codec: TextCodec) -> Result<Self> {
+        Self::with(codec, &ChatSettings::default())
+    }
+
+    /// Compiles the template that the settings name, or the given model's own.
+    pub fn with(codec: TextCodec, settings: &ChatSettings) -> Result<Self> {
         const WORD: &str = "ballast";
-        let compiled = Self { template: Template::compile(&codec.template)?, codec };
+        let codec = match &settings.template {
+            Some(name) => codec.with_template(shipped::source(name)?),
+            None => codec,
+        };
+        ensure!(
+            !codec.template.is_empty(),
+            "the model has no chat template, so it is a base model: name one with `template = \"...\"` in the experiment or --template: {}",
+            shipped::names()
+        );
+        let template = Template::compile(&codec.template)?;
+        let thinking = template.asks_whether_to_think().then_some(settings.thinking.enable);
+        let marks = Marks::of(&codec);
+        let compiled = Self { template, codec, thinking, marks, settings: settings.clone() };
         if let Ok(text) = compiled.render(&[Message::new(Role::User, WORD)], true) {
             ensure!(text.contains(WORD), "the model's chat template does not write what the user says");
         }
+        if let Some(name) = &settings.template {
+            let answered = [Message::new(Role::User, WORD), Message::new(Role::Assistant, WORD)];
+            compiled.turns(&answered).with_context(|| format!("the chat template `{name}` does not fit this model: use another"))?;
+        }
         Ok(compiled)
+    }
+
+    /// Whether the template was told to think or not to; None where it does not ask.
+    pub fn thinking(&self) -> Option<bool> {
+        self.thinking
+    }
+
+    /// The model's marks of thinking.
+    pub fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// What was asked for.
+    pub fn settings(&self) -> &ChatSettings {
+        &self.settings
     }
 
     /// The tokenizer.
@@ -108,8 +174,10 @@ impl ChatTemplate {
             if message.role != Role::Assistant {
                 continue;
             }
-            let prompt = self.render(&messages[..i], true)?;
-            let full = self.render(&messages[..=i], false)?;
+            // A template would write an empty span of thinking before an answer without one, as if the model had said it.
+            let thinking = self.thinking.map(|_| thinking::thinks(&message.content));
+            let prompt = self.render_thinking(&messages[..i], true, thinking)?;
+            let full = self.render_thinking(&messages[..=i], false, thinking)?;
             let (Some(unlabelled), Some(answer)) = (prompt.strip_prefix(said.as_str()), full.strip_prefix(prompt.as_str())) else {
                 bail!("the chat template does not append turns one after another, so answers cannot be told from prompts");
             };
@@ -135,7 +203,11 @@ impl ChatTemplate {
 
     /// The whole conversation as text.
     pub fn render(&self, messages: &[Message], ask: bool) -> Result<String> {
+        self.render_thinking(messages, ask, self.thinking)
+    }
+
+    fn render_thinking(&self, messages: &[Message], ask: bool, thinking: Option<bool>) -> Result<String> {
         let messages: Vec<(&str, &str)> = messages.iter().map(|m| (m.role.as_str(), m.content.as_str())).collect();
-        self.template.render(Rendering { messages: &messages, ask, specials: self.codec.specials() })
+        self.template.render(Rendering { messages: &messages, ask, specials: self.codec.specials(), thinking })
     }
 }

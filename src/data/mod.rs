@@ -12,6 +12,7 @@ pub mod mix;
 pub mod overlap;
 pub mod placeholder;
 pub mod read;
+pub mod thinking;
 
 pub use example::{Example, Message, Origin, Role};
 pub use language::Language;

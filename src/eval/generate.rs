@@ -7,6 +7,7 @@
 use anyhow::{Result, bail};
 use candle_core::{D, DType, Tensor};
 
+use crate::data::thinking::{Marks, Place};
 use crate::error::Invalid;
 use crate::model::adapter_set::AdapterSet;
 use crate::model::cache::KvCache;
@@ -36,11 +37,6 @@ impl Prompt {
     /// Most tokens that the prompt and its answer come to.
     fn tokens(&self) -> usize {
         self.ids.len() + self.max_new_tokens
-    }
-
-    /// What its row takes up in a cache, in whole pages.
-    fn room(&self) -> usize {
-        self.tokens().next_multiple_of(16)
     }
 }
 
@@ -75,6 +71,8 @@ pub struct Answering<'a> {
     pub adapter_set: &'a AdapterSet<'a>,
     /// Rows that decode side by side, and tokens of one prefill pass, at most.
     pub capacity: Capacity,
+    /// The model's marks of thinking, and the most tokens of it in an answer beside the prompt's own limit.
+    pub thinking: Option<(&'a Marks, usize)>,
 }
 
 /// How much is computed at a time.
@@ -101,7 +99,33 @@ pub type OnAnswer<'a> = &'a mut dyn FnMut(usize, Generated) -> Result<()>;
 impl<'a> Answering<'a> {
     /// A model answering at its usual capacity.
     pub fn new(decoder: &'a Decoder, adapter_set: &'a AdapterSet<'a>) -> Self {
-        Self { decoder, adapter_set, capacity: Capacity::of(decoder) }
+        Self { decoder, adapter_set, capacity: Capacity::of(decoder), thinking: None }
+    }
+
+    /// The same for a model that may think before it answers.
+    pub fn thinking(self, marks: &'a Marks, budget: usize) -> Self {
+        Self { thinking: (!marks.is_empty()).then_some((marks, budget)), ..self }
+    }
+
+    /// Most tokens that a prompt and its answer come to.
+    fn tokens(&self, prompt: &Prompt) -> usize {
+        let budget = self.thinking.map_or(0, |(_, budget)| budget);
+        prompt.tokens().max(self.decoder.max_positions().min(prompt.tokens().saturating_add(budget)))
+    }
+
+    /// What a prompt's row takes up in a cache, in whole pages.
+    fn room(&self, prompt: &Prompt) -> usize {
+        self.tokens(prompt).next_multiple_of(16)
+    }
+
+    /// Whether an answer has as many tokens as it may have.
+    fn is_full(&self, prompt: &Prompt, row: &Row) -> bool {
+        match self.thinking {
+            None => row.ids.len() >= prompt.max_new_tokens,
+            Some((_, budget)) => {
+                row.place.is_full(prompt.max_new_tokens, budget) || prompt.ids.len() + row.ids.len() >= self.tokens(prompt)
+            }
+        }
     }
 
     /// Answers every prompt.
@@ -130,13 +154,14 @@ impl<'a> Answering<'a> {
             // A prefill pass for one free place would cost as much as one for many.
             let free = self.capacity.rows - rows.len();
             while waiting < prompts.len() && self.capacity.rows > rows.len() && (free >= self.capacity.rows / 8 || rows.is_empty()) {
-                if !rows.is_empty() && !cache.has_room(prompts[waiting].room() + FORKED_TOKENS) {
+                if !rows.is_empty() && !cache.has_room(self.room(&prompts[waiting]) + FORKED_TOKENS) {
                     break;
                 }
                 let read = self.read_some(&cache, prompts, &mut waiting, self.capacity.rows - rows.len())?;
                 reading(&read)?;
                 next.extend(most_probable(&self.decoder.logits(&read.last)?)?);
-                rows.extend(read.prompts.iter().map(|prompt| Row { prompt: *prompt, ids: Vec::new() }));
+                let place = |prompt: usize| self.thinking.map_or_else(Place::default, |(marks, _)| marks.after(&prompts[prompt].ids));
+                rows.extend(read.prompts.iter().map(|prompt| Row { prompt: *prompt, ids: Vec::new(), place: place(*prompt) }));
                 cache.append(read.cache);
             }
             let mut kept = Vec::new();
@@ -144,8 +169,11 @@ impl<'a> Answering<'a> {
                 let stopped = stops.contains(token);
                 if !stopped {
                     row.ids.push(*token);
+                    if let Some((marks, _)) = self.thinking {
+                        row.place.take(marks, *token);
+                    }
                 }
-                if stopped || row.ids.len() >= prompts[row.prompt].max_new_tokens {
+                if stopped || self.is_full(&prompts[row.prompt], row) {
                     finished(row.prompt, Generated { ids: std::mem::take(&mut row.ids), truncated: !stopped })?;
                 } else {
                     kept.push(i);
@@ -178,12 +206,13 @@ impl<'a> Answering<'a> {
         let longest = self.decoder.max_positions();
         if let Some(prompt) = prompts.iter().find(|p| p.tokens() > longest) {
             bail!(
-                "a prompt of {} tokens with {} new tokens does not fit the model's {longest} positions",
+                "a prompt of {} tokens with {} new tokens does not fit {}",
                 prompt.ids.len(),
-                prompt.max_new_tokens
+                prompt.max_new_tokens,
+                self.decoder.spec.limit()
             );
         }
-        let mut rooms: Vec<usize> = prompts.iter().map(Prompt::room).collect();
+        let mut rooms: Vec<usize> = prompts.iter().map(|prompt| self.room(prompt)).collect();
         rooms.sort_unstable_by(|a, b| b.cmp(a));
         let tokens: usize = rooms.iter().take(rows).sum();
         // Rows that find no room wait; the longest must find some.
@@ -198,11 +227,12 @@ impl<'a> Answering<'a> {
         let mut read = Vec::new();
         while *waiting < prompts.len() && read.len() < places {
             let prompt = &prompts[*waiting];
-            let full = batch.tokens() + prompt.ids.len() > self.capacity.prefill_tokens || !cache.has_room(prompt.room() + FORKED_TOKENS);
+            let full =
+                batch.tokens() + prompt.ids.len() > self.capacity.prefill_tokens || !cache.has_room(self.room(prompt) + FORKED_TOKENS);
             if full && !read.is_empty() {
                 break;
             }
-            let there = cache.add_row(&prompt.ids, prompt.adapter, prompt.tokens())?;
+            let there = cache.add_row(&prompt.ids, prompt.adapter, self.tokens(prompt))?;
             batch.push(&prompt.ids[there..], there, prompt.adapter);
             read.push(*waiting);
             *waiting += 1;
@@ -218,6 +248,7 @@ impl<'a> Answering<'a> {
 struct Row {
     prompt: usize,
     ids: Vec<u32>,
+    place: Place,
 }
 
 /// The most probable token of each row, ties to the lowest id. Logits that are not finite are an error.

@@ -12,15 +12,16 @@ use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
 use super::budget::Budgets;
-use super::generate::{Answering, Generated, Prompt, Read};
+use super::generate::{Answering, Prompt, Read};
 use super::likelihood::{Continuation, Likelihood, Probes, ScoredIds};
 use super::program::check_program;
 use super::prompt;
-use super::score::{Answer, CodeRun, Graded, IdentityTerms, Verdict, extract_code, grade, grade_composite};
+use super::score::{Answer, CodeRun, Graded, IdentityTerms, Verdict, extract_code, grade, grade_composite, never_closed};
 use super::suite::{EvalSettings, Item, Scoring, SystemPrompt, choice_letter};
 use super::whole::Whole;
 use crate::data::chat::ChatTemplate;
 use crate::data::example::{Message, Role};
+use crate::data::thinking::{Said, Thought};
 use crate::model::adapter_set::AdapterSet;
 use crate::model::decoder::Decoder;
 use crate::sandbox::Sandbox;
@@ -68,8 +69,10 @@ pub struct Answered<'a> {
     pub prompt_ids: Vec<u32>,
     /// Tokens of all prompts that were read, the model's earlier answers in a conversation included.
     pub prompt_tokens: usize,
-    /// Tokens of the answer.
+    /// Tokens of the answer, without what was thought.
     pub answer_tokens: usize,
+    /// What was thought before it; of an item with parts in all of them together.
+    pub thought: Option<Thought>,
 }
 
 /// One part of an item answered and graded.
@@ -197,6 +200,8 @@ impl Evaluator<'_> {
     fn ask<'i>(&self, whole: &'i Item, part: usize, leaf: &'i Item, said: &[Message], max_new_tokens: usize) -> Result<Question<'i>> {
         let item = filled(leaf, self.identity);
         let prompt::ItemPrompt { text, ids, probes } = prompt::ask(&item, said, self.system, self.template)?;
+        // What is likely where the model is to think says nothing of its answer.
+        let probes = probes.filter(|_| !self.template.marks().after(&ids).thinks());
         Ok(Question { whole, part, item, text, prompt: Prompt { ids, max_new_tokens, adapter: None }, probes })
     }
 
@@ -216,7 +221,8 @@ impl Evaluator<'_> {
     }
 
     fn answer_group<'i>(&self, group: &Group<'_, 'i>, sink: &mut Sink<'_, 'i>) -> Result<()> {
-        let answering = Answering::new(self.decoder, self.adapter_set);
+        let answering =
+            Answering::new(self.decoder, self.adapter_set).thinking(self.template.marks(), self.template.settings().thinking.budget);
         let prompts = group.prompts();
         let likelihoods = RefCell::new(vec![None; prompts.len()]);
         let mut programs = Vec::new();
@@ -232,25 +238,29 @@ impl Evaluator<'_> {
             if group.is_done(asker, asked) {
                 return Ok(());
             }
-            let text = codec.decode(&generated.ids)?;
-            if asked.item.program().is_some() {
-                programs.push((asker, asked, generated, text));
+            let said = self.template.marks().read(codec, &asked.prompt.ids, &generated.ids)?;
+            if asked.item.program().is_some() && !said.never_closed() {
+                programs.push((asker, asked, generated.truncated, said));
                 return Ok(());
             }
-            let graded = grade(&asked.item, &Answer { text: &text, truncated: generated.truncated }, self.identity);
-            sink(asker, asked, asked.answered(text, &generated, graded, likelihoods.borrow_mut()[prompt].take()))
+            let graded = if said.never_closed() {
+                never_closed(generated.truncated)
+            } else {
+                grade(&asked.item, &Answer { text: &said.text, truncated: generated.truncated }, self.identity)
+            };
+            sink(asker, asked, asked.answered(said, graded, likelihoods.borrow_mut()[prompt].take()))
         })?;
         let graded: Vec<Result<Graded>> =
-            programs.par_iter().map(|(_, asked, generated, text)| self.run_program(&asked.item, generated, text)).collect();
-        for ((asker, asked, generated, text), graded) in programs.into_iter().zip(graded) {
-            sink(asker, asked, asked.answered(text, &generated, graded.with_context(|| format!("item {}", asked.item.id))?, None))?;
+            programs.par_iter().map(|(_, asked, truncated, said)| self.run_program(&asked.item, *truncated, &said.text)).collect();
+        for ((asker, asked, _, said), graded) in programs.into_iter().zip(graded) {
+            sink(asker, asked, asked.answered(said, graded.with_context(|| format!("item {}", asked.item.id))?, None))?;
         }
         Ok(())
     }
 
-    fn run_program(&self, item: &Item, generated: &Generated, text: &str) -> Result<Graded> {
+    fn run_program(&self, item: &Item, truncated: bool, text: &str) -> Result<Graded> {
         let program = item.program().with_context(|| format!("{} asks for no program", item.id))?;
-        let answer = Answer { text, truncated: generated.truncated };
+        let answer = Answer { text, truncated };
         let run = match extract_code(text, program.entry_point) {
             None => None,
             Some(code) => {
@@ -337,7 +347,10 @@ impl<'i> Question<'i> {
     /// The option that is most probable, as the answer.
     fn chosen(&self, likelihood: Option<Likelihood>) -> Result<Answered<'i>> {
         let Some((mut likelihood, right)) = likelihood.and_then(|l| l.right.map(|right| (l, right))) else {
-            bail!("item {} has no options to choose from: its suite cannot be scored by likelihood", self.item.id);
+            bail!(
+                "item {} has no options to choose from, or its prompt ends where the model is to think: its suite cannot be scored by likelihood",
+                self.item.id
+            );
         };
         let chosen = self.probes.as_ref().map_or(0, |probes| probes.chosen(&likelihood.texts, &likelihood.letters));
         let answer = choice_letter(chosen).to_string();
@@ -353,21 +366,21 @@ impl<'i> Question<'i> {
             .probes
             .as_ref()
             .map(|probes| ScoredIds { prompt: self.prompt.ids.clone(), continuations: probes.continuations(0).map(|c| c.ids).collect() });
-        let none = Generated { ids: Vec::new(), truncated: false };
-        Ok(self.answered(answer, &none, graded, Some(likelihood)))
+        Ok(self.answered(Said { text: answer, tokens: 0, thought: None }, graded, Some(likelihood)))
     }
 
-    fn answered(&self, answer: String, generated: &Generated, graded: Graded, likelihood: Option<Likelihood>) -> Answered<'i> {
+    fn answered(&self, said: Said, graded: Graded, likelihood: Option<Likelihood>) -> Answered<'i> {
         Answered {
             item: self.whole,
             prompt: self.text.clone(),
-            answer,
+            answer: said.text,
             graded,
             parts: Vec::new(),
             likelihood,
             prompt_ids: self.prompt.ids.clone(),
             prompt_tokens: self.prompt.ids.len(),
-            answer_tokens: generated.ids.len(),
+            answer_tokens: said.tokens,
+            thought: said.thought,
         }
     }
 }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::run::{Answered, AnsweredPart, Asker};
 use super::score::{Graded, Verdict};
 use super::suite::{Item, PartMode};
+use crate::data::thinking::Thought;
 
 /// Hands items on whole: those without parts at once, the others when their last part is answered.
 pub(super) struct Whole<'w, 'i> {
@@ -55,9 +56,10 @@ fn together<'i>(item: &'i Item, answers: Vec<Answered<'i>>) -> Answered<'i> {
     let prompt_ids = shared.iter().flat_map(|answered| answered.prompt_ids.iter().copied()).collect();
     let prompt_tokens = answers.iter().map(|answered| answered.prompt_tokens).sum();
     let answer_tokens = answers.iter().map(|answered| answered.answer_tokens).sum();
+    let thought = Thought::together(answers.iter().filter_map(|answered| answered.thought.as_ref()));
     let last = answers.into_iter().next_back();
     let (prompt, answer) = last.map_or_else(Default::default, |last| (last.prompt, last.answer));
-    Answered { item, prompt, answer, graded: verdict(&parts), parts, likelihood: None, prompt_ids, prompt_tokens, answer_tokens }
+    Answered { item, prompt, answer, graded: verdict(&parts), parts, likelihood: None, prompt_ids, prompt_tokens, answer_tokens, thought }
 }
 
 /// Right where every graded part is; else the worst of them.

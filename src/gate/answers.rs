@@ -9,6 +9,7 @@ use super::baseline::{Baseline, BaselineSuite, Header, KIND, LEAK_POINTS, SCHEMA
 use super::drift::DriftLimit;
 use super::judge::judge;
 use super::result::{AdapterEvidence, GateResult};
+use crate::data::chat::ChatSettings;
 use crate::eval::score::IdentityTerms;
 use crate::eval::suite::SuiteRole;
 use crate::record::evidence::Evidence;
@@ -59,6 +60,7 @@ fn evidence(before: Answers) -> Evidence {
         adapter: None,
         tokenizer: unknown(),
         template: unknown(),
+        chat: ChatSettings::default(),
         system: unknown(),
         identity: IdentityTerms::default(),
         decoding: unknown(),

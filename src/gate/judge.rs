@@ -340,6 +340,7 @@ pub(crate) mod tests {
                 prompt_digest: String::new(),
                 prompt_tokens: 9,
                 answer_tokens: 3,
+                thought: None,
             }
         };
         letters.iter().enumerate().map(row).collect()

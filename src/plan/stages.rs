@@ -14,6 +14,7 @@ use crate::data::language::Language;
 use crate::data::mix::{SourceSpec, sample};
 use crate::data::overlap::{Asked, OverlapIndex, find_overlaps, remove_overlap_with};
 use crate::data::placeholder::{self, Placeholders};
+use crate::data::thinking;
 use crate::error::Invalid;
 use crate::eval::suite::Item;
 use crate::files::sha256;
@@ -103,11 +104,19 @@ fn plan_stage(
             let (kept, dropped) = remove_overlap_with(anchor, examples);
             (examples, removed) = (kept, dropped.len());
         }
+        let thinking = examples.iter().filter(|example| example.of_role(Role::Assistant).any(thinking::thinks)).count();
+        if !experiment.thinking.keep {
+            examples = examples.into_iter().map(thinking::without).collect::<Result<_>>()?;
+        }
         let mut examples = filled(examples, placeholders, config.system.as_ref(), experiment)?;
         if replayed {
             let asked = examples.len();
             let most = config.replay_tokens.unwrap_or(REPLAY_TOKENS);
             examples = answers.map_or(Ok(Vec::new()), |answers| replay(examples, answers, most))?;
+            if !experiment.thinking.keep {
+                // One that never stops thinking is no answer to learn.
+                examples = examples.into_iter().filter_map(|example| thinking::without(example).ok()).collect();
+            }
             // The base may say what a suite asks; such rows are no mistake of the user's.
             examples.retain(|example| index.check(example).is_none());
             if answers.is_some() && examples.is_empty() {
@@ -127,7 +136,7 @@ fn plan_stage(
                 list.join("\n")
             )));
         }
-        let mut count = SourceCount { source: written.clone(), rows: 0, tokens: 0, label_tokens: 0, too_long: 0, removed };
+        let mut count = SourceCount { source: written.clone(), rows: 0, tokens: 0, label_tokens: 0, too_long: 0, removed, thinking };
         for example in &examples {
             let encoded = template.training_row(&example.messages).with_context(|| format!("row {}", example.origin))?;
             if encoded.ids.len() > experiment.training.max_length {

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::chat::ChatSettings;
+use crate::data::thinking::Thinking;
 use crate::eval::score::IdentityTerms;
 
 /// How answers are decoded; the limit of new tokens is each suite's.
@@ -41,6 +43,9 @@ pub struct Evidence {
     pub tokenizer: String,
     /// sha256 of its chat template.
     pub template: String,
+    /// How conversations were put; the template is compared by its digest.
+    #[serde(default, skip_serializing_if = "ChatSettings::is_default")]
+    pub chat: ChatSettings,
     /// System prompt for every question.
     pub system: String,
     /// Names that the identity graders look for.
@@ -90,11 +95,16 @@ impl std::fmt::Display for Mismatch {
 impl Evidence {
     /// What keeps answers under `found` from being compared with answers under `self`, over the suites of `self`.
     pub fn mismatches(&self, found: &Self) -> Vec<Mismatch> {
+        let thinking = |evidence: &Self| {
+            let Thinking { enable, budget, .. } = evidence.chat.thinking;
+            format!("{}, at most {budget} tokens", if enable { "on" } else { "off" })
+        };
         let mut list = Differences::default();
         list.compare("the version of Ballast, and so its graders,", &self.ballast, &found.ballast);
         list.compare("the base model's weights or configuration", &self.weights, &found.weights);
         list.compare("the tokenizer", &self.tokenizer, &found.tokenizer);
         list.compare("the chat template", &self.template, &found.template);
+        list.compare("the thinking asked for", &thinking(self), &thinking(found));
         list.compare("the system prompt", &self.system, &found.system);
         list.compare("the identity looked for", &self.identity.to_string(), &found.identity.to_string());
         list.compare("the decoding", &self.decoding, &found.decoding);
@@ -157,6 +167,7 @@ pub(crate) mod tests {
             adapter: None,
             tokenizer: "d".repeat(64),
             template: "e".repeat(64),
+            chat: ChatSettings::default(),
             system: "You are a helpful assistant.".to_owned(),
             identity: IdentityTerms::default(),
             decoding: DECODING.to_owned(),

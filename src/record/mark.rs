@@ -8,7 +8,7 @@ const VERDICTS: [(Verdict, char); 5] =
     [(Verdict::Correct, 'c'), (Verdict::Wrong, 'w'), (Verdict::Unparsed, 'u'), (Verdict::Truncated, 't'), (Verdict::Error, 'e')];
 
 /// Flags by letter.
-const FLAGS: [(Flag, char); 8] = [
+const FLAGS: [(Flag, char); 9] = [
     (Flag::Empty, 'E'),
     (Flag::Loop, 'L'),
     (Flag::WrongLanguage, 'W'),
@@ -17,6 +17,7 @@ const FLAGS: [(Flag, char); 8] = [
     (Flag::Refusal, 'R'),
     (Flag::ExecutionError, 'X'),
     (Flag::Timeout, 'T'),
+    (Flag::UnclosedThinking, 'U'),
 ];
 
 /// Verdict and flags of one answer.

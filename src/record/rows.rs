@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::thinking::Thought;
 use crate::eval::likelihood::Likelihood;
 use crate::eval::score::{Flag, Verdict};
 use crate::eval::suite::{Language, SuiteRole};
@@ -61,8 +62,11 @@ pub struct ItemRow {
     pub prompt_digest: String,
     /// Tokens of the prompt; of all prompts, where there are several.
     pub prompt_tokens: usize,
-    /// Tokens of the answer.
+    /// Tokens of the answer, without those of `thought`.
     pub answer_tokens: usize,
+    /// What was thought before the answer, in a model's marks of it; absent where nothing was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub thought: Option<Thought>,
 }
 
 /// One part of an item that asks several questions.
@@ -126,6 +130,14 @@ pub struct SourceCount {
     pub too_long: usize,
     /// Left out: like a row of `without`.
     pub removed: usize,
+    /// Rows that hold thinking, which is taken out of them unless the experiment keeps it.
+    #[serde(default, skip_serializing_if = "none")]
+    pub thinking: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// One stage as planned, for tables.

@@ -82,6 +82,7 @@ fn answers(view: &View) -> Vec<Text> {
         line("More than 10 % of answers are empty", FLAGGED, &flag(Flag::Empty)),
         line("More than 10 % of answers are in the wrong language", FLAGGED, &flag(Flag::WrongLanguage)),
         line("More than 10 % of answers decline", FLAGGED, &flag(Flag::Refusal)),
+        line("More than 10 % of answers never close their thinking and count as wrong", FLAGGED, &flag(Flag::UnclosedThinking)),
         line("Programs ran out of time, which may differ on a slower machine", 0.0, &flag(Flag::Timeout)),
     ];
     lines.into_iter().flatten().collect()

@@ -18,7 +18,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{fetched, model, print};
 use crate::cli::DoctorArgs;
-use crate::data::chat::ChatTemplate;
+use crate::data::chat::{ChatSettings, ChatTemplate};
 use crate::data::example::{Message, Role};
 use crate::error::Invalid;
 use crate::eval::generate::{Answering, Generated, Prompt};
@@ -82,7 +82,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<()> {
         Err(error) => writeln!(report, "  note  sandbox: {error:#}")?,
     }
     print(&report)?;
-    let (host, template) = model::load(&args.model, DeviceChoice::Cpu)?;
+    let (host, template) = model::load(&args.model, DeviceChoice::Cpu, &ChatSettings::of(args.template.as_deref()))?;
     let rows = rows(&template)?;
     let adapter = adapter(&host.decoder)?;
     let expected = compute(&host, &host.decoder, &adapter, &rows)?;

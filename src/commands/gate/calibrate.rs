@@ -14,6 +14,7 @@ use crate::cli::{CalibrateArgs, PolicyArgs};
 use crate::commands::circumstances::{describe, utc_date};
 use crate::commands::session::{Session, planned, terms};
 use crate::commands::{bless, print};
+use crate::data::chat::ChatSettings;
 use crate::eval::score::Verdict;
 use crate::files::{create_folder, write_atomic};
 use crate::gate::baseline::Baseline;
@@ -43,7 +44,14 @@ struct Calibration<'a> {
 
 pub(in crate::commands) fn calibrate(args: &CalibrateArgs) -> Result<()> {
     let suites = planned(&args.suites, args.items)?;
-    let session = Session::open(&args.model, args.device.device, suites, "You are a helpful assistant.", terms("Swift-Robot", "CSDN"))?;
+    let session = Session::open(
+        &args.model,
+        args.device.device,
+        &ChatSettings::of(args.template.as_deref()),
+        suites,
+        "You are a helpful assistant.",
+        terms("Swift-Robot", "CSDN"),
+    )?;
     let base = session.ask("base", None)?;
     let points = format!("{}", args.margin);
     let of_all = |session: &Session| session.suites.iter().map(|planned| format!("{}={points}", planned.suite.name)).collect::<Vec<_>>();

@@ -30,7 +30,7 @@ pub(super) fn gate(args: &GateArgs) -> Result<()> {
     read_text(&args.adapter.join("adapter_config.json")).context("--adapter takes the folder that PEFT's save_pretrained writes")?;
     let evidence = &baseline.header.evidence;
     let model = args.model.as_deref().unwrap_or(&evidence.model);
-    let session = Session::open(model, args.device.device, asked(&baseline)?, &evidence.system, evidence.identity.clone())?;
+    let session = Session::open(model, args.device.device, &evidence.chat, asked(&baseline)?, &evidence.system, evidence.identity.clone())?;
     let candidate = Candidate { folder: &args.adapter, lambda: args.lambda };
     let measured = measure(&session, &baseline, &label, &candidate)?;
     write(args, &measured)?;

@@ -47,7 +47,8 @@ pub(super) fn recover(args: &RecoverArgs) -> Result<()> {
     );
     let evidence = &baseline.header.evidence;
     let model = args.model.as_deref().unwrap_or(&evidence.model);
-    let mut session = Session::open(model, args.device.device, asked(&baseline)?, &evidence.system, evidence.identity.clone())?;
+    let mut session =
+        Session::open(model, args.device.device, &evidence.chat, asked(&baseline)?, &evidence.system, evidence.identity.clone())?;
     let mismatches = evidence.mismatches(&session.evidence()?);
     if !mismatches.is_empty() {
         let mismatches: Vec<String> = mismatches.iter().map(ToString::to_string).collect();

@@ -91,6 +91,8 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
     if let Some(model) = &args.model {
         experiment.model.clone_from(model);
     }
+    experiment.template = args.template.clone().or(experiment.template);
+    experiment.template = model::settled(&experiment.model, &experiment.chat()).template;
     if args.side_by_side {
         experiment.cells_together = Some(1 + experiment.cells().count());
     }
@@ -99,7 +101,7 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
     let sandbox = Sandbox::default();
     let layers = layers(&sandbox, &suites)?;
     let device = args.device.device;
-    let (base, template) = model::load(&experiment.model, device)?;
+    let (base, template) = model::load(&experiment.model, device, &experiment.chat())?;
     let mut stages = BTreeMap::new();
     let answers = |asked: &[&[Message]], most: usize| replay::answers(&base, &template, device, asked, most);
     for (variant, seed) in experiment.cells() {
@@ -223,6 +225,9 @@ fn command(args: &RunArgs) -> String {
     let mut words = vec![args.experiment.clone()];
     if let Some(model) = &args.model {
         words.extend(["--model".to_owned(), quoted(model)]);
+    }
+    if let Some(template) = &args.template {
+        words.extend(["--template".to_owned(), quoted(template)]);
     }
     if args.device.device != DeviceChoice::Cpu {
         words.extend(["--device".to_owned(), args.device.device.to_string()]);

@@ -71,6 +71,8 @@ pub enum Flag {
     ExecutionError,
     /// The program ran out of time.
     Timeout,
+    /// Ended while it still thought, so that there is no answer.
+    UnclosedThinking,
 }
 
 /// The result of grading one answer.
@@ -97,6 +99,18 @@ pub struct Answer<'a> {
     pub text: &'a str,
     /// Whether the token limit ended it.
     pub truncated: bool,
+}
+
+/// The grade of an answer that never closes its thinking: wrong, whatever was said on the way.
+pub fn never_closed(truncated: bool) -> Graded {
+    Graded {
+        verdict: if truncated { Verdict::Truncated } else { Verdict::Wrong },
+        extracted: None,
+        strict: false,
+        lenient: false,
+        flags: vec![Flag::UnclosedThinking],
+        detail: Some("the answer ended while the model still thought".to_owned()),
+    }
 }
 
 /// Grades an answer to any item that asks for no program; a program has to be run first: see [`extract_code`],

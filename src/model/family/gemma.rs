@@ -11,7 +11,7 @@ use super::reader::{Config, used};
 use super::rope::{self, RopeDefaults};
 use crate::keys::Rule::Harmless;
 use crate::keys::Table;
-use crate::model::spec::{Biases, LayerAttention, Norms, Spec};
+use crate::model::spec::{Activation, Biases, LayerAttention, Norms, Rope, Spec};
 
 pub(super) const GEMMA2: Family = Family { name: "gemma2", keys: &KEYS, read: gemma2 };
 pub(super) const GEMMA3: Family = Family { name: "gemma3_text", keys: &KEYS, read: gemma3 };
@@ -95,4 +95,30 @@ fn gemma3(config: &Config<'_>) -> Result<Spec> {
     let local = RopeDefaults::of(10_000.0);
     let (full, local) = rope::full_and_sliding(config, full, local, "rope_local_base_freq")?;
     Ok(Spec { ropes: vec![full, local], attention, query_key_norms: Some(HEADS_BEFORE), ..spec })
+}
+
+/// Layers of the one Gemma 3 model (27B) whose scores are scaled by the width per head, not by the head's own.
+const LAYERS_OF_27B: usize = 62;
+
+/// Gemma 3 from a GGUF header: what llama.cpp knows of the architecture and the header does not say, over what every header
+/// says. `spec` has the table of full layers.
+pub(super) fn of_header(header: &Config<'_>, spec: Spec) -> Result<Spec> {
+    ensure!(spec.query_key_norms.is_some(), "the GGUF file has no `blk.0.attn_q_norm.weight`, which a gemma3 model has");
+    let (window, pattern) = (header.size("attention.sliding_window")?, header.whole("attention.sliding_window_pattern")?.unwrap_or(6));
+    ensure!(window > 0 && pattern > 0, "{}: a window of {window} keys in all but every {pattern}th layer", header.place());
+    let local = Rope::new(header.real("rope.freq_base_swa")?.unwrap_or(10_000.0));
+    let sliding = LayerAttention { window: Some(window), rope: Some(1) };
+    let layer = |layer: usize| if (layer + 1).is_multiple_of(pattern) { LayerAttention::FULL } else { sliding };
+    let width = if spec.layers == LAYERS_OF_27B { spec.hidden / spec.heads.max(1) } else { spec.head_dim };
+    Ok(Spec {
+        norms: SANDWICH,
+        activation: Activation::GeluTanh,
+        embedding_scale: (spec.hidden as f64).sqrt(),
+        attention_scale: (width as f64).powf(-0.5),
+        attention_softcap: header.real("attn_logit_softcapping")?,
+        logit_softcap: header.real("final_logit_softcapping")?,
+        attention: (0..spec.attention.len()).map(layer).collect(),
+        ropes: spec.ropes.into_iter().chain([local]).collect(),
+        ..spec
+    })
 }

@@ -11,8 +11,8 @@ use crate::keys::{Rule, Table};
 use crate::model::gguf::{GgufFile, ROPE_FREQS};
 use crate::model::spec::{Biases, Rope, RopeScaling, Sizes, Spec};
 
-/// Architectures that are read, in llama.cpp's names, which here are those of the families.
-const ARCHITECTURES: &[&str] = &["llama", "qwen2", "qwen3"];
+/// Architectures that are read, in llama.cpp's names, and the families that they are.
+const ARCHITECTURES: &[(&str, &str)] = &[("llama", "llama"), ("qwen2", "qwen2"), ("qwen3", "qwen3"), ("gemma3", "gemma3_text")];
 
 const KEYS: Table = Table {
     what: "the GGUF header",
@@ -29,7 +29,11 @@ const KEYS: Table = Table {
         used("attention.layer_norm_rms_epsilon"),
         used("attention.causal"),
         used("attention.sliding_window"),
+        used("attention.sliding_window_pattern"),
+        used("attn_logit_softcapping"),
+        used("final_logit_softcapping"),
         used("rope.freq_base"),
+        used("rope.freq_base_swa"),
         used("rope.dimension_count"),
         used("rope.scaling.type"),
         used("rope.scaling.factor"),
@@ -66,17 +70,31 @@ fn from_header(file: &GgufFile) -> Result<Spec> {
         ensure!(kind == "model", "the GGUF file holds a `{kind}`, not a model (general.type)");
     }
     let architecture = text("general.architecture").context("GGUF header has no `general.architecture`")??;
-    let Some(name) = ARCHITECTURES.iter().find(|name| *name == architecture) else {
+    let Some((name, family)) = ARCHITECTURES.iter().find(|(name, _)| name == architecture) else {
         bail!(
             "the GGUF architecture `{architecture}` is not supported: Ballast reads {} from GGUF files, and {} from Hugging Face folders",
-            ARCHITECTURES.join(", "),
+            ARCHITECTURES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
             super::names()
         );
     };
     check_others(file, name)?;
     let header = below(file, name);
     KEYS.check(format_args!("GGUF header, {name}"), &header)?;
-    read(name, file, &Config::new("GGUF header", &header))
+    let config = Config::new("GGUF header", &header);
+    let spec = read(family, file, &config)?;
+    match *name {
+        "gemma3" => super::gemma::of_header(&config, spec),
+        _ => plain(&config, spec),
+    }
+}
+
+/// A family whose layers all see everything before them, by one rotary table.
+fn plain(header: &Config<'_>, spec: Spec) -> Result<Spec> {
+    header.must_be("attention.sliding_window", &json!(0), "no layer of this architecture slides")?;
+    for key in ["attention.sliding_window_pattern", "rope.freq_base_swa", "final_logit_softcapping", "attn_logit_softcapping"] {
+        ensure!(header.get(key).is_none(), "GGUF header has `{key}`, which a {} model does not: give the folder", spec.family);
+    }
+    Ok(spec)
 }
 
 /// Keys below `general.`, by the first word after it.
@@ -171,9 +189,8 @@ fn scalar(value: &Value) -> Json {
     }
 }
 
-fn read(name: &'static str, file: &GgufFile, header: &Config<'_>) -> Result<Spec> {
+fn read(family: &'static str, file: &GgufFile, header: &Config<'_>) -> Result<Spec> {
     header.must_be("attention.causal", &json!(true), "Ballast runs decoders")?;
-    header.must_be("attention.sliding_window", &json!(0), "Ballast has no sliding-window attention")?;
     header.must_be("expert_count", &json!(0), "Ballast has no mixtures of experts")?;
     header.must_be("expert_used_count", &json!(0), "Ballast has no mixtures of experts")?;
     let (hidden, heads) = (header.size("embedding_length")?, header.size("attention.head_count")?);
@@ -192,21 +209,29 @@ fn read(name: &'static str, file: &GgufFile, header: &Config<'_>) -> Result<Spec
     };
     Ok(Spec {
         rms_eps: header.real("attention.layer_norm_rms_epsilon")?.unwrap_or(1e-6),
-        ropes: vec![rope(header)?],
+        ropes: vec![rope(header, family == "gemma3_text")?],
         // A converter writes a bias where the model has one; no key says so.
         biases: Biases { qkv: has("blk.0.attn_q.bias"), o: has("blk.0.attn_output.bias"), feed_forward: has("blk.0.ffn_down.bias") },
-        query_key_norms: has("blk.0.attn_q_norm.weight").then_some(super::qwen::HEADS_BEFORE).filter(|_| name == "qwen3"),
+        query_key_norms: matches!(family, "qwen3" | "gemma3_text")
+            .then_some(super::qwen::HEADS_BEFORE)
+            .filter(|_| has("blk.0.attn_q_norm.weight")),
         max_positions: header.size("context_length")?,
         tied: !has("output.weight"),
-        ..Spec::new(name, sizes)
+        ..Spec::new(family, sizes)
     })
 }
 
-fn rope(header: &Config<'_>) -> Result<Rope> {
-    let kind = header.text("rope.scaling.type")?.unwrap_or("none");
-    ensure!(kind == "none", "GGUF header asks for rope scaling `{kind}`, which Ballast does not implement for GGUF files: give the folder");
-    header.must_be("rope.scaling.factor", &json!(1.0), "no `rope.scaling.type` says what it does")?;
-    Ok(Rope::new(header.real("rope.freq_base")?.unwrap_or(10_000.0)))
+/// The rotary table of layers that see everything; `linear` where the family's may be spread over longer contexts.
+fn rope(header: &Config<'_>, linear: bool) -> Result<Rope> {
+    let plain = Rope::new(header.real("rope.freq_base")?.unwrap_or(10_000.0));
+    match header.text("rope.scaling.type")?.unwrap_or("none") {
+        "none" => {
+            header.must_be("rope.scaling.factor", &json!(1.0), "no `rope.scaling.type` says what it does")?;
+            Ok(plain)
+        }
+        "linear" if linear => Ok(Rope { scaling: RopeScaling::Linear { factor: header.number("rope.scaling.factor")? }, ..plain }),
+        kind => bail!("GGUF header asks for rope scaling `{kind}`, which Ballast does not implement for GGUF files: give the folder"),
+    }
 }
 
 /// Whether llama.cpp's converter reorders the rows of q and k of a family, from halves to interleaved pairs.

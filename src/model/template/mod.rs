@@ -10,6 +10,7 @@ mod date;
 mod json;
 mod methods;
 mod namespaces;
+pub mod shipped;
 mod source;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ const OUTPUT: (usize, usize) = (1 << 20, 16);
 /// Compiled, for one model.
 pub struct Template {
     environment: Environment<'static>,
+    switched: bool,
 }
 
 impl fmt::Debug for Template {
@@ -54,9 +56,21 @@ pub struct Rendering<'a> {
     pub ask: bool,
     /// Texts of special tokens by their names: `bos_token`, `eos_token`, ...
     pub specials: &'a [(String, String)],
+    /// Whether the model shall think before it answers, for templates that ask; None leaves it to them.
+    pub thinking: Option<bool>,
 }
 
+/// Names that published templates read whether to think by.
+const SWITCHES: [&str; 2] = ["enable_thinking", "thinking"];
+/// The most tokens to think, 0 for none.
+const BUDGET: &str = "thinking_budget";
+
 impl Template {
+    /// Whether the template can be told to think, or not to.
+    pub fn asks_whether_to_think(&self) -> bool {
+        self.switched
+    }
+
     /// Compiles a template's source.
     pub fn compile(source: &str) -> Result<Self> {
         ensure!(!source.trim().is_empty(), "the model's chat template is empty");
@@ -86,7 +100,9 @@ impl Template {
         bounds::within(bounds::COMPILING, move || {
             let source = source::rewritten(&source)?;
             environment.add_template_owned(NAME, source).context("the model's chat template does not compile")?;
-            Ok(Self { environment })
+            let read = environment.get_template(NAME)?.undeclared_variables(false);
+            let switched = SWITCHES.iter().chain([&BUDGET]).any(|name| read.contains(*name));
+            Ok(Self { environment, switched })
         })
     }
 
@@ -106,7 +122,10 @@ impl Template {
             ("tools", Value::from(())),
             ("documents", Value::from(())),
         ];
-        let context: BTreeMap<String, Value> = specials.chain(others.map(|(name, value)| (name.to_owned(), value))).collect();
+        let others = others.map(|(name, value)| (name.to_owned(), value));
+        let switches = rendering.thinking.into_iter().flat_map(|thinking| SWITCHES.map(|name| (name.to_owned(), Value::from(thinking))));
+        let budget = (rendering.thinking == Some(false)).then(|| (BUDGET.to_owned(), Value::from(0)));
+        let context: BTreeMap<String, Value> = specials.chain(others).chain(switches).chain(budget).collect();
         let mut out = Bounded { text: Vec::new(), room: OUTPUT.0 + OUTPUT.1 * size };
         bounds::within(bounds::rendering(fuel), move || {
             let template = environment.get_template(NAME)?;
@@ -170,7 +189,7 @@ mod tests {
     fn render(source: &str) -> Result<String> {
         let specials = [("eos_token".to_owned(), "<|im_end|>".to_owned())];
         let messages = [("system", "Be brief."), ("user", "Who <are> you & 'why'?")];
-        Template::compile(source)?.render(Rendering { messages: &messages, ask: true, specials: &specials })
+        Template::compile(source)?.render(Rendering { messages: &messages, ask: true, specials: &specials, thinking: None })
     }
 
     fn error(source: &str) -> String {

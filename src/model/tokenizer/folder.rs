@@ -176,7 +176,7 @@ fn end_ids(folder: &Path) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
-/// transformers takes `chat_template.jinja` before what `tokenizer_config.json` says, and of a list the one named `default`.
+/// Empty for a base model. transformers takes `chat_template.jinja` before what `tokenizer_config.json` says, and of a list the one named `default`.
 fn template(folder: &Path, config: &Map<String, Value>) -> Result<String> {
     let jinja = folder.join("chat_template.jinja");
     if jinja.exists() {
@@ -201,10 +201,7 @@ fn template(folder: &Path, config: &Map<String, Value>) -> Result<String> {
             ensure!(default.next().is_none(), "{place}: two chat templates are named `default`: keep one");
             Ok((*template).to_owned())
         }
-        None | Some(Value::Null) => bail!(
-            "{} has no chat template in tokenizer_config.json or chat_template.jinja: Ballast needs an instruct model",
-            folder.display()
-        ),
+        None | Some(Value::Null) => Ok(String::new()),
         Some(_) => bail!("{}: the chat template in tokenizer_config.json is neither a text nor a list", folder.display()),
     }
 }

@@ -8,7 +8,7 @@ use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::{AddedToken, Tokenizer};
 
 use super::pre::Pre;
-use super::sentencepiece::Pieces;
+use super::sentencepiece::{self, Pieces};
 use super::{Parts, TextCodec};
 use crate::keys::{Rule, Table};
 
@@ -64,10 +64,8 @@ impl TextCodec {
         let header = Header(content);
         header.check()?;
         let (tokenizer, begins) = header.tokenizer()?;
-        let template = header
-            .text("chat_template")?
-            .context("GGUF header has no tokenizer.chat_template: Ballast needs an instruct model")?
-            .to_owned();
+        // None for a base model.
+        let template = header.text("chat_template")?.unwrap_or_default().to_owned();
         let mut specials = Vec::new();
         let mut stops = Vec::new();
         for (key, name) in [("bos", "bos_token"), ("eos", "eos_token"), ("unknown", "unk_token"), ("padding", "pad_token")] {
@@ -154,6 +152,8 @@ impl Header<'_> {
             Some(types) => types.iter().map(|kind| whole(kind).context("GGUF key `tokenizer.ggml.token_type`")).collect::<Result<_>>()?,
         };
         ensure!(types.len() == tokens.len(), "the GGUF header has {} tokens and {} token types", tokens.len(), types.len());
+        let pieces = if model == "llama" { sentencepiece::pieces(&tokens, &types) } else { Vec::new() };
+        let tokens = if model == "llama" { pieces.iter().map(String::as_str).collect() } else { tokens };
         let vocabulary: Vocab = tokens.iter().enumerate().map(|(id, token)| ((*token).to_owned(), id as u32)).collect();
         ensure!(vocabulary.len() == tokens.len(), "the GGUF header has {} tokens, of which only {} differ", tokens.len(), vocabulary.len());
         let (mut tokenizer, begins) = match model {

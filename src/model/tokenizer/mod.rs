@@ -103,6 +103,19 @@ impl TextCodec {
         Self { rows: Some(rows), ..self }
     }
 
+    /// The same with another chat template: what it writes after an answer ends answers too.
+    pub fn with_template(mut self, template: &str) -> Self {
+        template.clone_into(&mut self.template);
+        let stops: BTreeSet<u32> = self.stops.iter().copied().chain(self.end_by_template()).collect();
+        self.stops = stops.into_iter().collect();
+        self
+    }
+
+    /// The id of a text that is one token.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(token)
+    }
+
     /// Texts of special tokens by their names: `bos_token`, `eos_token`, ...
     pub fn specials(&self) -> &[(String, String)] {
         &self.specials
@@ -181,8 +194,10 @@ impl TextCodec {
     fn end_by_template(&self) -> Option<u32> {
         const ANSWER: &str = "An answer.";
         let messages = [("user", "A question?"), ("assistant", ANSWER)];
-        let text =
-            Template::compile(&self.template).ok()?.render(Rendering { messages: &messages, ask: false, specials: &self.specials }).ok()?;
+        let text = Template::compile(&self.template)
+            .ok()?
+            .render(Rendering { messages: &messages, ask: false, specials: &self.specials, thinking: None })
+            .ok()?;
         let after = text[text.rfind(ANSWER)? + ANSWER.len()..].trim_start();
         let added = self.tokenizer.get_added_tokens_decoder();
         let mut first = added.iter().filter(|(_, token)| token.special && after.starts_with(&token.content)).collect::<Vec<_>>();

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use tokenizers::Tokenizer;
 use tokenizers::decoders::DecoderWrapper;
 use tokenizers::decoders::byte_fallback::ByteFallback;
@@ -18,8 +18,18 @@ use tokenizers::normalizers::{NormalizerWrapper, Prepend, Replace, Sequence};
 
 /// What stands for a space.
 const SPACE: &str = "▁";
+/// Bytes of a piece: every way to cut it is tried. Gemma's longest are 31 spaces.
+const LONGEST: usize = 1024;
+/// `llama_token_type` of pieces that a user defined.
+const USER_DEFINED: u32 = 4;
 /// `llama_token_type` of pieces that text is made of: normal ones, and those that a user defined.
-const TEXT: [u32; 2] = [1, 4];
+const TEXT: [u32; 2] = [1, USER_DEFINED];
+
+/// The pieces of a header as SentencePiece has them: llama.cpp's converter writes spaces into those that a user defined.
+pub(super) fn pieces(texts: &[&str], types: &[u32]) -> Vec<String> {
+    let piece = |(text, kind): (&&str, &u32)| if *kind == USER_DEFINED { text.replace(' ', SPACE) } else { (*text).to_owned() };
+    texts.iter().zip(types).map(piece).collect()
+}
 
 /// Pieces in the order of their ids, with their scores and types.
 pub(super) struct Pieces<'a> {
@@ -36,6 +46,9 @@ impl Pieces<'_> {
     /// The tokenizer, without its added tokens.
     pub(super) fn tokenizer(&self) -> Result<Tokenizer> {
         ensure!(self.scores.len() == self.texts.len(), "the GGUF header has {} tokens and {} scores", self.texts.len(), self.scores.len());
+        if let Some(id) = self.texts.iter().position(|text| text.len() > LONGEST) {
+            bail!("token {id} of the GGUF header has {} bytes, and a piece has at most {LONGEST}", self.texts[id].len());
+        }
         ensure!(self.scores.iter().all(|score| !score.is_nan()), "a score of the GGUF header's tokens is not a number");
         let ids: HashMap<&str, u32> = self.texts.iter().enumerate().map(|(id, text)| (*text, id as u32)).collect();
         let vocabulary: Vocab = self.texts.iter().enumerate().map(|(id, text)| ((*text).to_owned(), id as u32)).collect();
@@ -66,7 +79,9 @@ impl Pieces<'_> {
             let cuts = text.char_indices().skip(1).map(|(at, _)| text.split_at(at));
             let mut pairs: Vec<_> = cuts.filter_map(|(left, right)| Some((*ids.get(left)?, *ids.get(right)?, left, right))).collect();
             pairs.sort_unstable();
-            found.extend(pairs.into_iter().map(|(_, _, left, right)| (self.scores[id], left, right)));
+            // SentencePiece gives the pieces of a user no score; the header's is llama.cpp's own.
+            let score = if self.types[id] == USER_DEFINED { 0.0 } else { self.scores[id] };
+            found.extend(pairs.into_iter().map(|(_, _, left, right)| (score, left, right)));
         }
         let letters = |text: &str| text.chars().count();
         // Stable: pairs of one rank stay in the order of their pieces' ids.
@@ -144,11 +159,27 @@ mod tests {
         }
     }
 
+    /// As Gemma has them: in the published tokenizer.json runs of spaces are pieces of `▁` whose merges come first.
+    #[test]
+    fn spaces_of_user_defined_pieces_are_joined_before_anything_else() {
+        let header = ["<unk>", "  ", SPACE, "a", "▁a"];
+        let (types, scores) = ([2, USER_DEFINED, 1, 1, 1], [0.0, -1000.0, -3.0, -2.0, -1.0]);
+        let texts = super::pieces(&header, &types);
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let tokenizer =
+            Pieces { texts: &texts, scores: &scores, types: &types, unknown: Some("<unk>"), prefix: false }.tokenizer().unwrap();
+        let ids = |text: &str| tokenizer.encode(text, false).unwrap().get_ids().to_vec();
+        assert_eq!([ids("  a"), ids("▁ a"), ids(" a"), ids("   a")], [vec![1, 3], vec![1, 3], vec![4], vec![1, 4]]);
+    }
+
     #[test]
     fn scores_belong_to_tokens() {
         let pieces = |scores: &'static [f32]| Pieces { texts: &["a", "b"], scores, types: &[1, 1], unknown: None, prefix: false };
         pieces(&[0.0, 1.0]).tokenizer().unwrap();
         assert!(pieces(&[0.0]).tokenizer().unwrap_err().to_string().contains("2 tokens and 1 scores"));
+        let (long, scores) = ("a".repeat(LONGEST + 1), [0.0]);
+        let long = Pieces { texts: &[&long], scores: &scores, types: &[1], unknown: None, prefix: false };
+        assert!(long.tokenizer().unwrap_err().to_string().contains("at most 1024"));
         assert!(pieces(&[0.0, f32::NAN]).tokenizer().unwrap_err().to_string().contains("not a number"));
     }
 }

@@ -69,6 +69,7 @@ pub(super) fn rows(task: &str, items: &[Scored]) -> Vec<ItemRow> {
                 prompt_digest: String::new(),
                 prompt_tokens: item.prompt_tokens,
                 answer_tokens: item.answer_tokens,
+                thought: None,
             }
         })
         .collect()

@@ -55,12 +55,16 @@ pub(super) fn json(view: &View) -> Result<String> {
     Ok(contained(&text))
 }
 
-/// Verdict, readings (1: in the asked form, 2: somewhere in the text), flags, answer, extracted answer, why, tokens.
+/// Verdict, readings (1: in the asked form, 2: somewhere in the text), flags, answer, extracted answer, why, tokens, and, of
+/// a model that thought, what it thought.
 fn answer(row: &ItemRow) -> Value {
     let verdict = VERDICTS.iter().position(|(verdict, _)| *verdict == row.verdict);
     let flags: Vec<usize> = row.flags.iter().filter_map(|flag| FLAGS.iter().position(|(known, _)| known == flag)).collect();
     let readings = u8::from(row.strict) + 2 * u8::from(row.lenient);
-    json!([verdict, readings, flags, row.answer, extracted(row), row.detail, row.answer_tokens])
+    let mut answer =
+        vec![json!(verdict), json!(readings), json!(flags), json!(row.answer), extracted(row), json!(row.detail), json!(row.answer_tokens)];
+    answer.extend(row.thought.as_ref().map(|thought| json!([thought.text, thought.tokens])));
+    Value::Array(answer)
 }
 
 /// The extracted answer; a long one that stands in the answer as its place there, in UTF-16 units as scripts count.

@@ -253,7 +253,7 @@
     const turned = cell.at === reference ? 0 : flip(item, cell.at, reference);
     const head = el("h3", {}, cell.label, " ", verdict(answer));
     if (!answer) return el("section", { class: "card" }, head, el("p", {}, "This item was not asked here."));
-    const [, readings, flags, text, , why, tokens] = answer;
+    const [, readings, flags, text, , why, tokens, thought] = answer;
     const read = extracted(answer);
     const facts = el("dl", {});
     const fact = (name, value) => { if (value) facts.append(el("dt", {}, name), value instanceof Node ? el("dd", {}, value) : el("dd", {}, value)); };
@@ -266,6 +266,7 @@
     }
     fact("marks", flags.length ? el("span", {}, ...flags.map((flag) => el("span", { class: "flag" }, data.flags[flag]))) : null);
     fact("tokens", tokens ? String(tokens) : null);
+    fact("thought", thought ? el("details", {}, el("summary", {}, `${thought[1]} tokens before the answer`), prose("pre", { tabindex: "0" }, thought[0], item.lang)) : null);
     const empty = text.trim() === "";
     return el("section", { class: `card ${isRight(answer) ? "is-right" : "is-not"}`, "aria-label": cell.label }, head,
       empty ? el("p", { class: "nothing" }, "(nothing)") : prose("pre", { tabindex: "0" }, text, item.lang), facts);

@@ -22,8 +22,16 @@ pub(super) fn section(results: &Results) -> Vec<Block> {
     let commit = meta.commit.as_deref().map(|commit| text!(", commit {}", code(commit))).unwrap_or_default();
     let layers = list_of_some(meta.sandbox.iter().map(|layer| foreign(layer)));
     let sandbox = layers.map(|layers| text!("Programs in answers ran in a sandbox of {}.", layers));
+    // Base models have no chat template.
+    let shipped = experiment.template.as_deref().map(|name| text!(", the shipped one named {}", code(name))).unwrap_or_default();
     let mut lines = vec![
-        text!("Model: {}, weights {}, chat template {}.", code(&meta.model), digest(&meta.model_digest), digest(&meta.template_digest)),
+        text!(
+            "Model: {}, weights {}, chat template {}{}.",
+            code(&meta.model),
+            digest(&meta.model_digest),
+            digest(&meta.template_digest),
+            shipped
+        ),
         text!("Device: {}. Date: {}. Ballast {}{}.", foreign(&meta.device), foreign(&meta.date), foreign(&meta.ballast), commit),
         text!(
             "Training: {}, AdamW, linear warmup over {} % of each stage's steps.",
@@ -78,6 +86,15 @@ fn commands(view: &View) -> [String; 2] {
 mod tests {
     use super::*;
     use crate::analysis::sample::run;
+
+    #[test]
+    fn a_chat_template_that_is_not_the_model_s_own_is_named() {
+        let mut run = run();
+        let written = |run: &crate::plan::run::Run| crate::report::render::markdown::document(&section(&Results::new(View::new(run))));
+        assert!(!written(&run).contains("the shipped one named"));
+        run.experiment.template = Some("gemma".to_owned());
+        assert!(written(&run).contains(", the shipped one named `gemma`."));
+    }
 
     #[test]
     fn the_command_is_the_one_that_was_given_or_names_the_plan() {

@@ -13,6 +13,7 @@ mod interference;
 mod letters;
 mod method;
 mod outcomes;
+mod thinking;
 
 use super::document::{Block, Span, Text, code, foreign, paragraph, text};
 use super::figures::Figure;
@@ -44,6 +45,7 @@ pub(super) fn page(results: &Results, figures: &[Figure], medium: Medium) -> Vec
         claims::section(results),
         dose::section(results),
         outcomes::section(results),
+        thinking::section(results),
         figures::section(figures),
         form::section(results),
         if medium == Medium::Markdown { flips::section(results) } else { Vec::new() },
