@@ -16,7 +16,7 @@
 //! | [`data`] | rows: read, sample, fill with the identity, check against the suites, render and tokenize (`chat`) |
 //! | [`sandbox`] | candidate programs run here and nowhere else |
 //! | [`train`] | windows, loss, schedule, AdamW, checkpoints, the loop: one variant, or several in shared passes |
-//! | [`eval`] | suites and items; `mapping`, any table or public benchmark as a suite; `floor`, what one answer to everything scores; greedy answers by continuous batching; `score`, one grader a file; drift; likelihood |
+//! | [`eval`] | suites and items; `mapping`, any table or public benchmark as a suite; `floor`, what one answer to everything scores; greedy answers by continuous batching; `endpoint`, a served model in place of a loaded one; `score`, one grader a file; drift; likelihood |
 //! | [`library`] | what ships inside the binary: experiments, training rows, suites |
 //! | [`config`] | the experiment as written |
 //! | [`record`] | the run directory: rows, append-only or replaced whole; its lock, digests of finished cells; `import`, other harnesses' logs as rows |

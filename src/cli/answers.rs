@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{AdaptedArgs, DeviceArgs, QuestionArgs, TemplateArgs};
+use super::{AdaptedArgs, DeviceArgs, EndpointArgs, QuestionArgs, TemplateArgs};
 use crate::eval::suite::PromptFormat;
 
 /// `ballast eval`
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  ballast eval --model smollm2-135m-instruct --adapter runs/quick-*/cells/A-s42/adapter --suite fact-qa --suite identity --out a.jsonl")]
+#[command(after_help = "Examples:
+  ballast eval --model smollm2-135m-instruct --adapter runs/quick-*/cells/A-s42/adapter --suite fact-qa --suite identity --out a.jsonl
+  ballast eval --endpoint http://127.0.0.1:8080/v1 --base smollm2-135m-instruct --suite fact-qa --out served.jsonl")]
 pub struct EvalArgs {
     /// Model and adapter
     #[command(flatten)]
@@ -38,6 +39,9 @@ pub struct EvalArgs {
     /// Device
     #[command(flatten)]
     pub device: DeviceArgs,
+    /// Served model
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
 }
 
 /// How a public benchmark of multiple choice is asked.

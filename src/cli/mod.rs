@@ -2,6 +2,7 @@
 
 mod answers;
 mod bench;
+mod endpoint;
 mod experiment;
 mod gate;
 mod model;
@@ -10,6 +11,7 @@ mod suite;
 
 pub use answers::{AskingArgs, CompareArgs, EvalArgs, ImportArgs, TableArgs};
 pub use bench::{BenchArgs, Part, Peer, Shape};
+pub use endpoint::EndpointArgs;
 pub use experiment::{DataArgs, DataBuildArgs, DataCommand, ReportArgs, RunArgs};
 pub use gate::{BlessArgs, CalibrateArgs, GateArgs, OnInconclusive, PolicyArgs};
 pub use model::{ChatArgs, DoctorArgs, FetchArgs};

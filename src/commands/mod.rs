@@ -19,6 +19,7 @@ mod recover;
 mod report;
 mod rows;
 mod run;
+mod served;
 mod session;
 mod suite;
 mod table;

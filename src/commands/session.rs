@@ -223,6 +223,7 @@ pub(super) fn evidence(
         decoding: DECODING.to_owned(),
         sandbox: layers.to_vec(),
         suites: suites.collect::<Result<_>>()?,
+        served: None,
     })
 }
 

@@ -185,6 +185,19 @@ fn in_words(codec: &TextCodec, text: String, tokens: usize) -> Result<Said> {
     Ok(Said { text: rest, tokens: left, thought })
 }
 
+/// An answer that came as text, of `tokens` tokens with what was thought. How many of them are thinking is not known: all of them
+/// count as the answer's, and none as thinking.
+pub fn of_text(text: &str, tokens: usize) -> Said {
+    let (inner, closed, end) = match (Span::at_start(text), end_alone(text)) {
+        (Some(span), _) => (span.inner, span.closed, span.end),
+        (None, Some(end)) => (MARKS.iter().fold(&text[..end], |inner, (_, close)| inner.trim_end_matches(close)), true, end),
+        (None, None) => return Said { text: text.to_owned(), tokens, thought: None },
+    };
+    let inner = inner.trim().to_owned();
+    let thought = (!inner.is_empty() || !closed).then_some(Thought { text: inner, tokens: 0, closed });
+    Said { text: text[end..].trim_start().to_owned(), tokens, thought }
+}
+
 /// A span that a text begins with.
 struct Span<'t> {
     inner: &'t str,
@@ -280,6 +293,20 @@ mod tests {
 
     fn parts(said: &Said) -> (&str, Option<(&str, bool)>) {
         (&said.text, said.thought.as_ref().map(|thought| (thought.text.as_str(), thought.closed)))
+    }
+
+    #[test]
+    fn thinking_in_a_text_is_taken_out() {
+        let read = |text: &str| {
+            let said = of_text(text, 9);
+            (said.text, said.thought.map(|thought| (thought.text, thought.closed)))
+        };
+        let thought = |text: &str, closed| Some((text.to_owned(), closed));
+        assert_eq!(read("Paris."), ("Paris.".to_owned(), None));
+        assert_eq!(read("<think>\nhm\n</think>\n\nParis."), ("Paris.".to_owned(), thought("hm", true)));
+        assert_eq!(read("hm</think>Paris."), ("Paris.".to_owned(), thought("hm", true)));
+        assert_eq!(read("<think>\n\n</think>\n\nParis."), ("Paris.".to_owned(), None));
+        assert_eq!(read("<think>hm"), (String::new(), thought("hm", false)));
     }
 
     #[test]

@@ -123,24 +123,46 @@ pub struct Probes {
     gold: usize,
 }
 
+/// The answers of one item whose likelihood tells about it, as texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Continuations<'i> {
+    texts: &'i [String],
+    gold: usize,
+    lettered: bool,
+}
+
+impl Continuations<'_> {
+    /// All of them, in the order of [`Probes::continuations`].
+    pub(super) fn all(&self) -> impl Iterator<Item = String> + '_ {
+        let letters = if self.lettered { self.texts.len() } else { 0 };
+        self.texts.iter().cloned().chain((0..letters).map(|i| choice_letter(i).to_string()))
+    }
+}
+
+/// The continuations of an item; None where it has none that can be written down.
+pub(super) fn continuations(item: &Item) -> Option<Continuations<'_>> {
+    let (texts, gold, lettered) = match &item.task {
+        Task::Text { choices: Some(choices), gold: Some(gold), .. } => (choices.as_slice(), *gold, false),
+        Task::Choice { choices, gold } => {
+            (choices.as_slice(), *gold, item.few_shot.as_ref().is_none_or(|few_shot| few_shot.form != PromptFormat::Cloze))
+        }
+        Task::Text { answers, .. } | Task::Number { answers } => (&answers[..1], 0, false),
+        Task::Code { .. }
+        | Task::Identity { .. }
+        | Task::Leakage
+        | Task::Composite { .. }
+        | Task::Instructions { .. }
+        | Task::Structured { .. }
+        | Task::Safety { .. }
+        | Task::Honesty { .. } => return None,
+    };
+    Some(Continuations { texts, gold, lettered })
+}
+
 impl Probes {
     /// Of an item, with what gives the tokens of an answer; None where it has none that can be written down.
     pub fn of(item: &Item, encode: &mut dyn FnMut(&str) -> Result<Vec<u32>>) -> Result<Option<Self>> {
-        let (texts, gold, lettered) = match &item.task {
-            Task::Text { choices: Some(choices), gold: Some(gold), .. } => (choices.as_slice(), *gold, false),
-            Task::Choice { choices, gold } => {
-                (choices.as_slice(), *gold, item.few_shot.as_ref().is_none_or(|few_shot| few_shot.form != PromptFormat::Cloze))
-            }
-            Task::Text { answers, .. } | Task::Number { answers } => (&answers[..1], 0, false),
-            Task::Code { .. }
-            | Task::Identity { .. }
-            | Task::Leakage
-            | Task::Composite { .. }
-            | Task::Instructions { .. }
-            | Task::Structured { .. }
-            | Task::Safety { .. }
-            | Task::Honesty { .. } => return Ok(None),
-        };
+        let Some(Continuations { texts, gold, lettered }) = continuations(item) else { return Ok(None) };
         let mut encode = |text: &str| -> Result<Vec<u32>> {
             let ids = encode(text)?;
             ensure!(!ids.is_empty(), "the answer `{text}` has no token");

@@ -2,8 +2,10 @@
 
 pub mod budget;
 pub mod drift;
+pub mod endpoint;
 pub mod floor;
 pub mod generate;
+pub mod grading;
 pub mod likelihood;
 pub mod mapping;
 pub mod program;

@@ -35,7 +35,13 @@ pub fn ask(item: &Item, said: &[Message], system: &str, template: &ChatTemplate)
 }
 
 fn chat(item: &Item, few_shot: Option<&FewShot>, said: &[Message], system: &str, template: &ChatTemplate) -> Result<ItemPrompt> {
-    let text = item.user_prompt();
+    let ids = template.prompt(&messages(item, few_shot, said, system))?;
+    let probes = Probes::of(item, &mut |answer| template.codec().encode_on(answer))?;
+    Ok(ItemPrompt { text: item.user_prompt(), ids, probes })
+}
+
+/// A question as the messages of a chat.
+pub(super) fn messages(item: &Item, few_shot: Option<&FewShot>, said: &[Message], system: &str) -> Vec<Message> {
     let system = match &item.system {
         SystemPrompt::Own => Some(system),
         SystemPrompt::Empty => Some(""),
@@ -49,10 +55,8 @@ fn chat(item: &Item, few_shot: Option<&FewShot>, said: &[Message], system: &str,
     }
     messages.extend_from_slice(&item.history);
     messages.extend_from_slice(said);
-    messages.push(Message::new(Role::User, text.as_str()));
-    let ids = template.prompt(&messages)?;
-    let probes = Probes::of(item, &mut |answer| template.codec().encode_on(answer))?;
-    Ok(ItemPrompt { text, ids, probes })
+    messages.push(Message::new(Role::User, item.user_prompt()));
+    messages
 }
 
 fn plain(item: &Item, few_shot: &FewShot, codec: &TextCodec) -> Result<ItemPrompt> {

@@ -13,10 +13,10 @@ use rayon::prelude::*;
 
 use super::budget::Budgets;
 use super::generate::{Answering, Prompt, Read};
+use super::grading::Grader;
 use super::likelihood::{Continuation, Likelihood, Probes, ScoredIds};
-use super::program::check_program;
 use super::prompt;
-use super::score::{Answer, CodeRun, Graded, IdentityTerms, Verdict, extract_code, grade, grade_composite, never_closed};
+use super::score::{Answer, Graded, IdentityTerms, Verdict, grade, never_closed};
 use super::suite::{EvalSettings, Item, Scoring, SystemPrompt, choice_letter};
 use super::whole::Whole;
 use crate::data::chat::ChatTemplate;
@@ -259,19 +259,8 @@ impl Evaluator<'_> {
     }
 
     fn run_program(&self, item: &Item, truncated: bool, text: &str) -> Result<Graded> {
-        let program = item.program().with_context(|| format!("{} asks for no program", item.id))?;
-        let answer = Answer { text, truncated };
-        let run = match extract_code(text, program.entry_point) {
-            None => None,
-            Some(code) => {
-                let limits = self.budgets.limits(self.sandbox, item)?;
-                let checked = check_program(self.sandbox, program, &code, &limits)?;
-                let detail = Some(checked.detail).filter(|detail| !detail.is_empty());
-                Some(CodeRun { code, outcome: checked.outcome, detail })
-            }
-        };
-        // Of an item that asks for nothing but a program this is the grade of the program.
-        Ok(grade_composite(item, &answer, self.identity, run))
+        let grader = Grader { identity: self.identity, sandbox: self.sandbox, budgets: self.budgets };
+        grader.grade(item, &Answer { text, truncated })
     }
 }
 
@@ -346,26 +335,10 @@ impl<'g, 'i> Group<'g, 'i> {
 impl<'i> Question<'i> {
     /// The option that is most probable, as the answer.
     fn chosen(&self, likelihood: Option<Likelihood>) -> Result<Answered<'i>> {
-        let Some((mut likelihood, right)) = likelihood.and_then(|l| l.right.map(|right| (l, right))) else {
-            bail!(
-                "item {} has no options to choose from, or its prompt ends where the model is to think: its suite cannot be scored by likelihood",
-                self.item.id
-            );
-        };
-        let chosen = self.probes.as_ref().map_or(0, |probes| probes.chosen(&likelihood.texts, &likelihood.letters));
-        let answer = choice_letter(chosen).to_string();
-        let graded = Graded {
-            verdict: if right { Verdict::Correct } else { Verdict::Wrong },
-            extracted: Some(answer.clone()),
-            strict: right,
-            lenient: right,
-            flags: Vec::new(),
-            detail: None,
-        };
-        likelihood.ids = self
-            .probes
-            .as_ref()
-            .map(|probes| ScoredIds { prompt: self.prompt.ids.clone(), continuations: probes.continuations(0).map(|c| c.ids).collect() });
+        let (Some(mut likelihood), Some(probes)) = (likelihood, &self.probes) else { bail!(no_options(&self.item.id)) };
+        let (answer, graded) = chosen(&self.item.id, probes, &likelihood)?;
+        let continuations = probes.continuations(0).map(|c| c.ids).collect();
+        likelihood.ids = Some(ScoredIds { prompt: self.prompt.ids.clone(), continuations });
         Ok(self.answered(Said { text: answer, tokens: 0, thought: None }, graded, Some(likelihood)))
     }
 
@@ -385,8 +358,29 @@ impl<'i> Question<'i> {
     }
 }
 
+fn no_options(item: &str) -> String {
+    format!(
+        "item {item} has no options to choose from, or its prompt ends where the model is to think: its suite cannot be scored by likelihood"
+    )
+}
+
+/// The letter of the option that is most probable, and its grade.
+pub(super) fn chosen(item: &str, probes: &Probes, likelihood: &Likelihood) -> Result<(String, Graded)> {
+    let Some(right) = likelihood.right else { bail!(no_options(item)) };
+    let answer = choice_letter(probes.chosen(&likelihood.texts, &likelihood.letters)).to_string();
+    let graded = Graded {
+        verdict: if right { Verdict::Correct } else { Verdict::Wrong },
+        extracted: Some(answer.clone()),
+        strict: right,
+        lenient: right,
+        flags: Vec::new(),
+        detail: None,
+    };
+    Ok((answer, graded))
+}
+
 /// An item whose question names the identity, with the names in their places.
-fn filled<'i>(item: &'i Item, identity: &IdentityTerms) -> Cow<'i, Item> {
+pub(super) fn filled<'i>(item: &'i Item, identity: &IdentityTerms) -> Cow<'i, Item> {
     let named = |text: &str| text.contains("{{");
     let system = match &item.system {
         SystemPrompt::Text(text) => named(text),

@@ -12,12 +12,9 @@ use super::result::{AdapterEvidence, GateResult};
 use crate::data::chat::ChatSettings;
 use crate::eval::score::IdentityTerms;
 use crate::eval::suite::SuiteRole;
-use crate::record::evidence::Evidence;
+use crate::record::evidence::{Evidence, NOT_KNOWN};
 use crate::record::mark::Mark;
 use crate::record::rows::ItemRow;
-
-/// What is not in a log.
-const NOT_KNOWN: &str = "not known";
 
 /// One set of answers.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +63,7 @@ fn evidence(before: Answers) -> Evidence {
         decoding: unknown(),
         sandbox: Vec::new(),
         suites: BTreeMap::new(),
+        served: None,
     }
 }
 

@@ -10,10 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::chat::ChatSettings;
 use crate::data::thinking::Thinking;
+use crate::eval::endpoint::prompts::Compared;
 use crate::eval::score::IdentityTerms;
 
 /// How answers are decoded; the limit of new tokens is each suite's.
 pub const DECODING: &str = "greedy, at most the suite's max_new_tokens";
+
+/// Stands where something cannot be known: of a log, or of a served model.
+pub const NOT_KNOWN: &str = "not known";
 
 /// Where the evidence of a file of answers lies: beside it, as FILE.evidence.json.
 pub fn evidence_path(answers: &Path) -> PathBuf {
@@ -56,6 +60,30 @@ pub struct Evidence {
     pub sandbox: Vec<String>,
     /// By suite.
     pub suites: BTreeMap<String, SuiteEvidence>,
+    /// The endpoint that answered, where one did: weights and numbers are then [`NOT_KNOWN`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<ServedBy>,
+}
+
+/// A served model, as far as it can be known; recorded, not compared, but for what its prompts showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServedBy {
+    /// Address, which never holds a key.
+    pub endpoint: String,
+    /// The model's name there.
+    pub model: String,
+    /// The program that serves it, where known.
+    pub server: String,
+    /// The local model whose tokenizer and chat template the prompts were held against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// What was asked of its decoding.
+    pub settings: String,
+    /// What can be said of its repeating itself.
+    pub determinism: String,
+    /// Prompts as the server reads them, held against the base's.
+    pub prompts: Compared,
 }
 
 /// One suite as it was asked.
@@ -173,6 +201,7 @@ pub(crate) mod tests {
             decoding: DECODING.to_owned(),
             sandbox: vec!["seccomp".to_owned()],
             suites: [("fact-qa", 200), ("identity", 100)].map(|(name, items)| (name.to_owned(), suite(name, items))).into(),
+            served: None,
         }
     }
 

@@ -57,7 +57,7 @@ pub struct ItemRow {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub likelihood: Option<Likelihood>,
     /// First 16 hexadecimal digits of the sha256 of the prompt's token ids, each as four bytes from the lowest; of a
-    /// conversation, of what stands before the model's own first answer. Empty in rows that others wrote.
+    /// conversation, of what stands before the model's own first answer. Empty in rows that others wrote, and of served models.
     #[serde(default)]
     pub prompt_digest: String,
     /// Tokens of the prompt; of all prompts, where there are several.
