@@ -7,6 +7,7 @@
 //! `BALLAST_PANIC_AT=N` panics there, as a defect would.
 
 mod read;
+mod staged;
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 pub use read::{ROWS, TEXT, open, read, read_text, text};
+pub use staged::Staged;
 
 /// Whether the process is to die at this operation.
 #[cfg(debug_assertions)]

@@ -19,6 +19,7 @@
 //! | [`eval`] | suites and items; `mapping`, any table or public benchmark as a suite; `floor`, what one answer to everything scores; greedy answers by continuous batching; `endpoint`, a served model in place of a loaded one; `score`, one grader a file; drift; likelihood |
 //! | [`library`] | what ships inside the binary: experiments, training rows, suites |
 //! | [`config`] | the experiment as written |
+//! | [`export`] | an adapter folded into its base, in the forms that other programs load, each read back before it gets its name |
 //! | [`record`] | the run directory: rows, append-only or replaced whole; its lock, digests of finished cells; `import`, other harnesses' logs as rows |
 //! | [`plan`] | an experiment once its files are read: the rows of every stage, the items of every suite, the cells in groups that share their passes |
 //! | [`analysis`] | rows to numbers, each once: pairs, shares, paired differences, retention, outcomes, dose; a run arranged, sources side by side, any number of runs as one frame |
@@ -82,6 +83,7 @@ pub mod data;
 pub mod defect;
 pub mod error;
 pub mod eval;
+pub mod export;
 pub mod files;
 pub mod frame;
 pub mod gate;

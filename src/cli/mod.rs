@@ -4,6 +4,7 @@ mod answers;
 mod bench;
 mod endpoint;
 mod experiment;
+mod export;
 mod gate;
 mod model;
 mod recover;
@@ -13,6 +14,7 @@ pub use answers::{AskingArgs, CompareArgs, EvalArgs, ImportArgs, TableArgs};
 pub use bench::{BenchArgs, Part, Peer, Shape};
 pub use endpoint::EndpointArgs;
 pub use experiment::{DataArgs, DataBuildArgs, DataCommand, ReportArgs, RunArgs};
+pub use export::{ExportArgs, ExportFormat, StoredType};
 pub use gate::{BlessArgs, CalibrateArgs, GateArgs, OnInconclusive, PolicyArgs};
 pub use model::{ChatArgs, DoctorArgs, FetchArgs};
 pub use recover::RecoverArgs;
@@ -58,6 +60,8 @@ pub enum Command {
     Calibrate(CalibrateArgs),
     /// Chat with a model, or with a model and a PEFT adapter.
     Chat(ChatArgs),
+    /// Write an adapter for other programs: merged into its base, or alone, read back and compared.
+    Export(ExportArgs),
     /// Fetch a model into the cache and check it.
     Fetch(FetchArgs),
     /// Prove that a device computes what the host computes.

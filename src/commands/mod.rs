@@ -10,6 +10,7 @@ mod compare;
 mod data;
 mod doctor;
 mod eval;
+mod export;
 mod fetch;
 mod fetched;
 mod gate;
@@ -44,6 +45,7 @@ pub fn dispatch(cli: Cli) -> Result<()> {
         Command::Recover(args) => recover::recover(&args),
         Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Chat(args) => chat::chat(&args),
+        Command::Export(args) => export::export(&args),
         Command::Fetch(args) => fetch::fetch(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Bench(args) => bench::bench(&args),

@@ -7,6 +7,7 @@ mod folder;
 mod gguf;
 mod json;
 mod pre;
+mod save;
 mod sentencepiece;
 mod settings;
 

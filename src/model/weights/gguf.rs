@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Tensor};
 use super::{LayerNorms, LayerWeights, Weights, refuse_left_over};
 use crate::model::family;
 use crate::model::gguf::{GgufFile, ROPE_FREQS};
-use crate::model::site::Module;
+use crate::model::site::{Module, Site};
 use crate::model::spec::Spec;
 
 impl Weights {
@@ -66,6 +66,100 @@ impl Weights {
         };
         refuse_left_over(left.into_iter().collect(), spec)?;
         Ok(weights)
+    }
+}
+
+/// A tensor in both of its names.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    /// Its name in published checkpoints.
+    pub checkpoint: String,
+    /// Its name in GGUF files.
+    pub gguf: String,
+    /// As here, in row-major order.
+    pub dims: Vec<usize>,
+    /// The linear that it is the weight of, which an adapter may change.
+    pub linear: Option<Site>,
+    /// GGUF files hold its rows in interleaved pairs.
+    reordered: bool,
+}
+
+/// All tensors of a model of a family that is read from GGUF files, in the order of its layers.
+pub fn slots(spec: &Spec) -> Vec<Slot> {
+    let whole = |checkpoint: &str, gguf: &str, dims: &[usize]| Slot {
+        checkpoint: checkpoint.to_owned(),
+        gguf: format!("{gguf}.weight"),
+        dims: dims.to_vec(),
+        linear: None,
+        reordered: false,
+    };
+    let mut slots = vec![whole("model.embed_tokens.weight", "token_embd", &[spec.vocabulary, spec.hidden])];
+    let norms = spec.norms;
+    let of_heads = spec.query_key_norms;
+    for layer in 0..spec.layers {
+        for module in Module::ALL {
+            let ((input, output), site) = (module.widths(spec), Site { layer, module });
+            let name = format!("blk.{layer}.{}", gguf_name(module));
+            let reordered = family::gguf_reorders_pairs(spec.family) && matches!(module, Module::Q | Module::K);
+            slots.push(Slot {
+                checkpoint: format!("model.{site}.weight"),
+                gguf: format!("{name}.weight"),
+                dims: vec![output, input],
+                linear: Some(site),
+                reordered,
+            });
+            if spec.biases.on(module) {
+                slots.push(Slot {
+                    checkpoint: format!("model.{site}.bias"),
+                    gguf: format!("{name}.bias"),
+                    dims: vec![output],
+                    linear: None,
+                    reordered,
+                });
+            }
+        }
+        for (held, gguf, width) in [
+            (norms.before_attention.map(str::to_owned), "attn_norm", spec.hidden),
+            (norms.after_attention.map(str::to_owned), "post_attention_norm", spec.hidden),
+            (norms.before_feed_forward.map(str::to_owned), "ffn_norm", spec.hidden),
+            (norms.after_feed_forward.map(str::to_owned), "post_ffw_norm", spec.hidden),
+            (of_heads.map(|norms| norms.query.to_owned()), "attn_q_norm", spec.head_dim),
+            (of_heads.map(|norms| norms.key.to_owned()), "attn_k_norm", spec.head_dim),
+        ] {
+            if let Some(held) = held {
+                slots.push(whole(&format!("model.layers.{layer}.{held}.weight"), &format!("blk.{layer}.{gguf}"), &[width]));
+            }
+        }
+    }
+    slots.push(whole("model.norm.weight", "output_norm", &[spec.hidden]));
+    if !spec.tied {
+        slots.push(whole("lm_head.weight", "output", &[spec.vocabulary, spec.hidden]));
+    }
+    slots
+}
+
+impl Slot {
+    /// The tensor of a GGUF file as published checkpoints have it, f32 on the host.
+    pub fn read(&self, file: &mut GgufFile, spec: &Spec) -> Result<Tensor> {
+        let tensor = file.tensor(&self.gguf)?;
+        ensure!(tensor.dims() == self.dims, "tensor `{}` is {:?}, the header says {:?}", self.gguf, tensor.dims(), self.dims);
+        if !self.reordered {
+            return Ok(tensor);
+        }
+        let rows = tensor.reshape((self.dims[0], ()))?;
+        Ok(half_split(&rows, spec.head_dim)?.reshape(self.dims.as_slice())?)
+    }
+
+    /// Rows of such a tensor, or of an adapter's B for it, in the order of GGUF files: the reverse of [`Self::read`].
+    pub fn arranged(&self, tensor: &Tensor, spec: &Spec) -> Result<Tensor> {
+        if !self.reordered {
+            return Ok(tensor.clone());
+        }
+        let rows = tensor.reshape((self.dims[0], ()))?;
+        let (output, input) = rows.dims2()?;
+        let heads = output / spec.head_dim;
+        let pairs = rows.reshape((heads, 2, spec.head_dim / 2, input))?.transpose(1, 2)?.contiguous()?;
+        Ok(pairs.reshape(tensor.dims())?)
     }
 }
 

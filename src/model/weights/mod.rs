@@ -7,6 +7,8 @@ mod safetensors;
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
 
+pub use self::gguf::{Slot, slots};
+pub(crate) use self::safetensors::body_of;
 pub use self::safetensors::safetensors_files;
 use super::ops::linear::Linear;
 #[cfg(feature = "cuda")]

@@ -76,7 +76,7 @@ impl Weights {
     pub fn from_named(mut all: HashMap<String, Tensor>, spec: &Spec) -> Result<Self> {
         // A buffer of old checkpoints, computed again from the configuration.
         all.retain(|name, _| !name.ends_with("rotary_emb.inv_freq") && !spec.other_parts.iter().any(|part| name.starts_with(part)));
-        let prefix = PREFIXES.iter().find(|prefix| all.contains_key(&format!("{prefix}embed_tokens.weight"))).with_context(|| {
+        let prefix = body_of(|name| all.contains_key(name)).with_context(|| {
             format!(
                 "the checkpoint has no tensor `model.embed_tokens.weight`{}",
                 all.keys().min().map_or_else(String::new, |name| format!("; it has `{name}`"))
@@ -103,6 +103,11 @@ impl Weights {
         };
         Ok(Self { embedding, layers, norm, untied_head })
     }
+}
+
+/// What the names of the decoder's tensors begin with in a checkpoint that has certain names.
+pub(crate) fn body_of(has: impl Fn(&str) -> bool) -> Option<&'static str> {
+    PREFIXES.iter().copied().find(|prefix| has(&format!("{prefix}embed_tokens.weight")))
 }
 
 /// Fails where a file is longer or shorter than its header says, before all of it is read.
