@@ -91,6 +91,16 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Writes a large file that nobody else reads yet, such as one of a [`Staged`] folder, with a function that is given a writer.
+pub fn write_large(path: &Path, write: impl FnOnce(&mut std::io::BufWriter<File>) -> Result<()>) -> Result<()> {
+    let context = || format!("failed to write {}", path.display());
+    die_here();
+    let mut out = std::io::BufWriter::with_capacity(1 << 20, File::create(path).with_context(context)?);
+    write(&mut out).with_context(context)?;
+    let file = out.into_inner().map_err(|error| error.into_error()).with_context(context)?;
+    sync(&file).with_context(context)
+}
+
 /// Removes a file, if it is there.
 pub fn remove_file(path: &Path) -> Result<()> {
     die_here();

@@ -9,10 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use assert_cmd::Command;
-use ballast::export::checkpoint;
+use ballast::export::{FileType, checkpoint, lora_gguf, merged_gguf};
 use ballast::files::Staged;
 use ballast::model::adapter::{load, save};
+use ballast::model::base::BaseModel;
+use ballast::model::device::DeviceChoice;
 use ballast::model::fetch::ModelFiles;
+use ballast::model::tokenizer::TextCodec;
 use candle_core::safetensors::load as tensors_of;
 use candle_core::{DType, Device, Tensor};
 use common::{decoder_of, family_folder, hidden, largest, largest_difference, random_adapter, tiny, tiny_folder};
@@ -139,7 +142,7 @@ fn the_command_writes_a_model_that_answers_alike() {
     let said = String::from_utf8_lossy(&run.stdout).into_owned();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     assert!(said.contains("14 linears of 14 read back") && said.contains("3 of 3 greedy answers are equal, 3 of 3 prompts"), "{said}");
-    assert_eq!(names(&merged), ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]);
+    assert_eq!(names(&merged), ["answers.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]);
 
     // PEFT, at half the strength.
     let half = out.path().join("half");
@@ -150,6 +153,102 @@ fn the_command_writes_a_model_that_answers_alike() {
     assert!((read.scale - whole.scale / 2.0).abs() < 1e-12);
     let first = |of: &ballast::model::lora::Adapter| -> Tensor { of.pairs.values().next().unwrap().b.clone() };
     assert!(largest_difference(&first(&read), &first(&whole)) < f32::EPSILON);
+}
+
+/// A tiny model with the tokenizer that all of them share.
+fn chatting(kind: &str, parent: &Path) -> PathBuf {
+    if tiny_folder(kind).is_dir() {
+        return tiny_folder(kind);
+    }
+    let folder = parent.join(kind);
+    std::fs::create_dir(&folder).unwrap();
+    for (from, names) in
+        [(family_folder(kind), ["config.json", "model.safetensors"]), (tiny_folder("qwen2"), ["tokenizer.json", "tokenizer_config.json"])]
+    {
+        for name in names {
+            std::fs::copy(from.join(name), folder.join(name)).unwrap();
+        }
+    }
+    folder
+}
+
+/// A folder becomes GGUF files, and those are bases themselves: of the adapter alone, and of a folder again.
+#[test]
+fn gguf_files_are_the_same_models() {
+    for kind in ["llama", "qwen2", "qwen3", "llama3-rope"] {
+        let out = tempfile::tempdir().unwrap();
+        let folder = chatting(kind, out.path());
+        let decoder = decoder_of(&folder);
+        let adapter = random_adapter(&decoder.spec);
+        let files = ModelFiles::Folder(folder.clone());
+        let ids = [[7_u32, 3, 250, 19, 101, 33, 8, 64]];
+        let expected = decoder.logits(&hidden(&decoder.merged(&adapter).unwrap(), &ids, None)).unwrap();
+        let without = decoder.logits(&hidden(&decoder, &ids, None)).unwrap();
+        let acts = largest_difference(&expected, &without);
+        for (kind, bound) in
+            [(FileType::F32, 1e-4), (FileType::F16, 0.02), (FileType::Bf16, 0.1), (FileType::Q8_0, 0.1), (FileType::Q4KM, 0.35)]
+        {
+            let path = out.path().join(format!("{}.gguf", kind.name()));
+            let rounding = merged_gguf(&files, "tiny", &decoder.spec, &adapter, kind, &path).unwrap();
+            assert_eq!(rounding.linears, adapter.pairs.len());
+            let read = BaseModel::load("x", &ModelFiles::Gguf(path.clone()), DeviceChoice::Cpu).unwrap();
+            let logits = read.decoder.logits(&hidden(&read.decoder, &ids, None)).unwrap();
+            let apart = largest_difference(&logits, &expected);
+            assert!(apart < bound * acts, "{} {}: {apart} of {acts}", decoder.spec.family, kind.name());
+            let own = TextCodec::from_folder(&folder).unwrap();
+            assert_eq!((read.codec.stops, read.codec.template), (own.stops, own.template));
+        }
+        // The base as GGUF, the adapter on it again, back into a folder.
+        let base = out.path().join("base.gguf");
+        merged_gguf(&files, "tiny", &decoder.spec, &adapter.scaled(0.0), FileType::F32, &base).unwrap();
+        let staged = Staged::folder(&out.path().join("back")).unwrap();
+        let as_gguf = ModelFiles::Gguf(base);
+        let mut opened = ballast::model::gguf::open_gguf(&out.path().join("base.gguf")).unwrap();
+        checkpoint(&as_gguf, &opened.spec().unwrap(), &adapter, Some(DType::F32), &staged).unwrap();
+        staged.commit().unwrap();
+        let back = BaseModel::load("x", &ModelFiles::Folder(out.path().join("back")), DeviceChoice::Cpu).unwrap();
+        let logits = back.decoder.logits(&hidden(&back.decoder, &ids, None)).unwrap();
+        assert!(largest_difference(&logits, &expected) < 1e-4 * acts.max(1.0));
+        let text = "<|im_start|>user\nWho are you? 你是谁<|im_end|>\n";
+        let own = TextCodec::from_folder(&folder).unwrap();
+        assert_eq!(back.codec.encode(text).unwrap(), own.encode(text).unwrap());
+        assert_eq!((back.codec.stops, back.codec.template), (own.stops, own.template));
+        lora_gguf(&decoder.spec, &adapter, &out.path().join("lora.gguf")).unwrap();
+    }
+}
+
+#[test]
+fn the_command_writes_gguf_with_a_modelfile() {
+    let out = tempfile::tempdir().unwrap();
+    let base = tiny_folder("llama");
+    let adapter = adapter_folder("llama", out.path());
+    let common = ["export", "--model", text(&base), "--adapter", text(&adapter), "--check", "2", "--out"];
+    let run = |out: &Path, more: &[&str]| {
+        let run = ballast(&[&common[..], &[text(out)], more].concat());
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8_lossy(&run.stdout).into_owned()
+    };
+    let merged = out.path().join("merged");
+    let said = run(&merged, &["--format", "gguf", "--dtype", "f32", "--system", "You are Swift-Robot."]);
+    assert!(said.contains("2 of 2 greedy answers are equal, 2 of 2 prompts"), "{said}");
+    assert_eq!(names(&merged), ["Modelfile", "answers.json", "model-f32.gguf"]);
+    let modelfile = std::fs::read_to_string(merged.join("Modelfile")).unwrap();
+    assert!(modelfile.contains("FROM ./model-f32.gguf\nTEMPLATE \"\"\"{{ if not .System }}"), "{modelfile}");
+    assert!(modelfile.contains("SYSTEM \"\"\"You are Swift-Robot.\"\"\"\n"), "{modelfile}");
+
+    let lora = out.path().join("lora");
+    run(&lora, &["--format", "gguf-lora"]);
+    assert_eq!(names(&lora), ["Modelfile", "adapter.gguf", "answers.json"]);
+    assert!(std::fs::read_to_string(lora.join("Modelfile")).unwrap().contains("\nADAPTER ./adapter.gguf\n"));
+
+    let single = out.path().join("one.gguf");
+    run(&single, &["--format", "gguf", "--dtype", "q8_0"]);
+    assert!(single.is_file());
+
+    let phi = family_folder("phi3");
+    let refused = ballast(&["export", "--model", text(&phi), "--adapter", text(&adapter), "--format", "gguf", "--out", text(&out.path().join("x"))]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("convert_hf_to_gguf.py"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Greedy answers to a sample of shipped questions, before and after: what rounding and quantizing did to them.
 
 use anyhow::{Context, Result};
+use serde::Serialize;
 
 use super::super::session;
 use crate::data::chat::ChatTemplate;
@@ -25,6 +26,28 @@ pub(super) struct Questions {
 pub(super) struct Said {
     prompt: Vec<u32>,
     answer: Vec<u32>,
+}
+
+/// The questions and answers of base + adapter, for whoever loads the export elsewhere and wants to compare.
+#[derive(Serialize)]
+struct Answers<'a> {
+    /// How many tokens an answer may have.
+    max_new_tokens: usize,
+    system: &'a str,
+    /// Ids that end an answer; answers are without them.
+    stops: &'a [u32],
+    questions: Vec<AnsweredQuestion<'a>>,
+}
+
+#[derive(Serialize)]
+struct AnsweredQuestion<'a> {
+    question: &'a str,
+    /// The question through the chat template.
+    prompt: String,
+    prompt_ids: &'a [u32],
+    /// The greedy answer of base + adapter, computed in f32.
+    answer: String,
+    answer_ids: &'a [u32],
 }
 
 impl Questions {
@@ -53,6 +76,22 @@ impl Questions {
         })?;
         let said = prompts.into_iter().zip(answers).map(|(prompt, answer)| Some(Said { prompt: prompt.ids, answer: answer? }));
         said.collect::<Option<Vec<_>>>().context("a question was left without an answer")
+    }
+
+    /// What was asked and said, as a file to lie beside an export.
+    pub(super) fn to_json(&self, said: &[Said], codec: &TextCodec) -> Result<Vec<u8>> {
+        let questions = self.texts.iter().zip(said).map(|(question, said)| {
+            Ok(AnsweredQuestion {
+                question,
+                prompt: codec.decode_all(&said.prompt)?,
+                prompt_ids: &said.prompt,
+                answer: codec.decode(&said.answer)?,
+                answer_ids: &said.answer,
+            })
+        });
+        let questions = questions.collect::<Result<_>>()?;
+        let answers = Answers { max_new_tokens: TOKENS, system: &self.system, stops: &codec.stops, questions };
+        Ok(format!("{}\n", serde_json::to_string_pretty(&answers)?).into_bytes())
     }
 
     /// `8 of 8 greedy answers are equal`, and where the first one that is not goes another way.

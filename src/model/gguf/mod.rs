@@ -8,6 +8,7 @@ use std::io::{BufReader, Seek};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use candle_core::quantized::QTensor;
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::{DType, Device, Tensor};
 
@@ -148,13 +149,24 @@ impl GgufFile {
         self.parts.iter().flat_map(|part| part.content.tensor_infos.keys().cloned()).collect()
     }
 
-    /// A tensor as f32 on the host.
-    pub(super) fn tensor(&mut self, name: &str) -> Result<Tensor> {
+    /// A tensor as the file holds it.
+    pub fn stored(&mut self, name: &str) -> Result<QTensor> {
+        let part = self.part_with(name)?;
+        part.content.tensor(&mut part.reader, name, &Device::Cpu).with_context(|| format!("failed to read tensor `{name}`"))
+    }
+
+    fn part_with(&mut self, name: &str) -> Result<&mut Part> {
         let Some(part) = self.parts.iter_mut().find(|part| part.content.tensor_infos.contains_key(name)) else {
             bail!("GGUF file has no tensor `{name}`");
         };
+        Ok(part)
+    }
+
+    /// A tensor as f32 on the host.
+    pub(super) fn tensor(&mut self, name: &str) -> Result<Tensor> {
+        let tensor = self.stored(name)?;
         let context = || format!("failed to read tensor `{name}`");
-        let tensor = part.content.tensor(&mut part.reader, name, &Device::Cpu).with_context(context)?;
+        let part = self.part_with(name)?;
         let tensor = tensor.dequantize(&Device::Cpu).with_context(context)?.to_dtype(DType::F32)?.contiguous()?;
         if !host::vectorised(
             #[inline(always)]
@@ -167,4 +179,4 @@ impl GgufFile {
 }
 
 /// Divisors of the rotary frequencies.
-pub(super) const ROPE_FREQS: &str = "rope_freqs.weight";
+pub(crate) const ROPE_FREQS: &str = "rope_freqs.weight";

@@ -5,6 +5,7 @@
 
 mod folder;
 mod gguf;
+mod gguf_keys;
 mod json;
 mod pre;
 mod save;

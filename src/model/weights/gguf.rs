@@ -143,14 +143,19 @@ impl Slot {
     pub fn read(&self, file: &mut GgufFile, spec: &Spec) -> Result<Tensor> {
         let tensor = file.tensor(&self.gguf)?;
         ensure!(tensor.dims() == self.dims, "tensor `{}` is {:?}, the header says {:?}", self.gguf, tensor.dims(), self.dims);
-        if !self.reordered {
-            return Ok(tensor);
-        }
-        let rows = tensor.reshape((self.dims[0], ()))?;
-        Ok(half_split(&rows, spec.head_dim)?.reshape(self.dims.as_slice())?)
+        self.restored(&tensor, spec)
     }
 
-    /// Rows of such a tensor, or of an adapter's B for it, in the order of GGUF files: the reverse of [`Self::read`].
+    /// Rows in the order of GGUF files, such as those of an adapter's B, in the order of published checkpoints.
+    pub fn restored(&self, tensor: &Tensor, spec: &Spec) -> Result<Tensor> {
+        if !self.reordered {
+            return Ok(tensor.clone());
+        }
+        let rows = tensor.reshape((self.dims[0], ()))?;
+        Ok(half_split(&rows, spec.head_dim)?.reshape(tensor.dims())?)
+    }
+
+    /// Rows of such a tensor, or of an adapter's B for it, in the order of GGUF files: the reverse of [`Self::restored`].
     pub fn arranged(&self, tensor: &Tensor, spec: &Spec) -> Result<Tensor> {
         if !self.reordered {
             return Ok(tensor.clone());

@@ -9,7 +9,7 @@ use candle_core::Tensor;
 
 pub use self::gguf::{Slot, slots};
 pub(crate) use self::safetensors::body_of;
-pub use self::safetensors::safetensors_files;
+pub use self::safetensors::{FolderTensors, safetensors_files};
 use super::ops::linear::Linear;
 #[cfg(feature = "cuda")]
 use super::site::Module;

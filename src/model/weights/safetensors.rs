@@ -110,6 +110,50 @@ pub(crate) fn body_of(has: impl Fn(&str) -> bool) -> Option<&'static str> {
     PREFIXES.iter().copied().find(|prefix| has(&format!("{prefix}embed_tokens.weight")))
 }
 
+/// Tensors of a folder, one at a time, by the names that a language model's own class has.
+pub struct FolderTensors {
+    /// Bytes of the files.
+    files: Vec<Vec<u8>>,
+    /// What the decoder's names begin with there, instead of `model.`
+    body: &'static str,
+}
+
+impl FolderTensors {
+    /// Reads the safetensors files of a folder.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let paths = safetensors_files(folder)?;
+        let read = |path: &PathBuf| -> Result<Vec<u8>> {
+            check_length(path)?;
+            files::read(path, LARGEST)
+        };
+        let files = paths.iter().map(read).collect::<Result<Vec<_>>>()?;
+        let views = files.iter().map(|bytes| SliceSafetensors::new(bytes)).collect::<candle_core::Result<Vec<_>>>()?;
+        let has = |name: &str| views.iter().any(|view| view.get(name).is_ok());
+        let body = body_of(has).with_context(|| format!("{} has no embedding table", folder.display()))?;
+        drop(views);
+        Ok(Self { files, body })
+    }
+
+    /// A tensor as f32 on the host.
+    pub fn read(&self, name: &str, dims: &[usize]) -> Result<Tensor> {
+        let names: Vec<String> = match name.strip_prefix("model.") {
+            Some(rest) => vec![format!("{}{rest}", self.body)],
+            None => HEADS.iter().map(|head| (*head).to_owned()).collect(),
+        };
+        for bytes in &self.files {
+            let tensors = SliceSafetensors::new(bytes)?;
+            for name in &names {
+                if tensors.get(name).is_ok() {
+                    let tensor = tensors.load(name, &Device::Cpu)?.to_dtype(DType::F32)?;
+                    ensure!(tensor.dims() == dims, "tensor `{name}` is {:?}, the configuration says {dims:?}", tensor.dims());
+                    return Ok(tensor);
+                }
+            }
+        }
+        bail!("the checkpoint has no tensor `{}`", names[0])
+    }
+}
+
 /// Fails where a file is longer or shorter than its header says, before all of it is read.
 fn check_length(path: &Path) -> Result<()> {
     let mut file = files::open(path)?;
