@@ -97,7 +97,7 @@ pub fn write_large(path: &Path, write: impl FnOnce(&mut std::io::BufWriter<File>
     die_here();
     let mut out = std::io::BufWriter::with_capacity(1 << 20, File::create(path).with_context(context)?);
     write(&mut out).with_context(context)?;
-    let file = out.into_inner().map_err(|error| error.into_error()).with_context(context)?;
+    let file = out.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(context)?;
     sync(&file).with_context(context)
 }
 

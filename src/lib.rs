@@ -26,6 +26,7 @@
 //! | [`gate`] | paired answers and margins to a verdict; the baseline it is judged by, or answers alone; the rule simulated |
 //! | [`recover`] | an adapter brought back: changes from mild to strong (strength, depth, modules, rank, means of several), the items in two parts, and the search for the mildest change that passes the gate |
 //! | [`report`] | records to tables, figures, Markdown; `page`, the same with every item as one HTML file; a gate's result to JSON, JUnit, Markdown (`gate`); runs side by side (`versus`) |
+//! | [`pack`] | one archive with an adapter and all that it needs to be itself elsewhere; written, and read without trusting it |
 //! | [`cli`], [`commands`] | the command line as types; one subcommand a file. Only `commands` knows all stages; `commands/bench` times them, beside the programs in `benches/peers` |
 //!
 //! | tool | what it is |
@@ -90,6 +91,7 @@ pub mod gate;
 pub mod keys;
 pub mod library;
 pub mod model;
+pub mod pack;
 pub mod plan;
 pub mod progress;
 pub mod random;

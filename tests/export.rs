@@ -246,7 +246,8 @@ fn the_command_writes_gguf_with_a_modelfile() {
     assert!(single.is_file());
 
     let phi = family_folder("phi3");
-    let refused = ballast(&["export", "--model", text(&phi), "--adapter", text(&adapter), "--format", "gguf", "--out", text(&out.path().join("x"))]);
+    let refused =
+        ballast(&["export", "--model", text(&phi), "--adapter", text(&adapter), "--format", "gguf", "--out", text(&out.path().join("x"))]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("convert_hf_to_gguf.py"));
 }

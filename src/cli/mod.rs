@@ -7,6 +7,7 @@ mod experiment;
 mod export;
 mod gate;
 mod model;
+mod pack;
 mod recover;
 mod suite;
 
@@ -17,6 +18,7 @@ pub use experiment::{DataArgs, DataBuildArgs, DataCommand, ReportArgs, RunArgs};
 pub use export::{ExportArgs, ExportFormat, StoredType};
 pub use gate::{BlessArgs, CalibrateArgs, GateArgs, OnInconclusive, PolicyArgs};
 pub use model::{ChatArgs, DoctorArgs, FetchArgs};
+pub use pack::{PackArgs, UnpackArgs};
 pub use recover::RecoverArgs;
 pub use suite::{SuiteCheckArgs, SuiteCommand, SuiteShowArgs};
 
@@ -62,6 +64,10 @@ pub enum Command {
     Chat(ChatArgs),
     /// Write an adapter for other programs: merged into its base, or alone, read back and compared.
     Export(ExportArgs),
+    /// Put an adapter into one file with all that it needs: template, system prompt, verdict, scripts that start it.
+    Pack(PackArgs),
+    /// Unpack what `ballast pack` wrote, and check it.
+    Unpack(UnpackArgs),
     /// Fetch a model into the cache and check it.
     Fetch(FetchArgs),
     /// Prove that a device computes what the host computes.

@@ -1,5 +1,7 @@
 //! A model and the device it runs on: doctor, chat, fetch.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{AdaptedArgs, DeviceArgs, TemplateArgs};
@@ -30,6 +32,12 @@ pub struct ChatArgs {
     /// System prompt; the model's own default if not given
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
+    /// Unpacked pack: its adapter and system prompt on its base, all checked first
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["model", "adapter", "system"])]
+    pub pack: Option<PathBuf>,
+    /// Where the base of the pack is, if not where the pack says
+    #[arg(long, value_name = "MODEL", requires = "pack")]
+    pub base: Option<String>,
     /// 0 takes the most probable token each time
     #[arg(long, default_value_t = 0.0, value_name = "T")]
     pub temperature: f64,

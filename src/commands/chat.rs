@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal};
 
 use anyhow::Result;
 
-use super::{model, print};
+use super::{model, pack, print};
 use crate::cli::ChatArgs;
 use crate::data::example::{Message, Role};
 use crate::eval::sample::{Sampling, stream};
@@ -12,9 +12,16 @@ use crate::progress::note;
 
 pub(super) fn chat(args: &ChatArgs) -> Result<()> {
     let sampling = Sampling::new(args.temperature, args.seed)?;
-    let (base, template) = model::load(&args.adapted.model, args.device.device, &args.template.settings())?;
-    let adapter = model::adapter(args.adapted.adapter.as_deref(), args.adapted.lambda, &base)?;
-    let mut messages: Vec<Message> = args.system.iter().map(|system| Message::new(Role::System, system.as_str())).collect();
+    let (name, folder, system) = match &args.pack {
+        None => (args.adapted.model.clone(), args.adapted.adapter.clone(), args.system.clone()),
+        Some(folder) => {
+            let (name, adapter, system) = pack::opened(folder, args.base.as_deref())?;
+            (name, Some(adapter), Some(system))
+        }
+    };
+    let (base, template) = model::load(&name, args.device.device, &args.template.settings())?;
+    let adapter = model::adapter(folder.as_deref(), args.adapted.lambda, &base)?;
+    let mut messages: Vec<Message> = system.iter().map(|system| Message::new(Role::System, system.as_str())).collect();
     let system_messages = messages.len();
     let terminal = std::io::stdin().is_terminal();
     if terminal {

@@ -16,6 +16,7 @@ mod fetched;
 mod gate;
 mod import;
 mod model;
+mod pack;
 mod recover;
 mod report;
 mod rows;
@@ -46,6 +47,8 @@ pub fn dispatch(cli: Cli) -> Result<()> {
         Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Chat(args) => chat::chat(&args),
         Command::Export(args) => export::export(&args),
+        Command::Pack(args) => pack::pack(&args),
+        Command::Unpack(args) => pack::unpack(&args),
         Command::Fetch(args) => fetch::fetch(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Bench(args) => bench::bench(&args),

@@ -59,8 +59,8 @@ struct Held<'a> {
 }
 
 impl Held<'_> {
-    fn of(tensor: &Tensor) -> Result<Self> {
-        Ok(Self { dtype: View::dtype(&tensor), shape: tensor.dims().to_vec(), bytes: Cow::Owned(View::data(&tensor).into_owned()) })
+    fn of(tensor: &Tensor) -> Self {
+        Self { dtype: View::dtype(&tensor), shape: tensor.dims().to_vec(), bytes: Cow::Owned(View::data(&tensor).into_owned()) }
     }
 }
 
@@ -116,9 +116,9 @@ fn of_folder(folder: &Path, adapter: &Adapter, dtype: Option<DType>, staged: &St
                         types.push(own.as_str());
                     }
                     folded.push((name.clone(), pair, own));
-                    Held::of(&narrow(&name, &fold(&weight, pair, adapter.scale)?, own)?)?
+                    Held::of(&narrow(&name, &fold(&weight, pair, adapter.scale)?, own)?)
                 }
-                (None, Some(dtype)) if is_float => Held::of(&narrow(&name, &tensor(&base, &name)?, dtype)?)?,
+                (None, Some(dtype)) if is_float => Held::of(&narrow(&name, &tensor(&base, &name)?, dtype)?),
                 _ => Held { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: Cow::Borrowed(view.data()) },
             };
             bytes_in_all += held.bytes.len();
@@ -211,7 +211,7 @@ fn of_gguf(file: &mut GgufFile, spec: &Spec, adapter: &Adapter, dtype: DType, st
                 bases.insert(slot.checkpoint.clone(), weight.clone());
                 weight = fold(&weight, pair, adapter.scale)?;
             }
-            out.insert(slot.checkpoint.clone(), Held::of(&narrow(&slot.checkpoint, &weight, dtype)?)?);
+            out.insert(slot.checkpoint.clone(), Held::of(&narrow(&slot.checkpoint, &weight, dtype)?));
             weight_map.insert(slot.checkpoint.clone(), name.clone());
         }
         write(staged, &name, &out)?;

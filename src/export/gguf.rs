@@ -16,7 +16,7 @@ use crate::error::Invalid;
 use crate::files;
 use crate::model::fetch::ModelFiles;
 use crate::model::gguf::{GgufFile, ROPE_FREQS, open_gguf};
-use crate::model::lora::Adapter;
+use crate::model::lora::{Adapter, LoraPair};
 use crate::model::spec::Spec;
 use crate::model::tokenizer::TextCodec;
 use crate::model::weights::{FolderTensors, Slot, slots};
@@ -137,7 +137,7 @@ fn check_bytes(file: &mut GgufFile, written: &BTreeMap<String, QTensor>) -> Resu
 pub fn lora_gguf(spec: &Spec, adapter: &Adapter, path: &Path) -> Result<()> {
     gguf_holds(spec)?;
     adapter.check_scale()?;
-    let rank = adapter.pairs.values().map(|pair| pair.rank()).collect::<Result<Vec<_>>>()?.into_iter().max().context("no pairs")?;
+    let rank = adapter.pairs.values().map(LoraPair::rank).collect::<Result<Vec<_>>>()?.into_iter().max().context("no pairs")?;
     let alpha = (adapter.scale * rank as f64) as f32;
     ensure!(alpha != 0.0, "the adapter's scale is 0, and llama.cpp takes an alpha of 0 for a scale of 1: give another --lambda");
     let text = |value: &str| Value::String(value.to_owned());

@@ -85,11 +85,14 @@ impl OllamaTemplate {
         let has_system = messages.iter().any(|message| message.role == Role::System);
         let mut text = if has_system { String::new() } else { self.default.clone() };
         for Message { role, content, .. } in messages {
-            text += &match role {
-                Role::System => format!("{}{content}{}", self.system[0], self.system[1]),
-                Role::User => format!("{}{content}{}", self.user[0], self.user[1]),
-                Role::Assistant => format!("{content}{}", self.answer),
+            let [before, after] = match role {
+                Role::System => [self.system[0].as_str(), &self.system[1]],
+                Role::User => [self.user[0].as_str(), &self.user[1]],
+                Role::Assistant => ["", &self.answer],
             };
+            text += before;
+            text += content;
+            text += after;
         }
         text
     }
@@ -118,7 +121,9 @@ pub fn modelfile(from: &str, lora: Option<&str>, template: &Result<OllamaTemplat
     lines.extend(lora.map(|lora| format!("ADAPTER {lora}")));
     match template {
         Ok(template) => lines.push(format!("TEMPLATE \"\"\"{}\"\"\"", template.text())),
-        Err(why) => lines.push(format!("# The model's chat template is not repeated here: {why:#}. Compare Ollama's before you trust answers.")),
+        Err(why) => {
+            lines.push(format!("# The model's chat template is not repeated here: {why:#}. Compare Ollama's before you trust answers."));
+        }
     }
     if !system.is_empty() {
         lines.push(format!("SYSTEM \"\"\"{system}\"\"\""));

@@ -65,6 +65,14 @@ impl BaseModel {
     }
 }
 
+/// The digest that a base loaded from these files has, without loading it.
+pub fn weights_digest(files: &ModelFiles) -> Result<String> {
+    match files {
+        ModelFiles::Gguf(path) => digest(&open_gguf(path)?.paths(), ""),
+        ModelFiles::Folder(folder) => digest(&safetensors_files(folder)?, &Spec::canonical(&read_text(&folder.join("config.json"))?)?),
+    }
+}
+
 /// sha256 over the files' contents, in order, and a text.
 fn digest(files: &[PathBuf], text: &str) -> Result<String> {
     let mut hash = Sha256::new();

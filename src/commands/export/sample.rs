@@ -1,5 +1,7 @@
 //! Greedy answers to a sample of shipped questions, before and after: what rounding and quantizing did to them.
 
+use std::fmt::Write;
+
 use anyhow::{Context, Result};
 use serde::Serialize;
 
@@ -7,6 +9,7 @@ use super::super::session;
 use crate::data::chat::ChatTemplate;
 use crate::data::example::{Message, Role};
 use crate::eval::generate::{Answering, Prompt};
+use crate::eval::suite::Item;
 use crate::library;
 use crate::model::adapter_set::AdapterSet;
 use crate::model::base::BaseModel;
@@ -55,7 +58,7 @@ impl Questions {
     pub(super) fn draw(count: usize, system: &str) -> Result<Self> {
         let names: Vec<String> = library::suite_names().map(str::to_owned).collect();
         let planned = session::planned(&names, Some(count.div_ceil(names.len()).max(1)))?;
-        let texts = planned.iter().flat_map(|(_, planned)| planned.items.iter().map(|item| item.user_prompt()));
+        let texts = planned.iter().flat_map(|(_, planned)| planned.items.iter().map(Item::user_prompt));
         Ok(Self { texts: texts.take(count).collect(), system: system.to_owned() })
     }
 
@@ -107,13 +110,14 @@ impl Questions {
                 Ok(token.map_or_else(|| "the end".to_owned(), |token| format!("`{}`", token.escape_debug())))
             };
             let question: String = question.chars().take(60).collect();
-            text += &format!(
-                "  first difference: token {} of the answer to `{}`: {} became {}\n",
+            writeln!(
+                text,
+                "  first difference: token {} of the answer to `{}`: {} became {}",
                 at + 1,
                 question.escape_debug(),
                 token(before)?,
                 token(after)?
-            );
+            )?;
         }
         Ok(text)
     }
