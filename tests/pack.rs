@@ -130,8 +130,8 @@ fn an_unpacked_script_answers_as_the_adapter_does() {
         assert!(refusal(&ballast(arguments)).contains("exists already"));
     }
     for name in ["Robot", "../x", "a b", ""] {
-        let arguments =
-            ["pack", "--adapter", text(&adapter), "--base", text(&base), "--name", name, "--out", text(&folder.path().join("n"))];
+        let new = folder.path().join("n");
+        let arguments = ["pack", "--adapter", text(&adapter), "--base", text(&base), "--name", name, "--out", text(&new)];
         assert!(refusal(&ballast(&arguments)).contains("no name for a pack"), "{name}");
     }
 }
