@@ -9,13 +9,16 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use assert_cmd::Command;
-use ballast::export::{FileType, checkpoint, lora_gguf, merged_gguf};
+use ballast::export::{FileType, checkpoint, fold, lora_gguf, merged_gguf};
 use ballast::files::Staged;
 use ballast::model::adapter::{load, save};
 use ballast::model::base::BaseModel;
+use ballast::model::decoder::Decoder;
 use ballast::model::device::DeviceChoice;
 use ballast::model::fetch::ModelFiles;
 use ballast::model::tokenizer::TextCodec;
+use ballast::model::weights::{FolderTensors, Weights, slots};
+use candle_core::quantized::QTensor;
 use candle_core::safetensors::load as tensors_of;
 use candle_core::{DType, Device, Tensor};
 use common::{decoder_of, family_folder, hidden, largest, largest_difference, random_adapter, tiny, tiny_folder};
@@ -185,16 +188,30 @@ fn gguf_files_are_the_same_models() {
         let expected = decoder.logits(&hidden(&decoder.merged(&adapter).unwrap(), &ids, None)).unwrap();
         let without = decoder.logits(&hidden(&decoder, &ids, None)).unwrap();
         let acts = largest_difference(&expected, &without);
-        for (kind, bound) in
-            [(FileType::F32, 1e-4), (FileType::F16, 0.02), (FileType::Bf16, 0.1), (FileType::Q8_0, 0.1), (FileType::Q4KM, 0.35)]
-        {
+        let merged = FolderTensors::open(&folder).unwrap();
+        for kind in [FileType::F32, FileType::F16, FileType::Bf16, FileType::Q8_0, FileType::Q4KM] {
             let path = out.path().join(format!("{}.gguf", kind.name()));
             let rounding = merged_gguf(&files, "tiny", &decoder.spec, &adapter, kind, &path).unwrap();
             assert_eq!(rounding.linears, adapter.pairs.len());
+            // The same tensors, folded and rounded here one by one.
+            let rounded = slots(&decoder.spec).into_iter().map(|slot| {
+                let mut weight = merged.read(&slot.checkpoint, &slot.dims).unwrap();
+                if let Some(pair) = slot.linear.and_then(|site| adapter.pairs.get(&site)) {
+                    weight = fold(&weight, pair, adapter.scale).unwrap();
+                }
+                let own = QTensor::quantize(&slot.arranged(&weight, &decoder.spec).unwrap(), kind.of(&slot, &decoder.spec)).unwrap();
+                (slot.checkpoint.clone(), slot.restored(&own.dequantize(&Device::Cpu).unwrap(), &decoder.spec).unwrap())
+            });
+            let weights = Weights::from_named(rounded.collect(), &decoder.spec).unwrap();
+            let rounded = Decoder::new(decoder.spec.clone(), weights).unwrap();
+            let expected_of_type = rounded.logits(&hidden(&rounded, &ids, None)).unwrap();
             let read = BaseModel::load("x", &ModelFiles::Gguf(path.clone()), DeviceChoice::Cpu).unwrap();
             let logits = read.decoder.logits(&hidden(&read.decoder, &ids, None)).unwrap();
-            let apart = largest_difference(&logits, &expected);
-            assert!(apart < bound * acts, "{} {}: {apart} of {acts}", decoder.spec.family, kind.name());
+            let apart = largest_difference(&logits, &expected_of_type);
+            assert!(apart < 1e-4 * acts.max(1.0), "{} {}: {apart}", decoder.spec.family, kind.name());
+            let from_exact = largest_difference(&logits, &expected);
+            assert!(kind != FileType::F32 || from_exact < 1e-4 * acts.max(1.0), "{from_exact}");
+            assert!(kind != FileType::F16 || from_exact < 0.02 * acts, "{from_exact} of {acts}");
             let own = TextCodec::from_folder(&folder).unwrap();
             assert_eq!((read.codec.stops, read.codec.template), (own.stops, own.template));
         }
