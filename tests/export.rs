@@ -221,7 +221,14 @@ fn gguf_files_are_the_same_models() {
         let staged = Staged::folder(&out.path().join("back")).unwrap();
         let as_gguf = ModelFiles::Gguf(base);
         let mut opened = ballast::model::gguf::open_gguf(&out.path().join("base.gguf")).unwrap();
-        checkpoint(&as_gguf, &opened.spec().unwrap(), &adapter, Some(DType::F32), &staged).unwrap();
+        let written = checkpoint(&as_gguf, &opened.spec().unwrap(), &adapter, Some(DType::F32), &staged);
+        lora_gguf(&decoder.spec, &adapter, &out.path().join("lora.gguf")).unwrap();
+        if kind == "llama3-rope" {
+            // Its factors are of another original length than that of any published model.
+            assert!(written.unwrap_err().to_string().contains("rope factors are not those of Llama 3.1"));
+            continue;
+        }
+        written.unwrap();
         staged.commit().unwrap();
         let back = BaseModel::load("x", &ModelFiles::Folder(out.path().join("back")), DeviceChoice::Cpu).unwrap();
         let logits = back.decoder.logits(&hidden(&back.decoder, &ids, None)).unwrap();
@@ -230,7 +237,6 @@ fn gguf_files_are_the_same_models() {
         let own = TextCodec::from_folder(&folder).unwrap();
         assert_eq!(back.codec.encode(text).unwrap(), own.encode(text).unwrap());
         assert_eq!((back.codec.stops, back.codec.template), (own.stops, own.template));
-        lora_gguf(&decoder.spec, &adapter, &out.path().join("lora.gguf")).unwrap();
     }
 }
 
@@ -262,7 +268,7 @@ fn the_command_writes_gguf_with_a_modelfile() {
     run(&single, &["--format", "gguf", "--dtype", "q8_0"]);
     assert!(single.is_file());
 
-    let phi = family_folder("phi3");
+    let phi = chatting("phi3", out.path());
     let refused =
         ballast(&["export", "--model", text(&phi), "--adapter", text(&adapter), "--format", "gguf", "--out", text(&out.path().join("x"))]);
     assert_eq!(refused.status.code(), Some(2));

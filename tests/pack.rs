@@ -222,7 +222,9 @@ fn archives_that_pack_did_not_write_leave_nothing() {
     let bad = folder.path().join("bad.tar.gz");
     let out = folder.path().join("out");
     let refused = |word: &str| {
-        let error = refusal(&ballast(&["unpack", text(&bad), "--out", text(&out)]));
+        let unpacked = ballast(&["unpack", text(&bad), "--out", text(&out)]);
+        assert!(!unpacked.status.success(), "accepted instead of refused as `{word}`");
+        let error = refusal(&unpacked);
         assert!(error.contains(word), "{word}: {error}");
         assert_eq!(names(folder.path()), ["bad.tar.gz", "robot.tar.gz", "trained"]);
     };
