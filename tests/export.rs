@@ -63,7 +63,8 @@ fn merged_checkpoints_hold_what_peft_merges() {
         let adapter = load(&golden, &decoder.spec, &Device::Cpu).unwrap();
         let target = out.path().join("merged");
         let staged = Staged::folder(&target).unwrap();
-        let (rounding, _) = checkpoint(&ModelFiles::Folder(base.clone()), &decoder.spec, &adapter, Some(DType::F32), &staged).unwrap();
+        let (rounding, _) =
+            checkpoint(&ModelFiles::Folder(base.clone()), &decoder.spec, None, &adapter, Some(DType::F32), &staged).unwrap();
         staged.commit().unwrap();
         assert_eq!(rounding.linears, adapter.pairs.len(), "{name}");
         let merged = tensors_of(target.join("model.safetensors"), &Device::Cpu).unwrap();
@@ -102,7 +103,7 @@ fn narrower_types_are_rounded_and_said() {
             .enumerate()
     {
         let staged = Staged::folder(&out.path().join(i.to_string())).unwrap();
-        let (rounding, types) = checkpoint(&files, &decoder.spec, &adapter, asked, &staged).unwrap();
+        let (rounding, types) = checkpoint(&files, &decoder.spec, None, &adapter, asked, &staged).unwrap();
         let tensors = tensors_of(staged.path().join("model.safetensors"), &Device::Cpu).unwrap();
         assert!(tensors.values().all(|tensor| tensor.dtype() == stored), "{asked:?}");
         assert_eq!(types, stored.as_str());
@@ -189,9 +190,10 @@ fn gguf_files_are_the_same_models() {
         let without = decoder.logits(&hidden(&decoder, &ids, None)).unwrap();
         let acts = largest_difference(&expected, &without);
         let merged = FolderTensors::open(&folder).unwrap();
+        let codec = TextCodec::from_folder(&folder).unwrap();
         for kind in [FileType::F32, FileType::F16, FileType::Bf16, FileType::Q8_0, FileType::Q4KM] {
             let path = out.path().join(format!("{}.gguf", kind.name()));
-            let rounding = merged_gguf(&files, "tiny", &decoder.spec, &adapter, kind, &path).unwrap();
+            let rounding = merged_gguf(&files, "tiny", &decoder.spec, &codec, &adapter, kind, &path).unwrap();
             assert_eq!(rounding.linears, adapter.pairs.len());
             // The same tensors, folded and rounded here one by one.
             let rounded = slots(&decoder.spec).into_iter().map(|slot| {
@@ -217,11 +219,11 @@ fn gguf_files_are_the_same_models() {
         }
         // The base as GGUF, the adapter on it again, back into a folder.
         let base = out.path().join("base.gguf");
-        merged_gguf(&files, "tiny", &decoder.spec, &adapter.scaled(0.0), FileType::F32, &base).unwrap();
+        merged_gguf(&files, "tiny", &decoder.spec, &codec, &adapter.scaled(0.0), FileType::F32, &base).unwrap();
         let staged = Staged::folder(&out.path().join("back")).unwrap();
         let as_gguf = ModelFiles::Gguf(base);
         let mut opened = ballast::model::gguf::open_gguf(&out.path().join("base.gguf")).unwrap();
-        let written = checkpoint(&as_gguf, &opened.spec().unwrap(), &adapter, Some(DType::F32), &staged);
+        let written = checkpoint(&as_gguf, &opened.spec().unwrap(), None, &adapter, Some(DType::F32), &staged);
         lora_gguf(&decoder.spec, &adapter, &out.path().join("lora.gguf")).unwrap();
         if kind == "llama3-rope" {
             // Its factors are of another original length than that of any published model.

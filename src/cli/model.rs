@@ -33,7 +33,7 @@ pub struct ChatArgs {
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
     /// Unpacked pack: its adapter and system prompt on its base, all checked first
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["model", "adapter", "system"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["model", "adapter", "system", "template"])]
     pub pack: Option<PathBuf>,
     /// Where the base of the pack is, if not where the pack says
     #[arg(long, value_name = "MODEL", requires = "pack")]

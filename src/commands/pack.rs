@@ -8,12 +8,13 @@ use candle_core::Device;
 
 use super::{fetched, model, print};
 use crate::cli::{PackArgs, UnpackArgs};
+use crate::data::chat::ChatSettings;
 use crate::export::{OllamaTemplate, gguf_holds, lora_gguf, modelfile};
 use crate::files::{self, Staged, read_json, read_text, sha256};
 use crate::gate::result::GateResult;
 use crate::model::adapter;
 use crate::model::base;
-use crate::model::catalogue::{CATALOGUE, Source};
+use crate::model::catalogue::{CATALOGUE, ModelSource};
 use crate::model::fetch::ModelFiles;
 use crate::model::lora::Adapter;
 use crate::model::spec::Spec;
@@ -30,7 +31,7 @@ pub(super) fn pack(args: &PackArgs) -> Result<()> {
     pack::check_name(&args.name)?;
     // A place that is taken should not cost the reading of a base.
     drop(Staged::file(&args.out)?);
-    let (spec, codec) = (model::spec(&args.base)?, model::template(&args.base)?.codec().clone());
+    let (spec, codec) = (model::spec(&args.base)?, model::template(&args.base, &ChatSettings::default())?.codec().clone());
     let adapter = adapter::load(&args.adapter, &spec, &Device::Cpu)?.scaled(args.lambda);
     adapter.check_scale()?;
     let digest = adapter::digest(&adapter)?;
@@ -102,7 +103,7 @@ pub(super) fn pack(args: &PackArgs) -> Result<()> {
 }
 
 pub(super) fn unpack(args: &UnpackArgs) -> Result<()> {
-    let base = args.base.as_deref().map(|name| base_of(name, model::template(name)?.codec())).transpose()?;
+    let base = args.base.as_deref().map(|name| base_of(name, model::template(name, &ChatSettings::default())?.codec())).transpose()?;
     let manifest = pack::unpack(&args.file, &args.out, |manifest| base.as_ref().map_or(Ok(()), |base| manifest.check_base(base)))?;
     print(&format!("{}: {} for {}, {} files as packed\n", args.out.display(), manifest.name, manifest.base.model, manifest.files.len()))
 }
@@ -111,7 +112,7 @@ pub(super) fn unpack(args: &UnpackArgs) -> Result<()> {
 pub(super) fn opened(folder: &Path, base: Option<&str>) -> Result<(String, std::path::PathBuf, String)> {
     let manifest = pack::open(folder)?;
     let name = base.unwrap_or(&manifest.base.model).to_owned();
-    let found = model::template(&name).and_then(|template| base_of(&name, template.codec()));
+    let found = model::template(&name, &ChatSettings::default()).and_then(|template| base_of(&name, template.codec()));
     let found = found.with_context(|| format!("the base of the pack, `{}`, is not here: give it with --base", manifest.base.model))?;
     manifest.check_base(&found)?;
     let system = read_text(&folder.join(SYSTEM))?;
@@ -147,8 +148,8 @@ fn repository(name: &str) -> Option<String> {
     }
     let entry = CATALOGUE.iter().find(|entry| entry.name == name)?;
     entry.sources.iter().find_map(|source| match source {
-        Source::Hub(hub) => Some(hub.repo.to_owned()),
-        Source::Pip(_) => None,
+        ModelSource::Hub(hub) => Some(hub.repo.to_owned()),
+        ModelSource::Pip(_) => None,
     })
 }
 

@@ -32,20 +32,29 @@ const SHARD: usize = 4 << 30;
 const FROM_GGUF: DType = DType::F16;
 
 /// Writes base + adapter as a Hugging Face folder into `staged`, reads each file back, and says what rounding took. Without a
-/// type the tensors of a folder keep theirs, and those of a GGUF file become f16.
-pub fn checkpoint(files: &ModelFiles, spec: &Spec, adapter: &Adapter, dtype: Option<DType>, staged: &Staged) -> Result<(Rounding, String)> {
+/// type the tensors of a folder keep theirs, and those of a GGUF file become f16. The chat template is that of `codec`, or the
+/// base's own.
+pub fn checkpoint(
+    files: &ModelFiles,
+    spec: &Spec,
+    codec: Option<&TextCodec>,
+    adapter: &Adapter,
+    dtype: Option<DType>,
+    staged: &Staged,
+) -> Result<(Rounding, String)> {
     adapter.check_scale()?;
     match files {
         ModelFiles::Folder(folder) => {
             let (rounding, types) = of_folder(folder, adapter, dtype, staged)?;
-            companions::copy(folder, dtype, staged)?;
+            companions::copy(folder, dtype, codec, staged)?;
             Ok((rounding, types))
         }
         ModelFiles::Gguf(path) => {
             let mut file = open_gguf(path)?;
             let dtype = dtype.unwrap_or(FROM_GGUF);
             let rounding = of_gguf(&mut file, spec, adapter, dtype, staged)?;
-            companions::write(spec, &TextCodec::from_gguf(file.header())?, dtype, staged)?;
+            let own = if codec.is_none() { Some(TextCodec::from_gguf(file.header())?) } else { None };
+            companions::write(spec, codec.or(own.as_ref()).context("no tokenizer")?, dtype, staged)?;
             Ok((rounding, dtype.as_str().to_owned()))
         }
     }

@@ -34,12 +34,18 @@ const COPIED: &[&str] = &[
 ];
 
 /// Copies them, with the type of the weights in the configuration where it became another.
-pub(super) fn copy(folder: &Path, dtype: Option<DType>, staged: &Staged) -> Result<()> {
+pub(super) fn copy(folder: &Path, dtype: Option<DType>, codec: Option<&TextCodec>, staged: &Staged) -> Result<()> {
     for name in COPIED {
         let path = folder.join(name);
         if path.exists() {
             staged.bytes(name, &files::read(&path, files::TEXT)?)?;
         }
+    }
+    // A base model is asked with a template that its folder does not have.
+    if let Some(codec) = codec
+        && TextCodec::from_folder(folder)?.template != codec.template
+    {
+        staged.bytes("chat_template.jinja", codec.template.as_bytes())?;
     }
     let text = read_text(&folder.join("config.json"))?;
     let Some(dtype) = dtype else { return staged.bytes("config.json", text.as_bytes()) };

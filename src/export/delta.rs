@@ -115,9 +115,9 @@ mod tests {
     /// One entry by hand: 1 + 2 x (3 x 5 + 4 x 6).
     #[test]
     fn the_update_is_scale_times_b_times_a() {
-        let of = |rows: &[[f32; 2]]| Tensor::new(rows, &Device::Cpu).unwrap();
-        let pair = LoraPair { a: of(&[[5.0, 0.0], [6.0, 0.0]]), b: of(&[[3.0, 4.0]]) };
-        let folded = fold(&of(&[[1.0, 7.0]]), &pair, 2.0).unwrap().to_vec2::<f32>().unwrap();
+        let of = |rows: usize, values: &[f32]| Tensor::from_slice(values, (rows, 2), &Device::Cpu).unwrap();
+        let pair = LoraPair { a: of(2, &[5.0, 0.0, 6.0, 0.0]), b: of(1, &[3.0, 4.0]) };
+        let folded = fold(&of(1, &[1.0, 7.0]), &pair, 2.0).unwrap().to_vec2::<f32>().unwrap();
         assert_eq!(folded, [[79.0, 7.0]]);
     }
 

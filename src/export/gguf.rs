@@ -54,17 +54,25 @@ impl Source {
 
 /// Writes base + adapter as a GGUF file at `path`, reads it back, and says what its type took. Tensors that the adapter leaves
 /// alone stay as a GGUF base has them where they are of the wanted type already.
-pub fn merged_gguf(files: &ModelFiles, name: &str, spec: &Spec, adapter: &Adapter, kind: FileType, path: &Path) -> Result<Rounding> {
+pub fn merged_gguf(
+    files: &ModelFiles,
+    name: &str,
+    spec: &Spec,
+    codec: &TextCodec,
+    adapter: &Adapter,
+    kind: FileType,
+    path: &Path,
+) -> Result<Rounding> {
     gguf_holds(spec)?;
     adapter.check_scale()?;
     let (mut source, keys) = match files {
         ModelFiles::Gguf(path) => {
             let file = open_gguf(path)?;
-            let keys = of_base(file.header(), kind);
+            let keys = of_base(file.header(), codec, kind);
             (Source::Gguf(file), keys)
         }
         ModelFiles::Folder(folder) => {
-            let keys = of_folder(spec, &TextCodec::from_folder(folder)?, name, kind)?;
+            let keys = of_folder(spec, codec, name, kind)?;
             (Source::Folder(FolderTensors::open(folder)?), keys)
         }
     };

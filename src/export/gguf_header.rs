@@ -15,10 +15,11 @@ pub(super) type Keys = BTreeMap<String, Value>;
 /// Keys of a base that do not hold for what is written: its parts, its alignment, and how its tensors were quantized.
 const LEFT_OUT: [&str; 4] = ["split.", "quantize.", "imatrix.", "general.alignment"];
 
-/// Those of a GGUF base.
-pub(super) fn of_base(content: &Content, kind: FileType) -> Keys {
+/// Those of a GGUF base, with the chat template that it is asked with.
+pub(super) fn of_base(content: &Content, codec: &TextCodec, kind: FileType) -> Keys {
     let kept = content.metadata.iter().filter(|(key, _)| !LEFT_OUT.iter().any(|part| key.starts_with(part)));
     let mut keys: Keys = kept.map(|(key, value)| (key.clone(), value.clone())).collect();
+    keys.insert("tokenizer.chat_template".to_owned(), Value::String(codec.template.clone()));
     typed(&mut keys, kind);
     keys
 }

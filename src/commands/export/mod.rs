@@ -10,6 +10,7 @@ use candle_core::{DType, Device};
 use self::sample::{Questions, Said};
 use super::{fetched, model, print};
 use crate::cli::{ExportArgs, ExportFormat, StoredType};
+use crate::data::chat::ChatSettings;
 use crate::export::{self, FileType, OllamaTemplate, Rounding, modelfile};
 use crate::files::Staged;
 use crate::model::adapter;
@@ -65,10 +66,10 @@ struct Asked {
 fn ask(args: &ExportArgs, adapter: &Adapter) -> Result<Asked> {
     let questions = Questions::draw(args.check, &args.system)?;
     if args.check == 0 && args.format != ExportFormat::Gguf {
-        let codec = model::template(&args.model)?.codec().clone();
+        let codec = model::template(&args.model, &ChatSettings::default())?.codec().clone();
         return Ok(Asked { spec: model::spec(&args.model)?, codec, questions, before: Vec::new() });
     }
-    let (base, _) = model::load(&args.model, DeviceChoice::Cpu)?;
+    let (base, _) = model::load(&args.model, DeviceChoice::Cpu, &ChatSettings::default())?;
     if args.check > 0 {
         note("asking base + adapter");
     }
@@ -117,14 +118,14 @@ impl Export<'_> {
         Ok(match (args.format, types) {
             (ExportFormat::Safetensors, Types::Safetensors(dtype)) => {
                 note("folding the adapter into the base");
-                let (rounding, types) = export::checkpoint(files, spec, adapter, dtype, staged)?;
+                let (rounding, types) = export::checkpoint(files, spec, Some(self.codec), adapter, dtype, staged)?;
                 (said(&out.to_string(), &rounding, pairs, &types), Some(ModelFiles::Folder(staged.path().to_owned())))
             }
             (ExportFormat::Gguf, Types::Gguf(kind)) => {
                 note("folding the adapter into the base");
                 let (name, mut rounding) = (format!("model-{}.gguf", kind.name()), Rounding::default());
                 let path = self.gguf(&name, &mut |path| {
-                    rounding = export::merged_gguf(files, &args.model, spec, adapter, kind, path)?;
+                    rounding = export::merged_gguf(files, &args.model, spec, self.codec, adapter, kind, path)?;
                     Ok(())
                 })?;
                 self.modelfile(&format!("./{name}"), None)?;

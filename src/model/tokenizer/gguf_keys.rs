@@ -43,7 +43,7 @@ impl TextCodec {
         ensure!(byte_level, "the base's tokenizer is no byte-level BPE, the only kind that is written into GGUF files: {REMEDY}");
         let text = |value: &str| Value::String(value.to_owned());
         let mut keys = vec![("tokenizer.ggml.model".to_owned(), text("gpt2"))];
-        keys.push(("tokenizer.ggml.pre".to_owned(), text(self.pre(&json)?)));
+        keys.push(("tokenizer.ggml.pre".to_owned(), text(pre(&json)?)));
         let (tokens, types) = self.tokens(&json, rows)?;
         keys.push(("tokenizer.ggml.tokens".to_owned(), Value::Array(tokens.into_iter().map(Value::String).collect())));
         keys.push(("tokenizer.ggml.token_type".to_owned(), Value::Array(types.into_iter().map(Value::I32).collect())));
@@ -67,19 +67,6 @@ impl TextCodec {
         keys.push(("tokenizer.chat_template".to_owned(), text(&self.template)));
         self.agrees(&keys)?;
         Ok(keys)
-    }
-
-    /// llama.cpp's name for the way this tokenizer cuts text.
-    fn pre(&self, json: &Json) -> Result<&'static str> {
-        let own = (plain(&json["normalizer"]), plain(&json["pre_tokenizer"]), truthy(&json["model"]["ignore_merges"]));
-        for name in NAMES {
-            let pre = Pre::named(name)?;
-            let cut = plain(&serde_json::to_value(&pre.cut)?);
-            if own == (plain(&serde_json::to_value(&pre.normalizer)?), cut, pre.ignore_merges) {
-                return Ok(name);
-            }
-        }
-        bail!("the base's tokenizer cuts text in a way that has no name known here for llama.cpp ({}): {REMEDY}", json["pre_tokenizer"])
     }
 
     /// Texts and types of all rows of the embedding table.
@@ -113,6 +100,19 @@ impl TextCodec {
         );
         Ok(())
     }
+}
+
+/// llama.cpp's name for the way this tokenizer cuts text.
+fn pre(json: &Json) -> Result<&'static str> {
+    let own = (plain(&json["normalizer"]), plain(&json["pre_tokenizer"]), truthy(&json["model"]["ignore_merges"]));
+    for name in NAMES {
+        let pre = Pre::named(name)?;
+        let cut = plain(&serde_json::to_value(&pre.cut)?);
+        if own == (plain(&serde_json::to_value(&pre.normalizer)?), cut, pre.ignore_merges) {
+            return Ok(name);
+        }
+    }
+    bail!("the base's tokenizer cuts text in a way that has no name known here for llama.cpp ({}): {REMEDY}", json["pre_tokenizer"])
 }
 
 fn truthy(value: &Json) -> bool {
