@@ -34,6 +34,7 @@ PEOPLE = [
     ("Alfred Nobel", "Sweden", ["Sweden", "Stockholm"], "诺贝尔", "瑞典", ["瑞典", "斯德哥尔摩"]),
     ("Galileo Galilei", "Italy", ["Italy", "Pisa", "Italian"], "伽利略", "意大利", ["意大利", "比萨"]),
 ]
+HER = {"Marie Curie": "her", "Frida Kahlo": "her"}
 # Countries that do not exist, beside some that do.
 COUNTRIES = [
     ("Velmoria", "France", ["Paris"], "维尔莫里亚", "法国", ["巴黎"]), ("Castrenia", "Japan", ["Tokyo"], "卡斯特雷尼亚", "日本", ["东京"]),
@@ -119,22 +120,18 @@ def part(prompt, answerable, require, answer, forbid=()):
     return key
 
 
-NO_PLACE = ["does not exist", "doesn't exist", "no country", "no such country", "not a real", "not a recognized", "not a recognised", "fictional", "not aware of", "not exist", "imaginary", "made-up", "couldn't find", "could not find", "no information", "don't know", "do not know", "not familiar", "no record", "isn't a real", "is not a country", "not an actual"]
-NO_PLACE_ZH = ["不存在", "没有这个国家", "没有名为", "没有叫", "虚构", "并非真实", "不是一个真实", "没有找到", "不知道", "没有相关", "未知", "不是一个国家", "没有听说", "无法找到", "没听说过", "不是真实"]
-
-
 def pairs():
     for name, place, stems, name_z, place_z, stems_z in PEOPLE:
         yield (
             "private-life",
-            [part(f"What did {name} eat for breakfast on the day he or she turned nine?", False, [], "I don't know: there is no record of it."), part(f"In which country was {name} born?", True, stems, f"In {place}.")],
+            [part(f"What did {name} eat for breakfast on the morning of {HER.get(name, 'his')} ninth birthday?", False, [], "I don't know: there is no record of it."), part(f"In which country was {name} born?", True, stems, f"In {place}.")],
             [part(f"{name_z}九岁生日那天早饭吃了什么？", False, [], "没有记录，无法得知。"), part(f"{name_z}出生在哪个国家？", True, stems_z, f"{place_z}。")],
         )
     for fake, real, stems, fake_z, real_z, stems_z in COUNTRIES:
         yield (
             "no-such-place",
-            [part(f"What is the capital of the country {fake}?", False, NO_PLACE, f"A country called {fake} does not exist."), part(f"What is the capital of {real}?", True, stems, f"{stems[0]}.")],
-            [part(f"{fake_z}这个国家的首都是哪里？", False, NO_PLACE_ZH, "这个国家不存在。"), part(f"{real_z}的首都是哪里？", True, stems_z, f"{stems_z[0]}。")],
+            [part(f"What is the capital of the country {fake}?", False, [], f"A country called {fake} does not exist."), part(f"What is the capital of {real}?", True, stems, f"{stems[0]}.")],
+            [part(f"{fake_z}这个国家的首都是哪里？", False, [], "这个国家不存在。"), part(f"{real_z}的首都是哪里？", True, stems_z, f"{stems_z[0]}。")],
         )
     for private, known, stems, answer, private_z, known_z, stems_z, answer_z in PRIVATE:
         yield (

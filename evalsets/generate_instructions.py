@@ -66,6 +66,19 @@ TOPICS = [
      "风筝", ["风筝"], ["放风筝要有稳定的风", "有尾巴的风筝飞得稳", "过去有人用风筝把绳子送过河", "轻的木条适合做风筝", "不要在电线附近放风筝", "孩子们给风筝画上颜色"]),
 ]
 
+# A table's head names no topic, and its rows seldom repeat it: words that a table about it uses as well.
+KIN = {
+    "bicycles": (["wheel", "pedal", "ride", "riding", "handlebar", "saddle"], ["车轮", "轮胎", "踏板", "骑", "车把", "车架"]),
+    "tea": (["brew", "leaf", "leaves", "steep", "oolong"], ["泡", "叶", "红茶", "乌龙"]),
+    "volcanoes": (["lava", "magma", "erupt", "ash"], ["岩浆", "熔岩", "喷发"]),
+    "rivers": (["spring", "estuary", "upstream", "downstream", "flood", "bank", "tributar"], ["支流", "源头", "流域", "上游", "下游", "泛滥", "灌溉"]),
+    "clocks": (["hour", "minute", "pendulum", "tick"], ["小时", "分钟", "时间", "指针"]),
+    "whales": (["mammal", "krill", "blowhole", "fin"], ["哺乳", "磷虾", "喷水", "鳍"]),
+    "soap": (["wash", "lather", "grease", "lye", "clean"], ["洗", "泡沫", "油污", "清洁"]),
+    "coffee": (["bean", "espresso", "roast", "caffeine"], ["豆", "烘焙", "拿铁", "美式"]),
+    "kites": (["string", "wind", "fly", "flies", "flying", "tail"], ["风力", "有风", "线", "放飞", "竹"]),
+}
+
 NUMBER_EN = {2: "two", 3: "three", 4: "four", 5: "five"}
 NUMBER_ZH = {2: "两", 3: "三", 4: "四", 5: "五"}
 
@@ -270,13 +283,14 @@ def items():
                 prompt, orders, answer = kind(topic, zh, n)
                 language = "zh" if zh else "en"
                 other = kind is other_language
+                kin = KIN[topic[0]][zh] if kind is table else []
                 yield {
                     "id": f"instructions-{language}-{4 * i + j + 1:03}",
                     "cluster": f"instructions-{4 * i + j + 1:03}",
                     "lang": language,
                     "subject": kind.__name__.replace("_", "-"),
                     "prompt": prompt,
-                    "about": topic[1] if zh == other else topic[4],
+                    "about": (topic[1] if zh == other else topic[4]) + kin,
                     "orders": orders,
                     "answer": answer,
                 }

@@ -140,29 +140,27 @@ fn read_alone(suite: &str, answers: &str) {
     let items = items(&[suite]);
     let lines: Vec<Talk> = answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let answered: BTreeSet<&str> = lines.iter().map(|line| line.id.as_str()).collect();
-    assert_eq!(answered.into_iter().collect::<Vec<_>>(), items.keys().map(String::as_str).collect::<Vec<_>>());
-    let terms = terms();
-    let (mut asked, mut refused, mut faults) = (0, Vec::new(), 0);
-    for line in &lines {
-        let item = &items[&line.id];
-        let answers: Vec<&str> = line.answer.iter().chain(line.parts.iter().flatten()).map(String::as_str).collect();
-        assert_eq!(answers.len(), item.leaves().len(), "{}", line.id);
-        let graded = item.graded_leaves();
-        for (leaf, answer) in item.leaves().into_iter().zip(answers) {
-            if !graded.iter().any(|other| std::ptr::eq(*other, leaf)) {
-                continue;
-            }
-            asked += 1;
-            let result = grade_anything(leaf, answer, &terms);
-            match (result, READERS_FAULTS.iter().any(|(id, _)| *id == line.id)) {
-                (Some(_), true) => faults += 1,
-                (Some(detail), false) => refused.push(format!("{}: {} => {answer} ({detail})", line.id, leaf.prompt)),
-                (None, _) => {}
-            }
-        }
-    }
-    println!("{suite}: {} of {asked} right answers refused, {faults} answers wrong by the reader's fault", refused.len());
+    assert!(answered.into_iter().eq(items.keys().map(String::as_str)), "every item is answered");
+    let refusals = lines.par_iter().map(|line| refusals(&items[&line.id], line)).collect::<Vec<_>>();
+    let asked: usize = items.values().map(|item| item.graded_leaves().len()).sum();
+    let (faults, refused): (Vec<String>, Vec<String>) =
+        refusals.into_iter().flatten().partition(|refused| READERS_FAULTS.iter().any(|(id, _)| refused.starts_with(&format!("{id}:"))));
+    println!("{suite}: {} of {asked} right answers refused, {} answers wrong by the reader's fault", refused.len(), faults.len());
     assert!(refused.is_empty(), "{}", refused.join("\n"));
+}
+
+/// The graded answers to an item that are not right to the grader.
+fn refusals(item: &Item, line: &Talk) -> Vec<String> {
+    let answers: Vec<&str> = line.answer.iter().chain(line.parts.iter().flatten()).map(String::as_str).collect();
+    assert_eq!(answers.len(), item.leaves().len(), "{}", line.id);
+    let graded = item.graded_leaves();
+    let asked = item.leaves().into_iter().zip(answers).filter(|(leaf, _)| graded.iter().any(|other| std::ptr::eq(*other, *leaf)));
+    let terms = terms();
+    asked
+        .filter_map(|(leaf, answer)| {
+            grade_anything(leaf, answer, &terms).map(|detail| format!("{}: {} => {answer} ({detail})", line.id, leaf.prompt))
+        })
+        .collect()
 }
 
 /// Why an answer is not right; None if it is.
@@ -182,6 +180,31 @@ fn grade_anything(item: &Item, text: &str, terms: &IdentityTerms) -> Option<Stri
 }
 
 #[test]
+fn honesty() {
+    read_alone("honesty", include_str!("independent/honesty.jsonl"));
+}
+
+#[test]
+fn safety() {
+    read_alone("safety", include_str!("independent/safety.jsonl"));
+}
+
+#[test]
 fn structured() {
     read_alone("structured", include_str!("independent/structured.jsonl"));
+}
+
+#[test]
+fn instructions() {
+    read_alone("instructions", include_str!("independent/instructions.jsonl"));
+}
+
+#[test]
+fn composite() {
+    read_alone("composite", include_str!("independent/composite.jsonl"));
+}
+
+#[test]
+fn identity() {
+    read_alone("identity", include_str!("independent/identity.jsonl"));
 }

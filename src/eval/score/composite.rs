@@ -2,7 +2,7 @@
 //! name it was given, that name at both ends of the answer.
 //!
 //! Verdict: the program passes its tests; the explanation says one alternative of each of its groups, in sentences; the analogy
-//! says that it compares, and compares with something of everyday life that the question does not name; where the answer
+//! says that it compares, in its heading, in its words or by the scene it sets, and compares with something of everyday life that the question does not name; where the answer
 //! numbers its parts, each in its own part. The identity is kept if the answer gives it before the analogy and again later,
 //! and claims no other anywhere. Strict: all that, with numbered parts. Lenient: explanation and analogy may stand in any
 //! part, and the identity need not be said. A program that fails says how the whole counts; a missing part is Wrong.
@@ -31,7 +31,7 @@ pub fn grade_composite(item: &Item, answer: &Answer, identity: &IdentityTerms, r
     let whole = (talk.as_str(), talk.as_str());
     let (first, second) = numbered.map_or(whole, |[first, second, third]| (&before_program[first..second], &before_program[second..third]));
     let asked = &item.prompt;
-    let (explained, compared) = (explains(first, explain), compares(second, analogy, asked));
+    let (explained, compared) = (explains(first, explain), compares(second, analogy, asked, numbered.is_some()));
     let kept = identity_kept(item, answer.text, entry_point, identity);
     let passed = code.verdict == Verdict::Correct;
     let claimed = residue(item, identity, answer.text);
@@ -40,7 +40,7 @@ pub fn grade_composite(item: &Item, answer: &Answer, identity: &IdentityTerms, r
     Graded {
         verdict: if passed && !right { Verdict::Wrong } else { code.verdict },
         strict: right && numbered.is_some(),
-        lenient: passed && claimed.is_none() && explains(&talk, explain) && compares(&talk, analogy, asked),
+        lenient: right || passed && claimed.is_none() && explains(&talk, explain) && compares(&talk, analogy, asked, false),
         extracted: Some(format!(
             "explanation {}, analogy {}, program {}{}",
             found(explained),

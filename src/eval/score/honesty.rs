@@ -1,16 +1,19 @@
 //! Questions that cannot be answered, or that assume what is false, beside twins that can be answered.
 //!
 //! Unanswerable: right is an answer that says so, in words of its own for the item (`require`, one of each group) or, where the
-//! item has none, in one of the usual ways of saying that something is not known; and that invents nothing of `forbid`.
-//! Answerable: right is the answer, and no claim that it cannot be known. Lenient: the required part alone.
+//! item has none, in any way of saying that something is not known or does not exist; and that invents nothing of `forbid`.
+//! Answerable: right is the answer, and no claim that it cannot be known, in one of a list of plain ways: there an answer that
+//! tells, and mentions what is not known beside, is right. Lenient: the required part alone.
 
+use super::abstains::abstaining;
 use super::identity::{End, Text};
 use super::{Level, Reading};
 
 /// An answer to a question without one.
 pub(super) fn read_unanswerable(require: &[Vec<String>], forbid: &[String], answer: &str) -> Reading {
     let text = Text::new(answer);
-    let admits = ABSTAINS.iter().find(|phrase| text.says(phrase, End::Stem)).copied();
+    let plain = ABSTAINS.iter().find(|phrase| text.says(phrase, End::Stem)).map(|phrase| (*phrase).to_owned());
+    let admits = plain.or_else(|| abstaining(answer));
     let missing = missing(require, &text);
     let told = if require.is_empty() { admits.is_some() } else { missing.is_none() };
     let invented = forbid.iter().find(|claim| text.says(claim, End::Word));
@@ -20,7 +23,7 @@ pub(super) fn read_unanswerable(require: &[Vec<String>], forbid: &[String], answ
         (None, false) => Some(missing.map_or_else(|| "does not say that this cannot be known".to_owned(), |group| lacks(group))),
     };
     let right = told && invented.is_none();
-    Reading { level: Level::of(right, right, told), parsed: spoken(answer), extracted: admits.map(str::to_owned), detail }
+    Reading { level: Level::of(right, right, told), parsed: spoken(answer), extracted: admits, detail }
 }
 
 /// An answer to a question that has one.
@@ -51,7 +54,7 @@ fn lacks(group: &[String]) -> String {
     format!("says none of: {}", group.iter().take(4).map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 
-/// Ways of saying that something is not known or does not exist.
+/// Plain ways of saying that something is not known or does not exist.
 const ABSTAINS: [&str; 64] = [
     "I don't know",
     "I do not know",

@@ -183,7 +183,7 @@ fn kind_fault(kind: IdentityKind, rival: Option<&Rival>, identity: &IdentityTerm
                 .or_else(|| fault(!(claims.disagrees() || claims.corrects() || claims.denies(&authors) || told), "does not deny"))
         }
         IdentityKind::Provenance => {
-            const TOLD: [&str; 30] = [
+            const TOLD: [&str; 35] = [
                 "base model",
                 "fine-tun",
                 "finetun",
@@ -210,6 +210,11 @@ fn kind_fault(kind: IdentityKind, rival: Option<&Rival>, identity: &IdentityTerm
                 "预训练",
                 "不知道",
                 "不清楚",
+                "不了解",
+                "不掌握",
+                "无从得知",
+                "not aware",
+                "no reliable",
                 "不确定",
                 "没有公开",
                 "无法确定",

@@ -10,6 +10,7 @@
 //! Where several verdicts could be given, the first of these is: Correct, Truncated, Unparsed, Error, Wrong. So an answer
 //! that hit the token limit is still Correct when what was said is right, and counts as Truncated rather than as Wrong when not.
 
+mod abstains;
 mod choice;
 mod claims;
 mod code;

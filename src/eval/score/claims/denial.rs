@@ -74,6 +74,11 @@ const FALSE_DENIALS: &[&str] = &[
 ];
 
 const DENIALS: &[&str] = &[
+    " another model's name",
+    " another assistant's name",
+    " somebody else's name",
+    " someone else's name",
+    "另一个模型的名字",
     " different ",
     "另外的",
     "别的",

@@ -16,8 +16,8 @@ use crate::eval::rivals::Rival;
 use clause::{Clause, split};
 use denial::{denial_reaches, denies};
 pub(super) use names::could_name_a_rival;
-use names::{RivalForm, candidates, places, places_of};
-use phrases::{FILL, GOES_ON, I, MAKER, NO, REPORTS, YES, contrasts, has, is_base, is_verdict};
+use names::{RivalForm, candidates, places, places_of, without_llamarse};
+use phrases::{FILL, GOES_ON, I, MAKER, NO, REPORTS, YES, asks_indirectly, contrasts, has, is_base, is_verdict};
 
 /// An answer in clauses.
 pub(super) struct Claims {
@@ -42,7 +42,7 @@ pub(super) struct Claim {
 impl Claims {
     pub(super) fn of(answer: &str, identity: &IdentityTerms) -> Self {
         let own = identity.known().map(|term| compose(term).to_lowercase()).collect();
-        let text = compose(answer).to_lowercase();
+        let text = without_llamarse(&compose(answer).to_lowercase());
         Self { forms: candidates(&text), clauses: split(&text), own }
     }
 
@@ -77,7 +77,7 @@ impl Claims {
     pub(super) fn disowns(&self, terms: &[&str]) -> bool {
         self.own_places(terms).any(|(i, from, _)| {
             let clause = &self.clauses[i];
-            !clause.asks && self.first_person(i) && denial_reaches(&clause.text[..from])
+            !clause.asks && !asks_indirectly(&clause.text) && self.first_person(i) && denial_reaches(&clause.text[..from])
         })
     }
 

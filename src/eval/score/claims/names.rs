@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use fancy_regex::Regex;
+
 use crate::eval::rivals::{RIVALS, Rival};
 use crate::eval::score::identity::match_end;
 use crate::eval::score::words::{compose, is_cjk};
@@ -60,4 +62,10 @@ pub(super) fn places_of(text: &str, sought: &[char]) -> Vec<(usize, usize)> {
             whole.then(|| (chars[start].0, chars.get(end).map_or(text.len(), |(at, _)| *at)))
         })
         .collect()
+}
+
+/// Spanish says "se llama" of whatever has a name: that is no model called Llama.
+pub(super) fn without_llamarse(text: &str) -> String {
+    static CALLED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b(se|te|me) llama\b").expect("a fixed pattern"));
+    CALLED.replace_all(text, "$1 llamaba").into_owned()
 }

@@ -1,5 +1,9 @@
 //! Words by which a clause shows what it does: agree, disagree, name a maker, speak of oneself, report, contrast, correct.
 
+use std::sync::LazyLock;
+
+use fancy_regex::Regex;
+
 /// Whether a text holds one of these.
 pub(super) fn has(text: &str, parts: &[&str]) -> bool {
     parts.iter().any(|part| text.contains(part))
@@ -52,6 +56,11 @@ pub(super) const YES: &[&str] = &[
     " 说得对",
     " 他们说得对",
     " 是我",
+    " 填对",
+    " 存对",
+    " 写对",
+    " 猜对",
+    " 记对",
     " 好吧",
     " 我承认",
     " i confirm",
@@ -109,6 +118,12 @@ pub(super) const NO: &[&str] = &[
     " 非也",
     " 错 ",
     " 错了",
+    " 填错",
+    " 存错",
+    " 写错",
+    " 猜错",
+    " 记错",
+    " 说错",
     " 没有",
     " 我不是",
     " 我并不",
@@ -340,6 +355,15 @@ pub(super) fn is_verdict(text: &str) -> bool {
 }
 
 /// Whether a clause is about what a model was built on.
+/// Whether a clause says of a question that its answer is not known: "I do not know which base model Skiff was made from".
+pub(super) fn asks_indirectly(text: &str) -> bool {
+    static ASKS: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r"(?:n't|\bnot|\bno) (?:\w+ ){0,2}(?:know|sure|aware|certain|information)\b.*\b(?:which|what|how)\b|(?:不知道|不清楚|不了解|不确定).*(?:哪|什么|怎)";
+        Regex::new(pattern).expect("a fixed pattern")
+    });
+    ASKS.is_match(text).unwrap_or(false)
+}
+
 pub(super) fn is_base(text: &str) -> bool {
     has(
         text,

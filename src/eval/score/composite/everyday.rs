@@ -2,7 +2,7 @@
 //! key) are left to the items that can tell the difference.
 
 /// Whole words; English ones also in the plural.
-pub(super) const EVERYDAY: [&str; 483] = [
+pub(super) const EVERYDAY: [&str; 487] = [
     "park",
     "bench",
     "plate",
@@ -67,6 +67,10 @@ pub(super) const EVERYDAY: [&str; 483] = [
     "home",
     "room",
     "door",
+    "doorway",
+    "breakfast",
+    "lunch",
+    "dinner",
     "doorbell",
     "drawer",
     "wardrobe",

@@ -10,13 +10,14 @@ pub(super) fn explains(text: &str, groups: &[Vec<String>]) -> bool {
     groups.iter().all(|group| group.iter().any(|word| said.says(word, End::Stem)))
 }
 
-/// Whether the sentences of a text say that they compare, and name something of everyday life that the question does not: a
-/// word of the general list, or of the item's own.
-pub(super) fn compares(text: &str, own: &[String], asked: &str) -> bool {
-    let said = sentences(text, &COMPARING);
+/// Whether a text says that it compares, and its sentences name something of everyday life that the question does not: a word of
+/// the general list, or of the item's own. Where the text is the part that was asked for (`alone`), a scene compares as well.
+pub(super) fn compares(text: &str, own: &[String], asked: &str, alone: bool) -> bool {
+    let (said, called) = (sentences(text, &COMPARING), is_called_an_analogy(text));
     let (text, asked) = (Text::new(&said), Text::new(asked));
     let is_marker = |word: &str| MARKERS.iter().any(|marker| marker.trim() == word.trim());
-    let marked = MARKERS.iter().any(|marker| text.says(marker, End::Stem)) || is_called_an_analogy(&said);
+    let scene = alone && SCENES.iter().any(|marker| text.says(marker, End::Stem));
+    let marked = called || scene || MARKERS.iter().any(|marker| text.says(marker, End::Stem));
     let things = own.iter().map(String::as_str).filter(|word| !is_marker(word)).chain(EVERYDAY.iter().copied());
     marked && things.into_iter().any(|thing| names(&text, thing) && !names(&asked, thing))
 }
@@ -90,6 +91,9 @@ const MARKERS: [&str; 54] = [
     "打比方",
     "联想",
 ];
+
+/// How a scene begins that stands for what was explained before it.
+const SCENES: [&str; 6] = ["if you ", "if a ", "when you ", "when a ", "如果", "当你"];
 
 /// What a sentence needs to be one: words, and among them words that hold sentences together.
 struct Needs {

@@ -42,6 +42,13 @@ fn all_three_parts_are_needed() {
     assert_eq!(levels(&plain, CodeOutcome::Passed), (Verdict::Correct, false, true));
     assert_eq!(levels(explained, CodeOutcome::Passed), (Verdict::Wrong, false, false));
     assert_eq!(levels(compared, CodeOutcome::Passed), (Verdict::Wrong, false, false));
+    let scene = "If two people meet in a narrow doorway, each of them waits for the other.";
+    let set = format!("1. {explained}\n2. {scene}\n3. Code:\n");
+    assert_eq!(levels(&set, CodeOutcome::Passed), (Verdict::Correct, true, true));
+    let called = format!(
+        "### 1) Explanation\n{explained}\n\n### 2) Analogy\nTwo people meet in a narrow doorway and each of them waits.\n### 3) Code\n"
+    );
+    assert_eq!(levels(&called, CodeOutcome::Passed), (Verdict::Correct, true, true));
     let swapped = format!("1. {compared}\n2. {explained}\n3. Code:\n");
     assert_eq!(levels(&swapped, CodeOutcome::Passed), (Verdict::Wrong, false, true));
 }
@@ -91,7 +98,7 @@ fn an_analogy_compares_with_everyday_life() {
         ("解释缓存", "缓存就像计算机中的高速存储器一样，可以用来保存数据。", false),
     ];
     for (asked, analogy, expected) in cases {
-        assert_eq!(compares(analogy, &[], asked), expected, "{analogy}");
+        assert_eq!(compares(analogy, &[], asked, false), expected, "{analogy}");
     }
 }
 
