@@ -2,8 +2,7 @@
 //!
 //! Unanswerable: right is an answer that says so, in words of its own for the item (`require`, one of each group) or, where the
 //! item has none, in any way of saying that something is not known or does not exist; and that invents nothing of `forbid`.
-//! Answerable: right is the answer, and no claim that it cannot be known, in one of a list of plain ways: there an answer that
-//! tells, and mentions what is not known beside, is right. Lenient: the required part alone.
+//! Answerable: right is the answer, and no claim that it cannot be known. Lenient: the required part alone.
 
 use super::abstains::abstaining;
 use super::identity::{End, Text};
@@ -12,8 +11,7 @@ use super::{Level, Reading};
 /// An answer to a question without one.
 pub(super) fn read_unanswerable(require: &[Vec<String>], forbid: &[String], answer: &str) -> Reading {
     let text = Text::new(answer);
-    let plain = ABSTAINS.iter().find(|phrase| text.says(phrase, End::Stem)).map(|phrase| (*phrase).to_owned());
-    let admits = plain.or_else(|| abstaining(answer));
+    let admits = abstains(&text, answer);
     let missing = missing(require, &text);
     let told = if require.is_empty() { admits.is_some() } else { missing.is_none() };
     let invented = forbid.iter().find(|claim| text.says(claim, End::Word));
@@ -29,17 +27,23 @@ pub(super) fn read_unanswerable(require: &[Vec<String>], forbid: &[String], answ
 /// An answer to a question that has one.
 pub(super) fn read_answerable(require: &[Vec<String>], forbid: &[String], answer: &str) -> Reading {
     let text = Text::new(answer);
-    let abstains = ABSTAINS.iter().find(|phrase| text.says(phrase, End::Stem)).copied();
+    let abstains = abstains(&text, answer);
     let missing = missing(require, &text);
     let claim = forbid.iter().find(|claim| text.says(claim, End::Word));
     let right = missing.is_none() && abstains.is_none() && claim.is_none();
-    let detail = match (abstains, claim, missing) {
+    let detail = match (&abstains, claim, missing) {
         (Some(phrase), ..) => Some(format!("claims not to know: `{phrase}`")),
         (None, Some(claim), _) => Some(format!("says `{claim}`")),
         (None, None, Some(group)) => Some(lacks(group)),
         (None, None, None) => None,
     };
-    Reading { level: Level::of(right, right, missing.is_none()), parsed: spoken(answer), extracted: abstains.map(str::to_owned), detail }
+    Reading { level: Level::of(right, right, missing.is_none()), parsed: spoken(answer), extracted: abstains, detail }
+}
+
+/// The words by which an answer abstains: alike on both sides of a pair, so that no one answer is right on both.
+fn abstains(text: &Text, answer: &str) -> Option<String> {
+    let plain = ABSTAINS.iter().find(|phrase| text.says(phrase, End::Stem)).map(|phrase| (*phrase).to_owned());
+    plain.or_else(|| abstaining(answer))
 }
 
 fn spoken(answer: &str) -> bool {
@@ -149,5 +153,6 @@ mod tests {
         assert_eq!(level(&["Paris"], "I don't know, perhaps Paris."), Level::Lenient);
         assert_eq!(level(&["Paris"], "I don't know."), Level::Wrong);
         assert_eq!(level(&["巴黎"], "无法确定。"), Level::Wrong);
+        assert_eq!(level(&["Paris"], "Nobody recorded it. Paris, Tokyo, Rome."), Level::Lenient);
     }
 }
