@@ -69,6 +69,7 @@ pub(crate) fn run() -> Run {
         items: ITEMS,
         chance,
         floor: None,
+        constants: Vec::new(),
         description: description.to_owned(),
     };
     let suites = [

@@ -20,7 +20,7 @@ pub use gate::{BlessArgs, CalibrateArgs, GateArgs, OnInconclusive, PolicyArgs};
 pub use model::{ChatArgs, DoctorArgs, FetchArgs};
 pub use pack::{PackArgs, UnpackArgs};
 pub use recover::RecoverArgs;
-pub use suite::{SuiteCheckArgs, SuiteCommand, SuiteShowArgs};
+pub use suite::{SuiteCheckArgs, SuiteCommand, SuiteFloorArgs, SuiteShowArgs};
 
 use std::path::PathBuf;
 

@@ -12,6 +12,8 @@ pub enum SuiteCommand {
     Show(SuiteShowArgs),
     /// Prove that ids, keys, chance and graders are right: exit code 4 where they are not
     Check(SuiteCheckArgs),
+    /// Find the best answers that never look at the question, and write what they score into suite.toml
+    Floor(SuiteFloorArgs),
 }
 
 /// `ballast suite show`
@@ -56,4 +58,24 @@ pub struct SuiteCheckArgs {
     /// Training rows whose answers are tried on every item: files, or ballast:NAME
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub rows: Vec<String>,
+}
+
+/// `ballast suite floor`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ballast suite floor evalsets/identity --answers runs/coder-bc0d69f9 base.jsonl --rows ballast:identity
+  ballast suite floor my-suite --answers base.jsonl --write")]
+pub struct SuiteFloorArgs {
+    /// Folders with suite.toml and items.jsonl, or suites that ship
+    #[arg(value_name = "SUITE", required = true)]
+    pub suites: Vec<String>,
+    /// Stored answers, each tried on every item: run directories, cells' folders, files of `ballast eval --out`
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub answers: Vec<std::path::PathBuf>,
+    /// Training rows whose answers are tried on every item: files, or ballast:NAME; those that ship if not given
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub rows: Vec<String>,
+    /// Write floor and constants into each folder's suite.toml
+    #[arg(long)]
+    pub write: bool,
 }

@@ -10,7 +10,7 @@ use super::{fetched, print};
 use crate::cli::{BlessArgs, PolicyArgs};
 use crate::error::Invalid;
 use crate::eval::score::IdentityTerms;
-use crate::eval::suite::{Item, SuiteRole};
+use crate::eval::suite::SuiteRole;
 use crate::files::{read_text, write_atomic};
 use crate::gate::baseline::{Baseline, BaselineSuite, Header, KIND, LEAK_POINTS, Loosening, MARGIN_POINTS, SCHEMA, loosened};
 use crate::gate::decision::ALPHA;
@@ -198,7 +198,7 @@ fn policies(suites: &[(String, PlannedSuite)], policy: &PolicyArgs) -> Result<Ve
             role,
             items: planned.items.len(),
             // What one answer to everything scores is no more than chance.
-            chance: (planned.items.iter().map(Item::chance).sum::<f64>() / planned.items.len().max(1) as f64).max(planned.suite.floor),
+            chance: planned.suite.floor_of(&planned.items),
             margin_points: margin,
             form_points: form_margins.get(name.as_str()).copied().unwrap_or(margin.or(default)),
             floor_percent: policy.identity_floor.filter(|_| role == SuiteRole::Identity),

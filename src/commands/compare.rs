@@ -10,6 +10,7 @@ use crate::analysis::answer_set::AnswerSet;
 use crate::analysis::versus::versus;
 use crate::cli::{CompareArgs, OnInconclusive};
 use crate::error::Invalid;
+use crate::eval::suite::Item;
 use crate::files::create_folder;
 use crate::gate::answers::{Answers, judge_answers};
 use crate::library;
@@ -57,8 +58,8 @@ fn chance(suite: &str, source: &AnswerSet) -> Option<f64> {
         return Some(*chance);
     }
     let shipped = library::suite_names().find(|name| *name == suite).and_then(|name| library::suite(name).ok())?;
-    let known: BTreeMap<String, f64> = shipped.items.iter().map(|item| (item.content_hash(), item.chance())).collect();
+    let known: BTreeMap<String, &Item> = shipped.items.iter().map(|item| (item.content_hash(), item)).collect();
     let asked = source.cell.items.iter().filter(|row| row.suite == suite);
-    let chances: Vec<f64> = asked.map(|row| known.get(&row.hash).copied()).collect::<Option<_>>()?;
-    Some((chances.iter().sum::<f64>() / chances.len().max(1) as f64).max(shipped.floor))
+    let items: Vec<Item> = asked.map(|row| known.get(&row.hash).map(|item| (*item).clone())).collect::<Option<_>>()?;
+    Some(shipped.floor_of(&items))
 }

@@ -58,6 +58,7 @@ pub fn dispatch(cli: Cli) -> Result<()> {
         Command::Table(args) => table::table(&args),
         Command::Suite(SuiteCommand::Show(args)) => suite::show(&args),
         Command::Suite(SuiteCommand::Check(args)) => suite::check(&args),
+        Command::Suite(SuiteCommand::Floor(args)) => suite::floor(&args),
     }
 }
 

@@ -40,7 +40,7 @@ pub struct BaselineSuite {
     pub role: SuiteRole,
     /// Items, and so lines.
     pub items: usize,
-    /// Accuracy of a random chooser.
+    /// Accuracy without the skill: of a random chooser, or of the best known constants where that is more.
     pub chance: f64,
     /// Points of accuracy that may be lost. None asks nothing.
     pub margin_points: Option<f64>,

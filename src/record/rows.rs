@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::thinking::Thought;
 use crate::eval::likelihood::Likelihood;
 use crate::eval::score::{Flag, Verdict};
-use crate::eval::suite::{Language, SuiteRole};
+use crate::eval::suite::{Constant, Language, SuiteRole};
 
 /// Version of the files of a run directory.
 pub const SCHEMA: u32 = 1;
@@ -262,9 +262,12 @@ pub struct SuiteMeta {
     pub items: usize,
     /// Accuracy of a random chooser on the items asked.
     pub chance: f64,
-    /// Accuracy of the best single answer to all items of the suite that is known, where that is more.
+    /// Accuracy that the best known answers without the skill have on the items asked, where that is more.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub floor: Option<f64>,
+    /// Those answers, one per kind of question.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub constants: Vec<Constant>,
     /// One line.
     pub description: String,
 }

@@ -277,12 +277,14 @@ fn meta(
     let suites = suites.iter().map(|planned| {
         let chance = planned.items.iter().map(Item::chance).sum::<f64>() / planned.items.len() as f64;
         let suite = &planned.suite;
+        let floor = suite.floor_of(&planned.items);
         let meta = SuiteMeta {
             digest: suite.digest.clone(),
             role: Some(suite.role),
             items: planned.items.len(),
             chance,
-            floor: (suite.floor > chance).then_some(suite.floor),
+            floor: (floor > chance).then_some(floor),
+            constants: suite.constants.iter().filter(|constant| planned.items.iter().any(|item| constant.fits(item))).cloned().collect(),
             description: suite.description.clone(),
         };
         (suite.name.clone(), meta)

@@ -78,7 +78,7 @@ fn findings(suite: &Suite, published: bool, sandbox: &Sandbox, stored: &[String]
         judge.wrong(suite).noted_if(published),
         judge.empty(suite),
         judge.random(suite),
-        constant::best(suite, stored, &judge.identity).noted_if(published),
+        constant::best(suite, stored).noted_if(published),
     ]
 }
 

@@ -3,16 +3,18 @@
 mod check;
 mod constant;
 mod findings;
+mod floor;
 mod scripted;
 mod show;
 
 pub(super) use check::check;
+pub(super) use floor::floor;
 pub(super) use show::show;
 
 use std::collections::BTreeMap;
 
 use crate::counted::counted;
-use crate::eval::suite::{Item, Language, Suite};
+use crate::eval::suite::{Language, Suite};
 
 /// `200 items (100 en, 100 zh), 10 subjects`
 fn size(suite: &Suite) -> String {
@@ -24,11 +26,4 @@ fn size(suite: &Suite) -> String {
     let items = suite.items.len();
     let subjects = suite.items.iter().map(|item| item.subject.as_str()).collect::<std::collections::BTreeSet<_>>().len();
     format!("{} ({}), {}", counted(items, "item"), languages.join(", "), counted(subjects, "subject"))
-}
-
-/// The name of an item's grader, as in suite.toml.
-fn grader(item: &Item) -> String {
-    let task = serde_json::to_value(&item.task).ok();
-    let name = task.as_ref().and_then(|task| task.get("grader")).and_then(|name| name.as_str());
-    name.unwrap_or("unknown").to_owned()
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
-use super::{grader, size};
+use super::size;
 use crate::cli::SuiteShowArgs;
 use crate::commands::{fetched, print};
 use crate::eval::mapping::Reference;
@@ -42,9 +42,9 @@ fn settings(suite: &Suite) -> Result<String> {
     let mut text = format!("{} v{}: {}\n", suite.name, suite.version, suite.description);
     writeln!(text, "{}; chance {:.3}; at most {} tokens; scored by {scoring}", size(suite), suite.chance, suite.max_new_tokens)?;
     writeln!(text, "sha256 {}\n", suite.digest)?;
-    let mut counts: BTreeMap<(&str, String), [usize; 2]> = BTreeMap::new();
+    let mut counts: BTreeMap<(&str, &str), [usize; 2]> = BTreeMap::new();
     for item in &suite.items {
-        counts.entry((&item.subject, grader(item))).or_default()[usize::from(item.language == Language::Zh)] += 1;
+        counts.entry((&item.subject, item.task.grader())).or_default()[usize::from(item.language == Language::Zh)] += 1;
     }
     let width = counts.keys().map(|(subject, _)| subject.chars().count()).max().unwrap_or(0).max("subject".len());
     writeln!(text, "{:<width$}  {:<9} {:>6} {:>6}", "subject", "grader", "en", "zh")?;
@@ -74,7 +74,7 @@ fn item_text(item: &Item) -> Result<String> {
         SystemPrompt::Empty => ", empty system prompt".to_owned(),
         SystemPrompt::Text(text) => format!(", system prompt `{text}`"),
     };
-    let mut text = format!("--- {} ({}, {}{style}{system}; {})\n", item.id, item.language, item.subject, grader(item));
+    let mut text = format!("--- {} ({}, {}{style}{system}; {})\n", item.id, item.language, item.subject, item.task.grader());
     let question = item.user_prompt();
     match item.few_shot.as_deref() {
         Some(few_shot) if few_shot.form != PromptFormat::Chat => writeln!(text, "{}", few_shot.text(&question))?,

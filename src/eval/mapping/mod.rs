@@ -168,6 +168,7 @@ impl Mapping {
             description: if left_out.is_empty() { description } else { format!("{}{left_out}.", description.trim_end_matches('.')) },
             max_new_tokens: self.max_new_tokens,
             floor: [floor_of_keys(&items), self.chance.unwrap_or(0.0)].into_iter().fold(chance, f64::max),
+            constants: Vec::new(),
             chance,
             scoring: self.scoring,
             digest,

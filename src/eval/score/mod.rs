@@ -15,6 +15,7 @@ mod choice;
 mod claims;
 mod code;
 mod composite;
+mod glance;
 mod honesty;
 mod identity;
 mod instructions;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 pub use code::{CodeRun, extract_code, grade_code};
 pub use composite::grade_composite;
+pub use glance::Glance;
 pub use identity::IdentityTerms;
 
 use super::suite::{Item, Task};

@@ -50,6 +50,11 @@ pub(super) fn read(answers: &[String], others: &[&str], prompt: &str, answer: &s
     Reading { level: Level::of(strict, strict, lenient), parsed: !zone.is_empty(), extracted, detail }
 }
 
+/// Whether an accepted answer is a whole number, which has other ways to be written.
+pub(super) fn is_number(key: &str) -> bool {
+    numeral::of(key).is_some()
+}
+
 /// How mentions are read for one question.
 struct Reader<'a> {
     asked: &'a [Word],

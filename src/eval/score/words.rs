@@ -45,7 +45,7 @@ impl Word {
         self.text.chars().all(|c| c.is_ascii_digit() || c == '.' || c == '-')
     }
 
-    fn is_article(&self) -> bool {
+    pub(super) fn is_article(&self) -> bool {
         matches!(self.text.as_str(), "a" | "an" | "the")
     }
 

@@ -189,6 +189,25 @@ pub enum Task {
     },
 }
 
+impl Task {
+    /// The grader's name, as in suite.toml and items.jsonl.
+    pub fn grader(&self) -> &'static str {
+        match self {
+            Self::Text { .. } => "text",
+            Self::Number { .. } => "number",
+            Self::Choice { .. } => "choice",
+            Self::Code { .. } => "code",
+            Self::Identity { .. } => "identity",
+            Self::Leakage => "leakage",
+            Self::Instructions { .. } => "instructions",
+            Self::Structured { .. } => "structured",
+            Self::Safety { .. } => "safety",
+            Self::Honesty { .. } => "honesty",
+            Self::Composite { .. } => "composite",
+        }
+    }
+}
+
 impl Item {
     /// The first 16 hexadecimal digits of the sha256 of what defines the question and its key: language, system prompt, prompt
     /// and task, and what leads to it.

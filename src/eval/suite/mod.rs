@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows how an answer is graded; that is `score`.
 
+mod constant;
 mod expected;
 mod few_shot;
 mod identity_kind;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::data::language::Language;
 
+pub use constant::Constant;
 pub use few_shot::{FewShot, PromptFormat, Shot};
 pub use identity_kind::IdentityKind;
 pub use item::{Item, Program, SystemPrompt, Task, choice_letter};
@@ -42,8 +44,10 @@ pub struct Suite {
     pub scoring: Scoring,
     /// Accuracy of a random chooser.
     pub chance: f64,
-    /// Accuracy of the best single answer to all items that is known, never below `chance`.
+    /// Accuracy of the best known answers without the skill, never below `chance`: see `constants`.
     pub floor: f64,
+    /// Those answers, one per kind of question; empty where they were never looked for.
+    pub constants: Vec<Constant>,
     /// In file order.
     pub items: Vec<Item>,
     /// sha256 over the values of `suite.toml` and the items in the order of their ids: two files with the same digest ask the same.
@@ -74,5 +78,12 @@ impl Suite {
     /// How its items are asked.
     pub fn asking(&self) -> EvalSettings {
         EvalSettings { max_new_tokens: self.max_new_tokens, scoring: self.scoring }
+    }
+
+    /// What an answer without the skill scores on some of its items: a random chooser, or the best known constants.
+    pub fn floor_of(&self, items: &[Item]) -> f64 {
+        let chance = items.iter().map(Item::chance).sum::<f64>() / items.len() as f64;
+        let constants = constant::expected(&self.constants, items).filter(|_| !self.constants.is_empty());
+        constants.unwrap_or(self.floor).max(chance)
     }
 }

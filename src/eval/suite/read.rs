@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::constant::{self, Constant};
 use super::expected::fault;
 use super::{IdentityKind, Item, Language, Order, Part, PartMode, Parts, Scoring, Suite, SuiteRole, SystemPrompt, Task};
 use crate::data::example::{Message, Role};
@@ -49,14 +50,9 @@ pub fn parse_suite(suite_toml: &str, items_jsonl: &str, label: &str) -> Result<S
         "{label}/suite.toml: chance is {}, but a random chooser scores {chance:.3} on these items",
         settings.chance
     );
-    let floor = settings.floor.unwrap_or(settings.chance);
-    ensure!(
-        (settings.chance..1.0).contains(&floor),
-        "{label}/suite.toml: floor is {floor}, which is not from chance ({}) to below 1",
-        settings.chance
-    );
-    let digest = settings.digest(&items)?;
     let role = settings.role.unwrap_or_else(|| SuiteRole::of_items(&items));
+    let floor = settings.floor(&items, role).with_context(|| format!("{label}/suite.toml"))?;
+    let digest = settings.digest(&items)?;
     let Settings {
         name,
         version,
@@ -70,8 +66,9 @@ pub fn parse_suite(suite_toml: &str, items_jsonl: &str, label: &str) -> Result<S
         permute: _,
         announce: _,
         sets: _,
+        constants,
     } = settings;
-    Ok(Suite { name, version, description, role, max_new_tokens, scoring, chance, floor, items, digest })
+    Ok(Suite { name, version, description, role, max_new_tokens, scoring, chance, floor, constants, items, digest })
 }
 
 const MOST_CHOICES: usize = 26;
@@ -126,7 +123,7 @@ struct Settings {
     #[serde(default)]
     scoring: Scoring,
     chance: f64,
-    /// Share of the best single answer to all items that is known; chance if not given. No part of the digest: it asks nothing.
+    /// Share of the best known answers without the skill; chance if not given. No part of the digest: it asks nothing.
     floor: Option<f64>,
     description: String,
     /// Every choice is asked once for each rotation of its options, and is right only if right in all.
@@ -138,9 +135,41 @@ struct Settings {
     /// Lists of texts that items name as `@NAME` in `require` and `forbid`.
     #[serde(default)]
     sets: BTreeMap<String, Vec<String>>,
+    /// The answers that `floor` is of. No part of the digest either.
+    #[serde(default)]
+    constants: Vec<Constant>,
 }
 
 impl Settings {
+    /// The floor, which must be what the constants score and lie between chance and 1. Only where right is whatever says nothing
+    /// of a kind may it be 1.
+    fn floor(&self, items: &[Item], role: SuiteRole) -> Result<f64> {
+        let floor = self.floor.unwrap_or(self.chance);
+        ensure!(
+            (self.chance..1.0).contains(&floor) || (role == SuiteRole::Leakage && floor <= 1.0),
+            "floor is {floor}, which is not from chance ({}) to below 1",
+            self.chance
+        );
+        let again = "write it anew with `ballast suite floor`";
+        for (place, constant) in self.constants.iter().enumerate() {
+            let of = items.iter().filter(|item| constant.fits(item)).count();
+            let Constant { language, grader, right, .. } = constant;
+            ensure!(
+                constant.of == of && *right <= of,
+                "a constant is right on {right} of {} {language} {grader} items, but there are {of}: {again}",
+                constant.of
+            );
+            let twin = |other: &Constant| (other.language, &other.grader) == (constant.language, grader);
+            ensure!(!self.constants[..place].iter().any(twin), "there are two constants for {language} {grader} items: keep the better");
+        }
+        let scored = constant::expected(&self.constants, items).unwrap_or(0.0).max(self.chance);
+        ensure!(
+            self.constants.is_empty() || (scored - floor).abs() < 0.005,
+            "floor is {floor}, but its constants score {scored:.4}: {again}"
+        );
+        Ok(floor)
+    }
+
     /// A list with its `@NAME` entries replaced by the sets they name.
     fn expand(&self, texts: Vec<String>) -> Result<Vec<String>> {
         let mut expanded = Vec::with_capacity(texts.len());
