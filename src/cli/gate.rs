@@ -17,7 +17,7 @@ pub struct BlessArgs {
     #[arg(long, default_value = "smollm2-135m-instruct", value_name = "MODEL", conflicts_with = "from")]
     pub model: String,
     /// Take the answers of this run's base instead of asking again
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["suites", "items", "system", "name", "author"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["suites", "items", "system", "name", "author", "rows"])]
     pub from: Option<PathBuf>,
     /// A shipped suite or a folder with suite.toml and items.jsonl; all shipped ones if not given
     #[arg(long = "suite", value_name = "SUITE")]

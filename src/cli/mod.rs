@@ -143,6 +143,9 @@ pub struct QuestionArgs {
     /// Author that the identity suite expects; also used to count leaks
     #[arg(long, default_value = "CSDN", value_name = "TEXT")]
     pub author: String,
+    /// Rows that the model was or will be trained on, files or ballast:NAME: an answer that recites them is leakage
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub rows: Vec<String>,
 }
 
 /// Where a model runs.

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::session::{Session, planned, terms};
+use super::taught::with_rows;
 use super::{fetched, print};
 use crate::cli::{BlessArgs, PolicyArgs};
 use crate::error::Invalid;
@@ -33,14 +34,8 @@ pub(super) fn bless(args: &BlessArgs) -> Result<()> {
         let asked = &args.questions;
         let suites = planned(&named(&args.suites)?, asked.items)?;
         policies(&suites, &args.policy)?;
-        let session = Session::open(
-            &args.model,
-            args.device.device,
-            &args.template.settings(),
-            suites,
-            &asked.system,
-            terms(&asked.name, &asked.author),
-        )?;
+        let identity = with_rows(terms(&asked.name, &asked.author), &asked.rows, None)?;
+        let session = Session::open(&args.model, args.device.device, &args.template.settings(), suites, &asked.system, identity)?;
         let rows = session.ask("bless", None)?;
         (session, rows)
     };
@@ -239,7 +234,9 @@ fn points(what: &str, text: &str) -> Result<Option<f64>> {
 fn from_run(folder: &Path, device: DeviceChoice, policy: &PolicyArgs) -> Result<(Session, Vec<ItemRow>)> {
     let run = Run::read(folder)?;
     let (experiment, meta) = (&run.experiment, &run.meta);
-    let identity = IdentityTerms::from(&experiment.identity);
+    // A run writes down what its rows teach.
+    let recorded = run.evidence.as_ref().map(|evidence| evidence.identity.clone());
+    let identity = recorded.unwrap_or_else(|| IdentityTerms::from(&experiment.identity));
     let sources = experiment.suites.iter().map(|suite| suite.name.clone());
     let suites: Vec<(String, PlannedSuite)> = sources.zip(plan::suites(experiment, &fetched::suite)?).collect();
     policies(&suites, policy)?;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::rows::item_row;
 use super::served::ServedSession;
+use super::taught::with_rows;
 use super::{asked, model, print, session};
 use crate::cli::EvalArgs;
 use crate::error::Invalid;
@@ -43,7 +44,8 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
     let adapter = model::adapter(args.adapted.adapter.as_deref(), args.adapted.lambda, &base)?;
     let sandbox = Sandbox::default();
     let layers = session::layers(&sandbox, &suites)?;
-    let identity = session::terms(&args.questions.name, &args.questions.author);
+    let names = session::terms(&args.questions.name, &args.questions.author);
+    let identity = with_rows(names, &args.questions.rows, args.adapted.adapter.as_deref())?;
     let merged = model::merged(&base, adapter.as_ref())?;
     let decoder = merged.as_ref().unwrap_or(&base.decoder);
     let adapter_set = AdapterSet::one(decoder, adapter.as_ref().filter(|_| merged.is_none()))?;

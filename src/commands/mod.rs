@@ -25,6 +25,7 @@ mod served;
 mod session;
 mod suite;
 mod table;
+mod taught;
 
 use std::io::Write;
 

@@ -154,7 +154,11 @@ impl Evidence {
     /// Why answers made under `self` cannot be continued now; None where they can.
     pub fn interruption(&self, now: &Self) -> Option<String> {
         let mismatch = self.mismatches(now).into_iter().chain(now.mismatches(self)).next().map(|mismatch| mismatch.to_string());
-        mismatch.or_else(|| (self.adapter != now.adapter).then(|| "the adapter differs".to_owned()))
+        let other = [
+            ("adapter differs", self.adapter != now.adapter),
+            ("training rows looked for differ", self.identity.taught != now.identity.taught),
+        ];
+        mismatch.or_else(|| other.iter().find(|(_, differs)| *differs).map(|(what, _)| format!("the {what}")))
     }
 }
 

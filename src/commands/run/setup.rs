@@ -1,7 +1,7 @@
 //! Everything a run needs before its first cell: model, suites, the rows of every variant, and the run directory that
 //! belongs to exactly these.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,10 +13,11 @@ use super::{replay, work};
 use crate::cli::RunArgs;
 use crate::commands::circumstances::{describe, utc_date};
 use crate::commands::session::{PromptContext, evidence, layers};
+use crate::commands::taught::taught;
 use crate::commands::{fetched, model};
 use crate::config::file::Experiment;
 use crate::data::chat::ChatTemplate;
-use crate::data::example::{Example, Message, Role};
+use crate::data::example::{Message, Role};
 use crate::data::mix::SourceSpec;
 use crate::error::Interrupted;
 use crate::eval::budget::Budgets;
@@ -116,7 +117,8 @@ pub(super) fn prepare(args: &RunArgs, stop: Arc<AtomicBool>) -> Result<Prepared>
     let of_stages = stages.values().map(|planned| plan::rows_digest(planned));
     let rows: Vec<String> = of_stages.chain(interference.as_ref().map(PlannedInterference::digest)).collect();
     let fingerprint = fingerprint(&plan_text, together, &base, &template, &suites, &rows, device);
-    let identity = IdentityTerms { taught: taught(&experiment)?, ..IdentityTerms::from(&experiment.identity) };
+    let names = IdentityTerms::from(&experiment.identity);
+    let identity = IdentityTerms { taught: taught_by(&experiment, &names)?, ..names };
     let budgets = Budgets::default();
     let adapter_set = AdapterSet::base();
     let evaluator = Evaluator {
@@ -201,23 +203,12 @@ fn verify(dir: &RunDir, experiment: &Experiment) -> Result<()> {
     Ok(())
 }
 
-/// Answers of the rows that name the identity, filled in: what an answer that recites them is known by.
-fn taught(experiment: &Experiment) -> Result<Vec<String>> {
-    let identity = &experiment.identity;
-    let fills = [(&identity.name.zh, &identity.author.zh), (&identity.name.en, &identity.author.en)];
-    let mut taught = BTreeSet::new();
-    for written in experiment.variants.iter().flat_map(|variant| &variant.stages).flat_map(|stage| &stage.sources) {
-        let spec = SourceSpec::parse(written, |path| Path::new(path).exists())?;
-        for answer in library::examples(&spec.path)?.iter().map(Example::answer_text) {
-            for (name, author) in fills {
-                let filled = answer.replace("{{NAME}}", name).replace("{{AUTHOR}}", author);
-                if [name, author].iter().any(|term| !term.trim().is_empty() && filled.contains(term.as_str())) {
-                    taught.insert(filled);
-                }
-            }
-        }
-    }
-    Ok(taught.into_iter().collect())
+/// What the rows of all variants teach a model to say.
+fn taught_by(experiment: &Experiment, identity: &IdentityTerms) -> Result<Vec<String>> {
+    let stages = experiment.variants.iter().flat_map(|variant| &variant.stages);
+    let sources = stages.flat_map(|stage| &stage.sources).map(|written| SourceSpec::parse(written, |path| Path::new(path).exists()));
+    let sources: Vec<SourceSpec> = sources.collect::<Result<_>>()?;
+    taught(sources.iter().map(|source| source.path.as_str()), identity)
 }
 
 /// The arguments that say what is measured, for whoever measures it again.
