@@ -73,6 +73,7 @@ pub fn frame(sources: &[AnswerSet]) -> Result<Vec<Column>> {
         flag("likelihood_correct", &|_, row| row.likelihood.as_ref().and_then(|likelihood| likelihood.right)),
         whole("thinking_tokens", &|_, row| row.thought.as_ref().and_then(|thought| i64::try_from(thought.tokens).ok())),
         flag("thinking_closed", &|_, row| row.thought.as_ref().map(|thought| thought.closed)),
+        flag("clean", &|_, row| Some(row.is_clean())),
     ])
 }
 

@@ -17,11 +17,13 @@ pub(crate) const VERDICTS: [(Verdict, &str); 5] = [
 ];
 
 /// Flags in the order of tables.
-pub(crate) const FLAGS: [(Flag, &str); 8] = [
+pub(crate) const FLAGS: [(Flag, &str); 10] = [
     (Flag::IdentityLeak, "leak"),
+    (Flag::Residue, "old identity"),
     (Flag::Loop, "loop"),
     (Flag::WrongLanguage, "wrong language"),
     (Flag::Refusal, "refusal"),
+    (Flag::Echo, "echo"),
     (Flag::Empty, "empty"),
     (Flag::Timeout, "timeout"),
     (Flag::ExecutionError, "raised"),
@@ -40,7 +42,7 @@ pub(crate) struct Outcomes<'a> {
     /// In the order of [`VERDICTS`].
     pub(crate) verdicts: [usize; 5],
     /// In the order of [`FLAGS`].
-    pub(crate) flags: [usize; 8],
+    pub(crate) flags: [usize; 10],
 }
 
 impl<'a> Outcomes<'a> {

@@ -52,6 +52,11 @@ impl Share {
     pub(crate) fn accuracy(subject: &Subject, suite: &str) -> Option<Self> {
         Self::among(subject, |row| row.suite == suite, ItemRow::is_correct)
     }
+
+    /// The share of a subject's answers to a suite that are right and say no identity that nobody asked for.
+    pub(crate) fn clean(subject: &Subject, suite: &str) -> Option<Self> {
+        Self::among(subject, |row| row.suite == suite, |row| row.is_correct() && row.is_clean())
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A run as a report sees it: the base and each variant with its seeds, and the suites in order.
 
-use crate::eval::suite::SuiteRole;
+use crate::eval::suite::{Constant, SuiteRole};
 use crate::plan::run::Run;
 use crate::record::rows::ItemRow;
 use crate::record::run_dir::Cell;
@@ -76,6 +76,14 @@ impl<'a> View<'a> {
     /// What an answer without the skill scores: a random chooser, or the best single answer to all items.
     pub(crate) fn floor(&self, suite: &str) -> f64 {
         self.run.meta.suites.get(suite).map_or(0.0, crate::record::rows::SuiteMeta::floor)
+    }
+
+    /// The best known answers without the skill to a suite, the best first; none where chance is more, or they were not sought.
+    pub(crate) fn constants(&self, suite: &str) -> Vec<&'a Constant> {
+        let meta = self.run.meta.suites.get(suite).filter(|meta| meta.floor.is_some());
+        let mut constants: Vec<&Constant> = meta.map(|meta| meta.constants.iter().collect()).unwrap_or_default();
+        constants.sort_by_key(|constant| std::cmp::Reverse(constant.right));
+        constants
     }
 
     /// Most seeds of any variant.

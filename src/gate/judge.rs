@@ -289,7 +289,7 @@ fn floor(right: usize, n: usize, floor: f64) -> FloorTest {
 /// How answers failed, in the order of a table; kinds that never occurred are left out.
 fn failures(pairs: &[Pair]) -> BTreeMap<String, (usize, usize)> {
     type Kind = (&'static str, fn(&Mark) -> bool);
-    const KINDS: [Kind; 10] = [
+    const KINDS: [Kind; 12] = [
         ("unparsed", |mark| mark.verdict == Verdict::Unparsed),
         ("truncated", |mark| mark.verdict == Verdict::Truncated),
         ("error", |mark| mark.verdict == Verdict::Error),
@@ -297,6 +297,8 @@ fn failures(pairs: &[Pair]) -> BTreeMap<String, (usize, usize)> {
         ("loop", |mark| mark.flags.contains(&Flag::Loop)),
         ("wrong language", |mark| mark.flags.contains(&Flag::WrongLanguage)),
         ("refusal", |mark| mark.flags.contains(&Flag::Refusal)),
+        ("echo", |mark| mark.flags.contains(&Flag::Echo)),
+        ("old identity", |mark| mark.flags.contains(&Flag::Residue)),
         ("identity leak", |mark| mark.flags.contains(&Flag::IdentityLeak)),
         ("raised", |mark| mark.flags.contains(&Flag::ExecutionError)),
         ("timeout", |mark| mark.flags.contains(&Flag::Timeout)),

@@ -8,13 +8,14 @@ const VERDICTS: [(Verdict, char); 5] =
     [(Verdict::Correct, 'c'), (Verdict::Wrong, 'w'), (Verdict::Unparsed, 'u'), (Verdict::Truncated, 't'), (Verdict::Error, 'e')];
 
 /// Flags by letter.
-const FLAGS: [(Flag, char); 9] = [
+const FLAGS: [(Flag, char); 10] = [
     (Flag::Empty, 'E'),
     (Flag::Loop, 'L'),
     (Flag::WrongLanguage, 'W'),
     (Flag::IdentityLeak, 'I'),
     (Flag::Residue, 'O'),
     (Flag::Refusal, 'R'),
+    (Flag::Echo, 'P'),
     (Flag::ExecutionError, 'X'),
     (Flag::Timeout, 'T'),
     (Flag::UnclosedThinking, 'U'),
@@ -55,9 +56,10 @@ impl Mark {
         self.verdict == Verdict::Correct
     }
 
-    /// The answer failed as text, whatever it knows: cut off, unreadable, empty, looping, in the wrong language, declining.
+    /// The answer failed as text, whatever it knows: cut off, unreadable, empty, looping, in the wrong language, declining, the question given back.
     pub fn form_failed(&self) -> bool {
-        let flagged = [Flag::Empty, Flag::Loop, Flag::WrongLanguage, Flag::Refusal].iter().any(|flag| self.flags.contains(flag));
+        let flagged =
+            [Flag::Empty, Flag::Loop, Flag::WrongLanguage, Flag::Refusal, Flag::Echo].iter().any(|flag| self.flags.contains(flag));
         flagged || matches!(self.verdict, Verdict::Unparsed | Verdict::Truncated)
     }
 
@@ -87,6 +89,6 @@ mod tests {
     fn form_is_how_it_was_said_not_what() {
         let form = |letters: &str| Mark::parse(letters).unwrap().form_failed();
         assert_eq!(["c", "w", "wI", "eX", "eT"].map(form), [false; 5]);
-        assert_eq!(["u", "t", "cL", "wW", "wR", "uE"].map(form), [true; 6]);
+        assert_eq!(["u", "t", "cL", "wW", "wR", "uE", "wP"].map(form), [true; 7]);
     }
 }

@@ -98,6 +98,11 @@ impl ItemRow {
     pub fn is_correct(&self) -> bool {
         self.verdict == Verdict::Correct
     }
+
+    /// Whether it says neither the new identity nor an old one where nobody asked.
+    pub fn is_clean(&self) -> bool {
+        !self.flags.iter().any(|flag| matches!(flag, Flag::IdentityLeak | Flag::Residue))
+    }
 }
 
 /// One drift measurement: a row of `drift.csv`.

@@ -39,7 +39,7 @@ fn accuracy(view: &View) -> Table {
                 let share = |hit: fn(&ItemRow) -> bool| {
                     Share::among(subject, |row| row.suite == *suite && lang.is_none_or(|lang| row.language == lang), hit)
                 };
-                let readings = (share(|row| row.strict), share(|row| row.lenient));
+                let readings = (share(|row| row.strict), share(|row| row.lenient), share(|row| row.is_correct() && row.is_clean()));
                 rows.extend(share(ItemRow::is_correct).map(|share| (*suite, lang, subject.name, share, readings)));
             }
         }
@@ -54,8 +54,10 @@ fn accuracy(view: &View) -> Table {
         .numbers("low", |(.., share, _)| Cell::percent(share.interval.low))
         .numbers("high", |(.., share, _)| Cell::percent(share.interval.high))
         .words("interval_over", |(.., share, _)| if share.over_seeds { "seeds" } else { "items" })
-        .numbers("strict", |(.., (strict, _))| Cell::percent(strict.map(|share| share.value)))
-        .numbers("lenient", |(.., (_, lenient))| Cell::percent(lenient.map(|share| share.value)))
+        .numbers("strict", |(.., (strict, ..))| Cell::percent(strict.map(|share| share.value)))
+        .numbers("lenient", |(.., (_, lenient, _))| Cell::percent(lenient.map(|share| share.value)))
+        .numbers("clean", |(.., (.., clean))| Cell::percent(clean.map(|share| share.value)))
+        .numbers("floor", |(suite, ..)| Cell::percent(view.floor(suite)))
         .table()
 }
 
@@ -148,7 +150,7 @@ mod tests {
     #[test]
     fn accuracy_has_both_languages_apart() {
         let rows = table("accuracy.csv");
-        assert_eq!(rows[2], "fact-qa,all,A,1,60,0.300000,0.198982,0.425087,items,0.250000,0.350000");
+        assert_eq!(rows[2], "fact-qa,all,A,1,60,0.300000,0.198982,0.425087,items,0.250000,0.350000,0.300000,0.000000");
         assert!(rows.iter().any(|row| row.starts_with("fact-qa,zh,A,1,30,")), "{rows:#?}");
         assert!(!rows.iter().any(|row| row.starts_with("reasoning-zh,en")));
     }

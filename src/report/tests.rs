@@ -58,7 +58,10 @@ fn the_page_has_its_sections_in_order_and_its_key_lines() {
     assert_eq!(headings, expected);
     for line in [
         "smollm2-135m-instruct, CPU, 2 threads, 2026-01-02, seed 42, n = 180 items.",
-        "| `A` | 30.0 % [19.9, 42.5] n=60 | 30.0 % [19.9, 42.5] n=60 | 95.0 % [86.3, 98.3] n=60 |",
+        "|  | `fact-qa` | `reasoning-zh` | `identity` | different answers, `identity` |",
+        "| without the skill | 0.0 % | 17.5 % | 0.0 % | n/a |",
+        "| `A` | 30.0 % [19.9, 42.5] n=60 | 30.0 % [19.9, 42.5] n=60 | 95.0 % [86.3, 98.3] n=60 | 100.0 % |",
+        "| `A` | 30.0 % [19.9, 42.5] n=60 | 30.0 % [19.9, 42.5] n=60 |",
         "The variants. `A`: identity only; `B`: identity and general rows; `mixed`: anchor, generalize, calibrate.",
         "|  | `fact-qa` en | `fact-qa` zh | `identity` en | `identity` zh |",
         "| `A` | **-50.0** [-61.6, -35.2] n=60 | **-50.0** [-61.6, -35.2] n=60 | **+95.0** [+83.8, +100.0] n=60 |",

@@ -4,6 +4,7 @@ use crate::eval::score::{Flag, Verdict};
 
 use super::document::{Text, code, list_of_some, text};
 use super::text::{percent, share_text, significant};
+use crate::analysis::distinct::repeated;
 use crate::analysis::dose::Dose;
 use crate::analysis::outcomes::{Outcomes, leakage};
 use crate::analysis::results::Results;
@@ -29,6 +30,7 @@ pub(super) fn warnings(results: &Results) -> Vec<Text> {
     let view = &results.view;
     let mut all: Vec<Text> = [unfinished(view), few_items(view), at_chance(view)].into_iter().flatten().collect();
     all.extend(unmatched(results));
+    all.extend(repeating(view));
     all.extend(answers(view));
     all.extend([leaks(view), left_out(view)].into_iter().flatten());
     all.extend(liveness(view));
@@ -52,6 +54,17 @@ fn at_chance(view: &View) -> Option<Text> {
     let at = view.general().filter(|suite| !measured.contains(suite) && !suite_rows(&view.run.base, suite).is_empty());
     let at = list_of_some(at.map(|suite| text!("{} (chance {} %)", code(suite), percent(view.floor(suite)))))?;
     Some(text!("The base itself is not shown to be above chance on {}: there is little to lose, and retention is n/a.", at))
+}
+
+fn repeating(view: &View) -> Option<Text> {
+    let few = repeated(view)
+        .into_iter()
+        .map(|(subject, suite, share)| text!("{} on {} ({} % differ)", code(subject), code(suite), percent(share)));
+    let few = list_of_some(few)?;
+    Some(text!(
+        "Fewer than a quarter of the answers about identity differ: one sentence is said to nearly everything, whatever is asked: {}.",
+        few
+    ))
 }
 
 fn unmatched(results: &Results) -> Vec<Text> {
@@ -83,6 +96,8 @@ fn answers(view: &View) -> Vec<Text> {
         line("More than 10 % of answers are in the wrong language", FLAGGED, &flag(Flag::WrongLanguage)),
         line("More than 10 % of answers decline", FLAGGED, &flag(Flag::Refusal)),
         line("More than 10 % of answers never close their thinking and count as wrong", FLAGGED, &flag(Flag::UnclosedThinking)),
+        line("More than 10 % of answers give the question back", FLAGGED, &flag(Flag::Echo)),
+        line("More than 10 % of answers claim to be another model where nobody asked", FLAGGED, &flag(Flag::Residue)),
         line("Programs ran out of time, which may differ on a slower machine", 0.0, &flag(Flag::Timeout)),
     ];
     lines.into_iter().flatten().collect()

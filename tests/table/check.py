@@ -15,7 +15,7 @@ expected = {
     "suite": text, "role": text, "item": text, "item_hash": text, "cluster": text, "language": text, "subject": text, "verdict": text,
     "correct": flag, "strict": flag, "lenient": flag, "flags": text, "extracted": text, "detail": text, "prompt": text,
     "answer": text, "prompt_tokens": whole, "answer_tokens": whole, "log_likelihood": real, "likelihood_correct": flag,
-    "thinking_tokens": whole, "thinking_closed": flag,
+    "thinking_tokens": whole, "thinking_closed": flag, "clean": flag,
 }
 found = dict(zip(rows.columns, rows.dtypes))
 assert list(found.items())[: len(expected)] == list(expected.items()), found

@@ -70,6 +70,8 @@ pub enum Flag {
     Residue,
     /// Declines to answer.
     Refusal,
+    /// Gives the question back.
+    Echo,
     /// The program raised, did not compile or was stopped.
     ExecutionError,
     /// The program ran out of time.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::claims::{Claims, could_name_a_rival};
 use super::identity::{End, IdentityTerms, Text};
-use super::words::{Word, fold, is_cjk, words};
+use super::words::{Word, fold, is_cjk, parrots, words};
 use super::{Answer, Flag, Graded, Level, Reading, Verdict};
 use crate::eval::suite::{Item, Language, Task};
 
@@ -44,6 +44,7 @@ pub(super) fn flags(item: &Item, answer: &Answer, identity: &IdentityTerms, righ
         (Flag::IdentityLeak, leaks_identity(item, identity, text)),
         (Flag::Residue, residue(item, identity, text).is_some()),
         (Flag::Refusal, !right && refuses(text)),
+        (Flag::Echo, !right && echoes(item, identity, text)),
     ];
     found.into_iter().filter_map(|(flag, found)| found.then_some(flag)).collect()
 }
@@ -143,6 +144,13 @@ pub(super) fn leaks_identity(item: &Item, identity: &IdentityTerms, text: &str) 
     }
     let (text, prompt) = (Text::new(text), Text::new(&item.prompt));
     identity.known().any(|term| text.says(term, End::Name) && !prompt.says(term, End::Name))
+}
+
+/// Whether the answer is the question, or a large piece of it.
+fn echoes(item: &Item, identity: &IdentityTerms, text: &str) -> bool {
+    let prompt = identity.asked(&item.user_prompt(), item.language);
+    // Whoever says more says something of his own.
+    text.trim().len() <= 2 * prompt.len() && parrots(&words(text), &prompt)
 }
 
 /// Whether the answer begins by declining.
@@ -276,6 +284,22 @@ mod tests {
         ];
         for (item, text, expected) in cases {
             assert_eq!(flags_of(item, text).contains(&Flag::Refusal), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn echoes_are_flagged() {
+        let fact = item("en", "Which city is the capital of Japan?", r#""answers":["Tokyo"]"#);
+        let cases = [
+            ("Which city is the capital of Japan?", true),
+            ("the capital of Japan", true),
+            ("Japan", false),
+            ("The capital of Japan is Tokyo", false),
+            ("Which city is the capital of Japan? Kyoto", false),
+            ("Kyoto", false),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(flags_of(&fact, text).contains(&Flag::Echo), expected, "{text}");
         }
     }
 

@@ -47,7 +47,7 @@ pub(super) fn section(results: &Results) -> Vec<Block> {
     ];
     let kept = list_of_some(suites_in_the_mean(view).into_iter().map(code));
     lines.extend(kept.map(|kept| text!(
-        "Retention is (variant - chance) / (base - chance). The figure's mean is over {}, where the base stands above chance by a distance known to within half of itself.",
+        "Retention is (variant - floor) / (base - floor), where the floor is what is scored without the skill: by chance, or by the best known constant answers if that is more. The figure's mean is over {}, where the base stands above the floor by a distance known to within half of itself.",
         kept
     )));
     let [installed, checkout] = commands(view);
@@ -66,6 +66,7 @@ fn suites(view: &View) -> Table {
         .words("digest", |suite| meta(suite).map_or(Cell::Empty, |meta| digest(&meta.digest).into()))
         .numbers("items", |suite| meta(suite).map_or(Cell::Empty, |meta| meta.items.into()))
         .numbers("chance %", |suite| meta(suite).map_or(Cell::Empty, |meta| Cell::percent(meta.chance)))
+        .numbers("floor %", |suite| meta(suite).map_or(Cell::Empty, |meta| Cell::percent(meta.floor())))
         .table()
 }
 
