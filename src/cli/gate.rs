@@ -136,7 +136,7 @@ pub struct CalibrateArgs {
     /// Use this shipped chat template: chatml, gemma or plain; a base model needs one
     #[arg(long, value_name = "NAME", conflicts_with = "simulate")]
     pub template: Option<String>,
-    /// A suite to ask, or with --simulate NAME=ITEMS; the shipped general suites and identity if not given
+    /// A suite to ask, or with --simulate NAME=ITEMS; if not given, all that ship, or four of different sizes with --simulate
     #[arg(long = "suite", value_name = "SUITE")]
     pub suites: Vec<String>,
     /// At most this many items per suite
