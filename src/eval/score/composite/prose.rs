@@ -93,7 +93,8 @@ const MARKERS: [&str; 54] = [
 ];
 
 /// How a scene begins that stands for what was explained before it.
-const SCENES: [&str; 6] = ["if you ", "if a ", "when you ", "when a ", "如果", "当你"];
+const SCENES: [&str; 10] =
+    ["if you ", "if a ", "if two ", "if someone ", "when you ", "when a ", "when two ", "when someone ", "如果", "当你"];
 
 /// What a sentence needs to be one: words, and among them words that hold sentences together.
 struct Needs {
