@@ -90,7 +90,8 @@ impl ChatTemplate {
         };
         ensure!(
             !codec.template.is_empty(),
-            "the model has no chat template, so it is a base model: name one with `template = \"...\"` in the experiment or --template: {}",
+            "the model has no chat template, neither in tokenizer_config.json nor as chat_template.jinja (nor in a GGUF file's header), so it \
+             is a base model: take its instruct model, or name a template with `template = \"...\"` in the experiment or --template: {}",
             shipped::names()
         );
         let template = Template::compile(&codec.template)?;
