@@ -1,6 +1,6 @@
 //! The one decoder: training and evaluation, every family, any row lengths.
 //!
-//! A batch is rows laid end to end ([`Packed`](super::packed::Packed)), so there is no padding and no padding mask: linears see [tokens,
+//! A batch is rows laid end to end ([`Packed`]), so there is no padding and no padding mask: linears see [tokens,
 //! width], and attention knows where rows begin. `forward.rs` computes hidden states, `backward.rs` the adapters'
 //! gradients; `logits` is asked for chosen positions only, because the vocabulary is the widest layer by far.
 
