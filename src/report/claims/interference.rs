@@ -13,6 +13,8 @@ use crate::report::text::{NONE, percent, significant};
 const PEAK: f64 = 3.2;
 /// A peak within this factor of the article's is as large.
 const ALIKE: f64 = 1.25;
+/// A cosine this near 0 pulls neither way.
+const NEAR: f64 = 0.05;
 /// Rows that visit less than this share of the directions cover too little.
 const COVERED: f64 = 0.5;
 
@@ -38,8 +40,8 @@ fn against(pulls: &[Pull]) -> Finding {
         ours: numbers(&cosines, || format!("cosine {low:.3} to {high:.3} over {}", counted(cosines.len(), "measurement"))),
         verdict: match cosines.as_slice() {
             [] => Replication::NotMeasured,
-            all if all.iter().all(|cosine| *cosine < 0.0) => Replication::Reproduced,
-            all if all.iter().all(|cosine| *cosine > 0.0) => Replication::Opposite,
+            all if all.iter().all(|cosine| *cosine < -NEAR) => Replication::Reproduced,
+            all if all.iter().all(|cosine| *cosine > NEAR) => Replication::Opposite,
             _ => Replication::NotShown,
         },
     }
