@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
 
 use super::{model, session};
 use crate::cli::EndpointArgs;
@@ -14,7 +13,6 @@ use crate::eval::endpoint::{Address, Client, Key, Offers, Patience, Served};
 use crate::eval::grading::Grader;
 use crate::eval::score::IdentityTerms;
 use crate::eval::suite::{Item, Suite};
-use crate::files::sha256;
 use crate::plan::PlannedSuite;
 use crate::record::evidence::{DECODING, Evidence, NOT_KNOWN, ServedBy, SuiteEvidence};
 use crate::sandbox::Sandbox;
@@ -125,15 +123,5 @@ fn settings(offers: &Offers) -> String {
 
 fn suite_evidence(served: &Served<'_>, planned: &PlannedSuite) -> Result<SuiteEvidence> {
     let prompts = planned.items.iter().map(|item| Ok((item.content_hash(), served.prompt(item)?)));
-    let mut prompts: Vec<(String, Value)> = prompts.collect::<Result<_>>()?;
-    // Two items that ask the same have the same prompt.
-    prompts.sort_by(|a, b| a.0.cmp(&b.0));
-    let hashes: Vec<&str> = prompts.iter().map(|(hash, _)| hash.as_str()).collect();
-    Ok(SuiteEvidence {
-        digest: planned.suite.digest.clone(),
-        items: planned.items.len(),
-        asked: sha256(hashes.join("\n").as_bytes()),
-        prompts: sha256(&serde_json::to_vec(&prompts)?),
-        max_new_tokens: planned.suite.max_new_tokens,
-    })
+    session::suite_evidence(planned, prompts.collect::<Result<_>>()?)
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::{Context, Result, ensure};
+use serde::Serialize;
 
 use super::rows::item_row;
 use super::{fetched, model};
@@ -204,7 +205,10 @@ pub(super) fn evidence(
     device: DeviceChoice,
     suites: &[PlannedSuite],
 ) -> Result<Evidence> {
-    let suites = suites.iter().map(|planned| Ok((planned.suite.name.clone(), suite_evidence(evaluator, planned)?)));
+    let suites = suites.iter().map(|planned| {
+        let prompts = planned.items.iter().map(|item| Ok((item.content_hash(), evaluator.prompt(item)?)));
+        Ok((planned.suite.name.clone(), suite_evidence(planned, prompts.collect::<Result<_>>()?)?))
+    });
     Ok(Evidence {
         ballast: env!("CARGO_PKG_VERSION").to_owned(),
         commit: option_env!("BALLAST_COMMIT").map(str::to_owned),
@@ -227,9 +231,10 @@ pub(super) fn evidence(
     })
 }
 
-fn suite_evidence(evaluator: &Evaluator, planned: &PlannedSuite) -> Result<SuiteEvidence> {
-    let mut prompts = planned.items.iter().map(|item| Ok((item.content_hash(), evaluator.prompt(item)?))).collect::<Result<Vec<_>>>()?;
-    prompts.sort();
+/// What was asked of a suite: its items' content hashes, each with the prompt that it came to.
+pub(super) fn suite_evidence<P: Serialize>(planned: &PlannedSuite, mut prompts: Vec<(String, P)>) -> Result<SuiteEvidence> {
+    // Two items of one hash ask the same and have the same prompt.
+    prompts.sort_by(|a, b| a.0.cmp(&b.0));
     let hashes: Vec<&str> = prompts.iter().map(|(hash, _)| hash.as_str()).collect();
     Ok(SuiteEvidence {
         digest: planned.suite.digest.clone(),

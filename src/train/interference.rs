@@ -23,6 +23,7 @@ use crate::error::Invalid;
 use crate::model::adapter_set::AdapterSet;
 use crate::model::decoder::{Decoder, Gradients, Scales};
 use crate::model::lora::{Adapter, Module, Site};
+use crate::model::ops::linear::LowRankGradient;
 
 /// Principal directions of a linear's inputs.
 pub const DIRECTIONS: usize = 8;
@@ -147,12 +148,16 @@ impl WholeWeight {
             Ok(part(d_y)?.t()?.matmul(&part(x)?)?)
         };
         let (identity, general) = (gradient(0, border)?, gradient(border, tokens - border)?);
-        let product = |a: &Tensor, b: &Tensor| -> Result<f64> { Ok(f64::from((a * b)?.sum_all()?.to_scalar::<f32>()?)) };
         Ok(Self {
             norms: [product(&identity, &identity)?.sqrt(), product(&general, &general)?.sqrt()],
             product: product(&identity, &general)?,
         })
     }
+}
+
+/// Inner product of two gradients.
+fn product(a: &Tensor, b: &Tensor) -> Result<f64> {
+    Ok(f64::from((a * b)?.sum_all()?.to_scalar::<f32>()?))
 }
 
 fn cosine(product: f64, norms: [f64; 2]) -> Option<f64> {
@@ -162,12 +167,10 @@ fn cosine(product: f64, norms: [f64; 2]) -> Option<f64> {
 
 /// Cosines between the gradients of each pair.
 fn pair_cosines(identity: &Gradients, general: &Gradients) -> Result<Vec<(Site, Option<f64>)>> {
-    let product = |a: &Tensor, b: &Tensor| -> Result<f64> { Ok(f64::from((a * b)?.sum_all()?.to_scalar::<f32>()?)) };
     let both = identity.iter().filter_map(|(site, of_identity)| Some((*site, of_identity, general.get(site)?)));
     both.map(|(site, i, g)| {
-        let sums = [(i, i), (g, g), (i, g)].map(|(x, y)| Ok(product(&x.a, &y.a)? + product(&x.b, &y.b)?));
-        let [of_i, of_g, of_both] = sums.map(|sum: Result<f64>| sum);
-        Ok((site, cosine(of_both?, [of_i?.sqrt(), of_g?.sqrt()])))
+        let pair = |x: &LowRankGradient, y: &LowRankGradient| -> Result<f64> { Ok(product(&x.a, &y.a)? + product(&x.b, &y.b)?) };
+        Ok((site, cosine(pair(i, g)?, [pair(i, i)?.sqrt(), pair(g, g)?.sqrt()])))
     })
     .collect()
 }
